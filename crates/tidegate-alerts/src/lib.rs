@@ -1,0 +1,1 @@
+//! Rules and the alert state machine, in event time; sans-I/O.

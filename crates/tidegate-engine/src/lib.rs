@@ -1,0 +1,1 @@
+//! Watermarks, windows, lateness and duplicates; sans-I/O, no clock.

@@ -1,0 +1,1 @@
+//! Bytes to observations or rejections; one module per format; no I/O.

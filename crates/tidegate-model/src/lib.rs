@@ -1,0 +1,47 @@
+//! The vocabulary of Tidegate: what every crate below the shell means by a time, a cell, a site,
+//! a venue, an observation and a rejection.
+//!
+//! This crate promises names, units and invariants.
+//! It does no I/O, asks no clock and knows no file format; it holds no configuration.
+//!
+//! The life of one record, in types of this crate:
+//! [`Payload`] (bytes with a [`Position`]) becomes rows of an [`ObservationBatch`], or one
+//! [`Rejected`]; locating gives a row its [`Cell`] and venue; windows, layers and rules follow in
+//! other crates.
+
+mod time;
+
+mod cell;
+mod place;
+
+mod observation;
+mod payload;
+mod record;
+mod rejected;
+
+pub use cell::{Cell, CellError, Resolution};
+pub use observation::{
+    Measure, OBSERVATION_SCHEMA, Observation, ObservationBatch, ObservationBuilder, Quality,
+    Subject, columns,
+};
+pub use payload::{FeedId, Payload, Position};
+pub use place::{CapacityBasis, GridUnit, Incidence, Site, SiteKind, Venue, VenueKind};
+pub use record::ObservationRecord;
+pub use rejected::{Reason, Rejected};
+pub use time::{EventTime, ParseTimeError, Span, parse_rfc3339};
+
+/// The region code of a count whose origin the feed does not know.
+pub const ORIGIN_UNKNOWN: &str = "unknown";
+
+/// The 16-byte identity of an event: XXH3-128 of the producer's id within its feed.
+///
+/// XXH3 with the default seed; the bytes are big-endian and stable across releases.
+///
+/// ```
+/// let a = tidegate_model::event_id("rail", b"gate-7/2026-03-01T08:00");
+/// assert_ne!(a, tidegate_model::event_id("metro", b"gate-7/2026-03-01T08:00"));
+/// ```
+pub fn event_id(feed: &str, producer_id: &[u8]) -> u128 {
+    let seed = xxhash_rust::xxh3::xxh3_64(feed.as_bytes());
+    xxhash_rust::xxh3::xxh3_128_with_seed(producer_id, seed)
+}

@@ -1,0 +1,517 @@
+//! Observations: counts at a place over an interval, as rows of one Arrow schema.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{
+    ArrayRef, DictionaryArray, FixedSizeBinaryArray, FixedSizeBinaryBuilder, Float64Array,
+    Float64Builder, Int8Array, Int32Array, Int32Builder, Int64Array, Int64Builder, RecordBatch,
+    StringArray, StringBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
+    UInt16Array, UInt16Builder, UInt64Array,
+};
+use arrow::datatypes::{DataType, Field, Int8Type, Schema, SchemaRef, TimeUnit};
+
+use crate::{EventTime, FeedId, Position};
+
+/// What was counted at the site.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// Entered the place (or, at a cordon, the city) during the interval.
+    In,
+    /// Left the place during the interval.
+    Out,
+    /// Passed, direction unknown.
+    Through,
+    /// Were there at the interval's end: a snapshot, not a flow.
+    Present,
+    /// Were aboard a vehicle at the interval's end.
+    Load,
+}
+
+impl Measure {
+    /// Every measure; the index is the dictionary key in a batch.
+    pub const ALL: [Self; 5] = [
+        Self::In,
+        Self::Out,
+        Self::Through,
+        Self::Present,
+        Self::Load,
+    ];
+
+    /// The word used in JSON, SQL and configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+            Self::Through => "through",
+            Self::Present => "present",
+            Self::Load => "load",
+        }
+    }
+
+    /// The measure called `word`.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|measure| measure.as_str() == word)
+    }
+
+    /// Whether the count is a flow over its interval, and so may be spread over windows.
+    /// A snapshot belongs whole to the instant at which the interval ends.
+    pub const fn is_flow(self) -> bool {
+        matches!(self, Self::In | Self::Out | Self::Through)
+    }
+}
+
+/// Who or what was counted.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+    Default,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// Persons.
+    #[default]
+    Person,
+    /// Vehicles; never added to persons without a declared factor.
+    Vehicle,
+}
+
+impl Subject {
+    /// Every subject; the index is the dictionary key in a batch.
+    pub const ALL: [Self; 2] = [Self::Person, Self::Vehicle];
+
+    /// The word used in JSON, SQL and configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Vehicle => "vehicle",
+        }
+    }
+
+    /// The subject called `word`.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|subject| subject.as_str() == word)
+    }
+}
+
+/// Flags on an observation: what is known to be odd about its count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Quality(u16);
+
+impl Quality {
+    /// Nothing odd.
+    pub const GOOD: Self = Self(0);
+    /// Derived by a declared factor, not counted.
+    pub const ESTIMATED: Self = Self(1);
+    /// The first reading of a cumulative counter: no difference yet, count 0.
+    pub const COUNTER_BASELINE: Self = Self(1 << 1);
+    /// The counter passed its declared maximum and went on from zero; the count is right.
+    pub const COUNTER_WRAP: Self = Self(1 << 2);
+    /// The counter started again from near zero; count 0.
+    pub const COUNTER_RESET: Self = Self(1 << 3);
+    /// The counter went down; count 0.
+    pub const COUNTER_DOWN: Self = Self(1 << 4);
+    /// The step is above the feed's plausible maximum; count 0.
+    pub const COUNTER_IMPLAUSIBLE: Self = Self(1 << 5);
+    /// The step spans more than the feed's longest interval, so it has no place in time; count 0.
+    pub const COUNTER_GAP: Self = Self(1 << 6);
+    /// A second reading at or before the time of the last one; count 0.
+    pub const COUNTER_REPEATED: Self = Self(1 << 7);
+    /// The local time occurred twice (clocks set back) and the feed's rule chose one.
+    pub const TIME_AMBIGUOUS: Self = Self(1 << 8);
+
+    /// Each flag with its name, for text outputs.
+    pub const NAMES: [(Self, &'static str); 9] = [
+        (Self::ESTIMATED, "estimated"),
+        (Self::COUNTER_BASELINE, "counter_baseline"),
+        (Self::COUNTER_WRAP, "counter_wrap"),
+        (Self::COUNTER_RESET, "counter_reset"),
+        (Self::COUNTER_DOWN, "counter_down"),
+        (Self::COUNTER_IMPLAUSIBLE, "counter_implausible"),
+        (Self::COUNTER_GAP, "counter_gap"),
+        (Self::COUNTER_REPEATED, "counter_repeated"),
+        (Self::TIME_AMBIGUOUS, "time_ambiguous"),
+    ];
+
+    /// Both sets of flags.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether every flag of `other` is set.
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The flags as stored in a batch.
+    pub const fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// The flags of a stored value.
+    pub const fn from_bits(bits: u16) -> Self {
+        Self(bits)
+    }
+}
+
+/// One row, as decoders append it. Text is borrowed: appending copies it into Arrow buffers.
+#[derive(Debug, Clone, Copy)]
+pub struct Observation<'a> {
+    /// See [`crate::event_id`].
+    pub event_id: u128,
+    /// The counting point's id, as the feed writes it.
+    pub site_id: &'a str,
+    /// Start of the counted interval.
+    pub interval_start: EventTime,
+    /// End of the counted interval; equal to the start for a point in time.
+    pub interval_end: EventTime,
+    /// What was counted.
+    pub measure: Measure,
+    /// Who was counted.
+    pub subject: Subject,
+    /// Persons or vehicles, 0 or more.
+    pub count: i64,
+    /// Region code of where they came from; `None` where the feed has no origins at all.
+    pub origin: Option<&'a str>,
+    /// Degrees north and east (WGS 84), where the record carries them.
+    pub coordinate: Option<(f64, f64)>,
+    /// What is odd about it.
+    pub quality: Quality,
+    /// Where it stands in its source.
+    pub position: Position,
+}
+
+/// Names of the columns of [`OBSERVATION_SCHEMA`].
+pub mod columns {
+    /// 16-byte hash of the producer's id.
+    pub const EVENT_ID: &str = "event_id";
+    /// Feed name.
+    pub const FEED: &str = "feed";
+    /// Counting point.
+    pub const SITE_ID: &str = "site_id";
+    /// Venue of the site, where it has one.
+    pub const VENUE_ID: &str = "venue_id";
+    /// H3 cell at the pipeline's base resolution.
+    pub const CELL: &str = "cell";
+    /// Start of the counted interval.
+    pub const INTERVAL_START: &str = "interval_start";
+    /// End of the counted interval.
+    pub const INTERVAL_END: &str = "interval_end";
+    /// What was counted.
+    pub const MEASURE: &str = "measure";
+    /// Who was counted.
+    pub const SUBJECT: &str = "subject";
+    /// How many.
+    pub const COUNT: &str = "count";
+    /// Region code of where they came from.
+    pub const ORIGIN: &str = "origin";
+    /// Quality flags.
+    pub const QUALITY: &str = "quality";
+    /// Degrees north, where the record had them.
+    pub const LATITUDE: &str = "latitude";
+    /// Degrees east, where the record had them.
+    pub const LONGITUDE: &str = "longitude";
+    /// Source partition.
+    pub const PARTITION: &str = "source_partition";
+    /// Source offset.
+    pub const OFFSET: &str = "source_offset";
+    /// Row in the payload.
+    pub const ROW: &str = "source_row";
+}
+
+fn utc() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+fn word() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8))
+}
+
+/// The one schema of decoded observations, in this column order.
+pub static OBSERVATION_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    use columns as c;
+    Arc::new(Schema::new(vec![
+        Field::new(c::EVENT_ID, DataType::FixedSizeBinary(16), false),
+        Field::new(c::FEED, word(), false),
+        Field::new(c::SITE_ID, DataType::Utf8, false),
+        Field::new(c::VENUE_ID, DataType::Utf8, true),
+        Field::new(c::CELL, DataType::UInt64, true),
+        Field::new(c::INTERVAL_START, utc(), false),
+        Field::new(c::INTERVAL_END, utc(), false),
+        Field::new(c::MEASURE, word(), false),
+        Field::new(c::SUBJECT, word(), false),
+        Field::new(c::COUNT, DataType::Int64, false),
+        Field::new(c::ORIGIN, DataType::Utf8, true),
+        Field::new(c::QUALITY, DataType::UInt16, false),
+        Field::new(c::LATITUDE, DataType::Float64, true),
+        Field::new(c::LONGITUDE, DataType::Float64, true),
+        Field::new(c::PARTITION, DataType::Int32, false),
+        Field::new(c::OFFSET, DataType::Int64, false),
+        Field::new(c::ROW, DataType::Int32, false),
+    ]))
+});
+
+/// Appends observations of one feed straight into Arrow buffers.
+#[derive(Debug)]
+pub struct ObservationBuilder {
+    feed: FeedId,
+    event_id: FixedSizeBinaryBuilder,
+    site_id: StringBuilder,
+    start: TimestampMicrosecondBuilder,
+    end: TimestampMicrosecondBuilder,
+    measure: Vec<i8>,
+    subject: Vec<i8>,
+    count: Int64Builder,
+    origin: StringBuilder,
+    quality: UInt16Builder,
+    latitude: Float64Builder,
+    longitude: Float64Builder,
+    partition: Int32Builder,
+    offset: Int64Builder,
+    row: Int32Builder,
+}
+
+impl ObservationBuilder {
+    /// An empty builder with room for `rows`.
+    pub fn new(feed: FeedId, rows: usize) -> Self {
+        Self {
+            feed,
+            event_id: FixedSizeBinaryBuilder::with_capacity(rows, 16),
+            site_id: StringBuilder::with_capacity(rows, rows * 16),
+            start: TimestampMicrosecondBuilder::with_capacity(rows),
+            end: TimestampMicrosecondBuilder::with_capacity(rows),
+            measure: Vec::with_capacity(rows),
+            subject: Vec::with_capacity(rows),
+            count: Int64Builder::with_capacity(rows),
+            origin: StringBuilder::with_capacity(rows, rows * 8),
+            quality: UInt16Builder::with_capacity(rows),
+            latitude: Float64Builder::with_capacity(rows),
+            longitude: Float64Builder::with_capacity(rows),
+            partition: Int32Builder::with_capacity(rows),
+            offset: Int64Builder::with_capacity(rows),
+            row: Int32Builder::with_capacity(rows),
+        }
+    }
+
+    /// The feed whose rows these are.
+    pub fn feed(&self) -> &FeedId {
+        &self.feed
+    }
+
+    /// Rows appended so far.
+    pub fn len(&self) -> usize {
+        self.measure.len()
+    }
+
+    /// Whether nothing was appended.
+    pub fn is_empty(&self) -> bool {
+        self.measure.is_empty()
+    }
+
+    /// Appends one row.
+    pub fn push(&mut self, row: &Observation<'_>) {
+        self.event_id
+            .append_value(row.event_id.to_be_bytes())
+            .expect("16 bytes fit a 16-byte column");
+        self.site_id.append_value(row.site_id);
+        self.start.append_value(row.interval_start.micros());
+        self.end.append_value(row.interval_end.micros());
+        self.measure.push(row.measure as i8);
+        self.subject.push(row.subject as i8);
+        self.count.append_value(row.count);
+        self.origin.append_option(row.origin);
+        self.quality.append_value(row.quality.bits());
+        self.latitude
+            .append_option(row.coordinate.map(|(latitude, _)| latitude));
+        self.longitude
+            .append_option(row.coordinate.map(|(_, longitude)| longitude));
+        self.partition.append_value(row.position.partition);
+        self.offset.append_value(row.position.offset);
+        self.row.append_value(row.position.row);
+    }
+
+    /// Takes the rows as a batch whose venue and cell are still null; the builder is empty again.
+    pub fn finish(&mut self) -> ObservationBatch {
+        let rows = self.len();
+        let words = |keys: Vec<i8>, values: Vec<&str>| -> ArrayRef {
+            let values = Arc::new(StringArray::from(values));
+            Arc::new(
+                DictionaryArray::<Int8Type>::try_new(Int8Array::from(keys), values)
+                    .expect("keys are indices of the enum whose words these are"),
+            )
+        };
+        let arrays: Vec<ArrayRef> = vec![
+            Arc::new(self.event_id.finish()),
+            words(vec![0; rows], vec![self.feed.as_str()]),
+            Arc::new(self.site_id.finish()),
+            Arc::new(StringArray::new_null(rows)),
+            Arc::new(UInt64Array::new_null(rows)),
+            Arc::new(self.start.finish().with_timezone("UTC")),
+            Arc::new(self.end.finish().with_timezone("UTC")),
+            words(
+                std::mem::take(&mut self.measure),
+                Measure::ALL.map(Measure::as_str).to_vec(),
+            ),
+            words(
+                std::mem::take(&mut self.subject),
+                Subject::ALL.map(Subject::as_str).to_vec(),
+            ),
+            Arc::new(self.count.finish()),
+            Arc::new(self.origin.finish()),
+            Arc::new(self.quality.finish()),
+            Arc::new(self.latitude.finish()),
+            Arc::new(self.longitude.finish()),
+            Arc::new(self.partition.finish()),
+            Arc::new(self.offset.finish()),
+            Arc::new(self.row.finish()),
+        ];
+        let batch = RecordBatch::try_new(Arc::clone(&OBSERVATION_SCHEMA), arrays)
+            .expect("every column above has the schema's type and the same length");
+        ObservationBatch(batch)
+    }
+}
+
+/// A batch of [`OBSERVATION_SCHEMA`], with typed access to its columns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObservationBatch(RecordBatch);
+
+macro_rules! column {
+    ($(#[$doc:meta])* $name:ident, $index:literal, $type:ty) => {
+        $(#[$doc])*
+        ///
+        /// # Panics
+        /// Never: the schema was checked when the batch was made.
+        pub fn $name(&self) -> &$type {
+            self.0
+                .column($index)
+                .as_any()
+                .downcast_ref::<$type>()
+                .expect("checked by ObservationBatch::try_new")
+        }
+    };
+}
+
+impl ObservationBatch {
+    /// Takes `batch` when it has exactly [`OBSERVATION_SCHEMA`]; gives it back otherwise.
+    ///
+    /// # Errors
+    /// The batch itself.
+    pub fn try_new(batch: RecordBatch) -> Result<Self, Box<RecordBatch>> {
+        if batch.schema() == *OBSERVATION_SCHEMA {
+            Ok(Self(batch))
+        } else {
+            Err(Box::new(batch))
+        }
+    }
+
+    /// The Arrow batch.
+    pub fn batch(&self) -> &RecordBatch {
+        &self.0
+    }
+
+    /// The Arrow batch, owned.
+    pub fn into_batch(self) -> RecordBatch {
+        self.0
+    }
+
+    /// Rows.
+    pub fn len(&self) -> usize {
+        self.0.num_rows()
+    }
+
+    /// Whether it has no rows.
+    pub fn is_empty(&self) -> bool {
+        self.0.num_rows() == 0
+    }
+
+    /// The same rows with these venues and cells.
+    ///
+    /// # Panics
+    /// When the lengths differ.
+    #[must_use]
+    pub fn with_location(&self, venue_id: StringArray, cell: UInt64Array) -> Self {
+        let mut arrays = self.0.columns().to_vec();
+        arrays[3] = Arc::new(venue_id);
+        arrays[4] = Arc::new(cell);
+        let batch = RecordBatch::try_new(Arc::clone(&OBSERVATION_SCHEMA), arrays)
+            .expect("the caller located every row");
+        Self(batch)
+    }
+
+    /// Where row `row` stands in its source.
+    pub fn position(&self, row: usize) -> Position {
+        let partition = self.source_partition().value(row);
+        let offset = self.source_offset().value(row);
+        let row = self.source_row().value(row);
+        Position {
+            partition,
+            offset,
+            row,
+        }
+    }
+
+    /// What row `row` counts.
+    pub fn measure(&self, row: usize) -> Measure {
+        let keys = self.measures().keys().value(row);
+        Measure::ALL[usize::try_from(keys).expect("a dictionary key is not negative")]
+    }
+
+    column!(/// Event ids, 16 bytes each.
+        event_id, 0, FixedSizeBinaryArray);
+    column!(/// Site ids.
+        site_id, 2, StringArray);
+    column!(/// Venue ids, null where the site has no venue or is not located yet.
+        venue_id, 3, StringArray);
+    column!(/// Cells, null where not located.
+        cell, 4, UInt64Array);
+    column!(/// Interval starts, microseconds UTC.
+        interval_start, 5, TimestampMicrosecondArray);
+    column!(/// Interval ends, microseconds UTC.
+        interval_end, 6, TimestampMicrosecondArray);
+    column!(/// Measures as a dictionary in the order of [`Measure::ALL`].
+        measures, 7, DictionaryArray<Int8Type>);
+    column!(/// Subjects as a dictionary in the order of [`Subject::ALL`].
+        subjects, 8, DictionaryArray<Int8Type>);
+    column!(/// Counts.
+        count, 9, Int64Array);
+    column!(/// Origins.
+        origin, 10, StringArray);
+    column!(/// Quality flags.
+        quality, 11, UInt16Array);
+    column!(/// Degrees north.
+        latitude, 12, Float64Array);
+    column!(/// Degrees east.
+        longitude, 13, Float64Array);
+    column!(/// Source partitions.
+        source_partition, 14, Int32Array);
+    column!(/// Source offsets.
+        source_offset, 15, Int64Array);
+    column!(/// Rows within the payload.
+        source_row, 16, Int32Array);
+}

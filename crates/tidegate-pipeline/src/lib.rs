@@ -1,0 +1,1 @@
+//! Pipeline folders to a validated pipeline that drives engine, query, risk and alerts.

@@ -1,0 +1,1 @@
+//! DataFusion session, H3 and risk functions in SQL, incremental aggregates.

@@ -1,0 +1,1 @@
+//! Pure functions for occupancy, density, level of service and importation risk.

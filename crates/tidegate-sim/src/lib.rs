@@ -1,0 +1,1 @@
+//! A synthetic city: venues, feeds, daily profiles and injected scenarios with known truth.

@@ -1,0 +1,2 @@
+//! Live movement counts to crowd-density and inflow-risk alerts.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Automation of this repository: see `cargo xtask --help`.
+fn main() {}
