@@ -1,1 +1,37 @@
 //! Bytes to observations or rejections; one module per format; no I/O.
+//!
+//! A [`Decoder`] is made from a feed's file ([`FeedConfig`], `feeds/NAME.toml` in a pipeline
+//! folder) and turns each [`tidegate_model::Payload`] into rows of an
+//! [`tidegate_model::ObservationBuilder`] and [`tidegate_model::Rejected`] values.
+//!
+//! Promises:
+//! - Decoding never panics and never fails: bad data is a value.
+//! - One record gives its observations or exactly one rejection, and a bad record changes nothing
+//!   in its neighbours.
+//! - What could identify a person is rejected without its bytes, whatever else is wrong with it.
+//! - The result depends on the payloads and their order only: no clock, no time zone files of the
+//!   machine, no order of a hash map.
+//!
+//! Not done here: locating sites, windows, duplicates; other crates do.
+
+mod config;
+mod decoder;
+
+mod check;
+mod personal;
+mod time;
+
+mod csv;
+mod json;
+
+mod counter;
+mod mapped;
+
+pub use config::{
+    Ambiguous, Anchor, Column, ConfigProblem, CountColumn, CumulativeConfig, DirectionConfig,
+    FeedConfig, Format, Gap, MappingConfig, OriginConfig, TimeConfig, UnknownSite, WideColumn,
+    WideConfig,
+};
+pub use counter::CounterFaults;
+pub use decoder::{Decoder, FeedSettings, TimeLimit};
+pub use personal::DEFAULT_PERSONAL_FIELDS;

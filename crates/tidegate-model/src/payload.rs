@@ -55,4 +55,7 @@ pub struct Payload<'a> {
     pub position: Position,
     /// The message, or `None` for a Kafka tombstone.
     pub bytes: Option<&'a [u8]>,
+    /// When it arrived by the source's own stamp (the Kafka record's timestamp); `None` where the
+    /// source has none, as a recorded file. Event times far after it are not believed.
+    pub arrived: Option<crate::EventTime>,
 }

@@ -293,7 +293,7 @@ mod tests {
         fn fast_path_equals_jiff(micros in -60_000_000_000_000_000_i64..200_000_000_000_000_000, offset in -720_i32..720) {
             let time = jiff::Timestamp::from_microsecond(micros).unwrap();
             let zone = jiff::tz::TimeZone::fixed(jiff::tz::Offset::from_seconds(offset * 60).unwrap());
-            let text = time.to_zoned(zone).strftime("%Y-%m-%dT%H:%M:%S.%6f%:z").to_string();
+            let text = time.to_zoned_datetime(zone).strftime("%Y-%m-%dT%H:%M:%S.%6f%:z").to_string();
             prop_assert_eq!(parse_common(text.as_bytes()), Some(EventTime(micros)));
             let utc = time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
             prop_assert_eq!(parse_common(utc.as_bytes()), Some(EventTime(micros.div_euclid(1000) * 1000)));

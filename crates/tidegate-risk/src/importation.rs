@@ -1,0 +1,317 @@
+//! Importation: how many infectious persons are expected among the arrivals of a window.
+//!
+//! `λ = Σ n·p` over origins, and the probability of at least one. `n` are arrivals *through one
+//! set of counters*: a cordon (entries to the city) or one venue (visits). The same traveller
+//! passes several venues, so summing venues never gives the city's imports.
+//!
+//! λ is an expectation. Its interval is over the ascertainment of cases, which is the largest
+//! uncertainty by far and common to all origins, so all origins take their low values together and
+//! their high values together. Chance (will one of these travellers be the one?) is in the
+//! probability, not in λ's interval.
+
+use crate::method;
+
+mod beta;
+
+pub use beta::{BetaBinomial, BetaPosterior};
+
+/// A share of people who are infectious and still travel: 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Prevalence(f64);
+
+impl Prevalence {
+    /// Nobody.
+    pub const ZERO: Self = Self(0.0);
+
+    /// A prevalence.
+    ///
+    /// # Errors
+    /// [`ImportationError::Prevalence`] when `value` is not between 0 and 1.
+    pub fn try_new(value: f64) -> Result<Self, ImportationError> {
+        if (0.0..=1.0).contains(&value) {
+            Ok(Self(value))
+        } else {
+            Err(ImportationError::Prevalence(value))
+        }
+    }
+
+    /// The share.
+    pub const fn get(self) -> f64 {
+        self.0
+    }
+}
+
+/// Why there is no importation risk.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum ImportationError {
+    /// A prevalence that is not a share.
+    #[error("prevalence {0} is not between 0 and 1")]
+    Prevalence(f64),
+    /// An origin without inhabitants.
+    #[error("a population of 0 has no prevalence")]
+    Population,
+    /// An ascertainment that is not a probability above 0.
+    #[error("ascertainment {0} is not above 0 and at most 1")]
+    Ascertainment(f64),
+    /// Low, middle and high ascertainment that do not ascend.
+    #[error("ascertainment low {low}, middle {mid}, high {high} must ascend")]
+    AscertainmentOrder {
+        /// The low value.
+        low: f64,
+        /// The middle value.
+        mid: f64,
+        /// The high value.
+        high: f64,
+    },
+    /// A duration that is not a time.
+    #[error("{0} infectious days is not a finite number above 0")]
+    InfectiousDays(f64),
+    /// A parameter of a beta distribution outside its range.
+    #[error("beta parameter {0} is not above 0 and at most 1e9")]
+    BetaParameter(f64),
+    /// More positives than tests.
+    #[error("{positive} positives of {tested} tested")]
+    Tests {
+        /// Tests with a positive result.
+        positive: u64,
+        /// All tests.
+        tested: u64,
+    },
+}
+
+/// Low, middle and high probability that an infection is reported: each above 0 and at most 1,
+/// ascending. It is an input without a default: reported cases alone say nothing of infections.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ascertainment {
+    low: f64,
+    mid: f64,
+    high: f64,
+}
+
+impl Ascertainment {
+    /// The range `[low, mid, high]`.
+    ///
+    /// # Errors
+    /// [`ImportationError::Ascertainment`] for a value outside (0, 1];
+    /// [`ImportationError::AscertainmentOrder`] when they do not ascend (equal is allowed).
+    pub fn try_new([low, mid, high]: [f64; 3]) -> Result<Self, ImportationError> {
+        for value in [low, mid, high] {
+            checked_ascertainment(value)?;
+        }
+        if low <= mid && mid <= high {
+            Ok(Self { low, mid, high })
+        } else {
+            Err(ImportationError::AscertainmentOrder { low, mid, high })
+        }
+    }
+}
+
+fn checked_ascertainment(value: f64) -> Result<f64, ImportationError> {
+    if value > 0.0 && value <= 1.0 {
+        Ok(value)
+    } else {
+        Err(ImportationError::Ascertainment(value))
+    }
+}
+
+/// A number with its interval: `lo <= mid <= hi`, all finite.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Range {
+    /// The low end.
+    pub lo: f64,
+    /// The middle estimate; not the mean of the ends.
+    pub mid: f64,
+    /// The high end.
+    pub hi: f64,
+}
+
+/// Prevalence at high, middle and low ascertainment: `lo <= mid <= hi`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PrevalenceRange {
+    lo: Prevalence,
+    mid: Prevalence,
+    hi: Prevalence,
+}
+
+impl PrevalenceRange {
+    /// The same prevalence without uncertainty.
+    pub const fn exactly(prevalence: Prevalence) -> Self {
+        Self {
+            lo: prevalence,
+            mid: prevalence,
+            hi: prevalence,
+        }
+    }
+
+    /// At the highest ascertainment.
+    pub const fn lo(self) -> Prevalence {
+        self.lo
+    }
+
+    /// At the middle ascertainment.
+    pub const fn mid(self) -> Prevalence {
+        self.mid
+    }
+
+    /// At the lowest ascertainment: the more cases go unreported, the more travel.
+    pub const fn hi(self) -> Prevalence {
+        self.hi
+    }
+}
+
+/// The share of an origin's people who are infectious and still travel:
+/// `p = cases_7d / (7 ρ M) · D`.
+///
+/// `ρ` is the `ascertainment`, `M` the `population`, `D` the days during which an infected person
+/// is infectious and travels. It assumes that incidence was constant over those days. A quotient
+/// above 1 is held at 1: the inputs then say that everybody is infected several times over.
+/// Method [`method::PREVALENCE_CASES`].
+///
+/// # Errors
+/// [`ImportationError::Population`], [`ImportationError::Ascertainment`] and
+/// [`ImportationError::InfectiousDays`].
+///
+/// ```
+/// use tidegate_risk::importation::prevalence;
+/// assert!((prevalence(140, 500_000, 0.2, 7.0)?.get() - 0.0014).abs() < 1e-15);
+/// # Ok::<(), tidegate_risk::importation::ImportationError>(())
+/// ```
+pub fn prevalence(
+    cases_7d: u64,
+    population: u64,
+    ascertainment: f64,
+    infectious_days: f64,
+) -> Result<Prevalence, ImportationError> {
+    let ascertainment = checked_ascertainment(ascertainment)?;
+    if population == 0 {
+        return Err(ImportationError::Population);
+    }
+    if !(infectious_days.is_finite() && infectious_days > 0.0) {
+        return Err(ImportationError::InfectiousDays(infectious_days));
+    }
+    let incidence_per_day = count(cases_7d) / (7.0 * ascertainment * count(population));
+    Ok(Prevalence((incidence_per_day * infectious_days).min(1.0)))
+}
+
+/// [`prevalence`] over a range of ascertainment; the lowest ascertainment gives the highest value.
+///
+/// # Errors
+/// As [`prevalence`].
+pub fn prevalence_range(
+    cases_7d: u64,
+    population: u64,
+    ascertainment: Ascertainment,
+    infectious_days: f64,
+) -> Result<PrevalenceRange, ImportationError> {
+    let at = |value| prevalence(cases_7d, population, value, infectious_days);
+    Ok(PrevalenceRange {
+        lo: at(ascertainment.high)?,
+        mid: at(ascertainment.mid)?,
+        hi: at(ascertainment.low)?,
+    })
+}
+
+/// Expected infectious arrivals `λ = Σ n·p` in persons per window, 0 or more.
+///
+/// Each pair is arrivals from one origin and its prevalence. The order of pairs does not change
+/// a bit. Method [`method::INFLOW_LAMBDA`].
+///
+/// ```
+/// use tidegate_risk::importation::{Prevalence, lambda};
+/// let p = |value| Prevalence::try_new(value).unwrap();
+/// let window = [(1200, p(5e-4)), (300, p(4e-3)), (80, p(0.02))];
+/// assert!((lambda(&window) - 3.4).abs() < 1e-12);
+/// ```
+pub fn lambda(arrivals: &[(u64, Prevalence)]) -> f64 {
+    ordered_sum(arrivals.iter().map(|&(n, p)| count(n) * p.0).collect())
+}
+
+/// The probability that at least one arrival is infectious: `1 - Π (1-p)^n`, between 0 and 1 and
+/// never above [`lambda`].
+///
+/// Exact for independent travellers and known prevalences; with an uncertain prevalence of mean
+/// `p` it overstates ([`BetaPosterior`]). Method [`method::INFLOW_AT_LEAST_ONE`].
+pub fn prob_at_least_one_exact(arrivals: &[(u64, Prevalence)]) -> f64 {
+    // n = 0 is left out, because 0 · ln(1 - 1) is not a number.
+    let log_none = ordered_sum(
+        arrivals
+            .iter()
+            .filter(|(n, _)| *n > 0)
+            .map(|&(n, p)| count(n) * libm::log1p(-p.0))
+            .collect(),
+    );
+    // The union bound is a law; only rounding could break it.
+    (-libm::expm1(log_none))
+        .clamp(0.0, 1.0)
+        .min(lambda(arrivals))
+}
+
+/// The probability of at least one under a Poisson number of mean `lambda`: `1 - e^{-λ}`.
+///
+/// It is at most the exact form, by no more than `Σ n p² / 2`. `None` when `lambda` is NaN or
+/// negative; an infinite `lambda` gives 1.
+pub fn prob_at_least_one_poisson(lambda: f64) -> Option<f64> {
+    (lambda >= 0.0).then(|| -libm::expm1(-lambda))
+}
+
+/// Each origin's share `n·p / λ` of the expected infectious arrivals, in the order given.
+///
+/// `None` when λ is 0: no origin then has a share.
+pub fn shares(arrivals: &[(u64, Prevalence)]) -> Option<Vec<f64>> {
+    let total = lambda(arrivals);
+    (total > 0.0).then(|| {
+        let share = |&(n, p): &(u64, Prevalence)| (count(n) * p.0 / total).min(1.0);
+        arrivals.iter().map(share).collect()
+    })
+}
+
+/// The importation risk of one window, with its range over the ascertainment of cases.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct InflowRisk {
+    /// Expected infectious arrivals, persons per window.
+    pub lambda: Range,
+    /// Probability of at least one infectious arrival.
+    pub at_least_one: Range,
+}
+
+/// λ and P(≥1) of one window at the low, middle and high prevalence of all origins together.
+///
+/// No arrivals are a risk of 0, not an unknown one: a window without data is not asked about.
+pub fn inflow_risk(arrivals: &[(u64, PrevalenceRange)]) -> InflowRisk {
+    let at = |prevalence: fn(PrevalenceRange) -> Prevalence| -> (f64, f64) {
+        let pairs: Vec<_> = arrivals.iter().map(|&(n, p)| (n, prevalence(p))).collect();
+        (lambda(&pairs), prob_at_least_one_exact(&pairs))
+    };
+    let (lo, mid, hi) = (
+        at(PrevalenceRange::lo),
+        at(PrevalenceRange::mid),
+        at(PrevalenceRange::hi),
+    );
+    InflowRisk {
+        lambda: Range {
+            lo: lo.0,
+            mid: mid.0,
+            hi: hi.0,
+        },
+        at_least_one: Range {
+            lo: lo.1,
+            mid: mid.1,
+            hi: hi.1,
+        },
+    }
+}
+
+/// Adds in ascending order, so that the order of rows cannot change the last bits.
+fn ordered_sum(mut terms: Vec<f64>) -> f64 {
+    terms.sort_unstable_by(f64::total_cmp);
+    // `Sum` of no floats is -0.0.
+    terms.iter().fold(0.0, |sum, term| sum + term)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact below 2^53 persons")]
+fn count(n: u64) -> f64 {
+    n as f64
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! Infectious arrivals when the prevalence itself was estimated from tests.
+
+use super::{ImportationError, count};
+
+/// The largest parameter of a [`BetaPosterior`]; beyond it rounding would show.
+const PARAMETER_MAX: f64 = 1e9;
+
+/// Terms of the product that are taken one by one before Stirling's series takes over. From 32
+/// on, what the series leaves out is below 2e-16.
+const TERMS_EXACT: u64 = 32;
+
+/// What testing says of a prevalence: a beta distribution, both parameters above 0 and at most
+/// 1e9.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BetaPosterior {
+    alpha: f64,
+    beta: f64,
+}
+
+/// The number of infectious among `n` arrivals whose prevalence has a [`BetaPosterior`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BetaBinomial {
+    /// Expected infectious arrivals, persons.
+    pub mean: f64,
+    /// Variance, persons².
+    pub variance: f64,
+    /// Probability of at least one, between 0 and 1. At most the plug-in `1 - (1-p)^n` with the
+    /// mean `p` (Jensen's inequality).
+    pub at_least_one: f64,
+}
+
+impl BetaPosterior {
+    /// The distribution Beta(`alpha`, `beta`).
+    ///
+    /// # Errors
+    /// [`ImportationError::BetaParameter`] for a parameter outside (0, 1e9].
+    pub fn try_new(alpha: f64, beta: f64) -> Result<Self, ImportationError> {
+        for value in [alpha, beta] {
+            if !(value > 0.0 && value <= PARAMETER_MAX) {
+                return Err(ImportationError::BetaParameter(value));
+            }
+        }
+        Ok(Self { alpha, beta })
+    }
+
+    /// The posterior after `positive` of `tested`, from Jeffreys' prior Beta(½, ½).
+    ///
+    /// # Errors
+    /// [`ImportationError::Tests`] when there are more positives than tests;
+    /// [`ImportationError::BetaParameter`] beyond 10⁹ tests.
+    pub fn try_jeffreys(positive: u64, tested: u64) -> Result<Self, ImportationError> {
+        let negative = tested
+            .checked_sub(positive)
+            .ok_or(ImportationError::Tests { positive, tested })?;
+        Self::try_new(count(positive) + 0.5, count(negative) + 0.5)
+    }
+
+    /// The expected prevalence.
+    pub fn mean(self) -> f64 {
+        self.alpha / (self.alpha + self.beta)
+    }
+
+    /// The infectious among `n` arrivals. Method [`crate::method::INFLOW_BETA_BINOMIAL`].
+    pub fn arrivals(self, n: u64) -> BetaBinomial {
+        let (share, size, persons) = (self.mean(), self.alpha + self.beta, count(n));
+        BetaBinomial {
+            mean: persons * share,
+            variance: persons * share * (self.beta / size) * ((size + persons) / (size + 1.0)),
+            at_least_one: (-libm::expm1(self.log_none(n))).clamp(0.0, 1.0),
+        }
+    }
+
+    /// `ln P(0) = ln Π_{i<n} (β+i) / (α+β+i) = ln Γ(β+n)Γ(α+β) / Γ(α+β+n)Γ(β)`.
+    ///
+    /// The difference of four log-gammas loses all digits for large parameters. So the first
+    /// terms are taken one by one, and of the rest the parts of Stirling's series that cancel
+    /// are cancelled on paper.
+    fn log_none(self, n: u64) -> f64 {
+        let exact = n.min(TERMS_EXACT);
+        let head: f64 = (0..exact)
+            .map(|i| libm::log1p(-self.alpha / (self.alpha + self.beta + count(i))))
+            .sum();
+        if n == exact {
+            return head;
+        }
+        let x = self.beta + count(exact);
+        let y = self.beta + count(n);
+        let a = self.alpha;
+        let tail = (x + a - 0.5) * libm::log1p(a / x)
+            - (y + a - 0.5) * libm::log1p(a / y)
+            - a * libm::log1p((y - x) / x)
+            + stirling_rest(y)
+            - stirling_rest(x)
+            - stirling_rest(y + a)
+            + stirling_rest(x + a);
+        head + tail.min(0.0)
+    }
+}
+
+/// `ln Γ(z) - ((z-½) ln z - z + ½ ln 2π)` for `z >= 32` (NIST DLMF 5.11.1).
+fn stirling_rest(z: f64) -> f64 {
+    let w = 1.0 / (z * z);
+    (1.0 / 12.0 - w * (1.0 / 360.0 - w * (1.0 / 1260.0 - w / 1680.0))) / z
+}

@@ -1,0 +1,71 @@
+//! Ids of methods, as layer rows and alerts carry them: `family/name@version`.
+//!
+//! The version goes up whenever the same input may give another number. `docs/METHODS.md` has one
+//! section for each id here, which a test checks.
+
+/// Persons inside by conservation of counts: [`crate::occupancy::Occupancy`].
+pub const OCCUPANCY_CONSERVATION: &str = "occupancy/conservation@1";
+
+/// Persons per square metre of a venue's usable area: [`crate::density::density`].
+pub const DENSITY_USABLE_AREA: &str = "density/usable-area@1";
+
+/// Persons per square kilometre of a cell: [`crate::density::intensity`].
+pub const INTENSITY_CELL_AREA: &str = "intensity/cell-area@1";
+
+/// Fruin's level of service on walkways: [`crate::density::LosScheme::FruinWalkway`].
+pub const LOS_FRUIN_WALKWAY: &str = "los/fruin-walkway@1";
+
+/// Fruin's level of service in queues: [`crate::density::LosScheme::FruinQueue`].
+pub const LOS_FRUIN_QUEUE: &str = "los/fruin-queue@1";
+
+/// The Highway Capacity Manual's level on walkways: [`crate::density::LosScheme::HcmWalkway`].
+pub const LOS_HCM_WALKWAY: &str = "los/hcm-walkway@1";
+
+/// The Highway Capacity Manual's level in queues: [`crate::density::LosScheme::HcmQueue`].
+pub const LOS_HCM_QUEUE: &str = "los/hcm-queue@1";
+
+/// Share of an origin's people who are infectious and travel: [`crate::importation::prevalence`].
+pub const PREVALENCE_CASES: &str = "prevalence/reported-cases@1";
+
+/// Expected infectious arrivals: [`crate::importation::lambda`].
+pub const INFLOW_LAMBDA: &str = "inflow/lambda-plugin@1";
+
+/// Probability of at least one infectious arrival:
+/// [`crate::importation::prob_at_least_one_exact`].
+pub const INFLOW_AT_LEAST_ONE: &str = "inflow/at-least-one-exact@1";
+
+/// Infectious arrivals under a tested prevalence: [`crate::importation::BetaPosterior`].
+pub const INFLOW_BETA_BINOMIAL: &str = "inflow/beta-binomial@1";
+
+/// Every id of this module.
+pub const ALL: [&str; 11] = [
+    OCCUPANCY_CONSERVATION,
+    DENSITY_USABLE_AREA,
+    INTENSITY_CELL_AREA,
+    LOS_FRUIN_WALKWAY,
+    LOS_FRUIN_QUEUE,
+    LOS_HCM_WALKWAY,
+    LOS_HCM_QUEUE,
+    PREVALENCE_CASES,
+    INFLOW_LAMBDA,
+    INFLOW_AT_LEAST_ONE,
+    INFLOW_BETA_BINOMIAL,
+];
+
+#[cfg(test)]
+mod tests {
+    const METHODS: &str = include_str!("../../../docs/METHODS.md");
+
+    /// The manual has a heading for every method, and no heading for a method that is not here.
+    #[test]
+    fn manual_and_ids_agree() {
+        let mut documented: Vec<&str> = METHODS
+            .lines()
+            .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'))
+            .collect();
+        documented.sort_unstable();
+        let mut ids = super::ALL;
+        ids.sort_unstable();
+        assert_eq!(documented, ids);
+    }
+}
