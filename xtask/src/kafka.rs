@@ -115,7 +115,7 @@ impl TestBroker {
         let broker = Broker::new(self.broker.folder().to_path_buf());
         ctrlc::set_handler(move || {
             report(broker.remove());
-            #[expect(clippy::exit, reason = "the main thread waits for a child meanwhile")]
+            // The main thread waits for a child meanwhile and cannot be told.
             std::process::exit(130);
         })?;
         Ok(())

@@ -73,7 +73,13 @@ impl Repo {
             // A checkout may belong to another user, as in containers; reading it is harmless.
             .arg("-c")
             .arg(format!("safe.directory={}", self.root.display()))
-            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+            .args([
+                "ls-files",
+                "-z",
+                "--cached",
+                "--others",
+                "--exclude-standard",
+            ])
             .output()
             .context("failed to start git, which lists the files to check")?;
         ensure!(

@@ -165,6 +165,8 @@ pub enum Output {
     },
     /// Keep these rows as late; they are in no window.
     Late {
+        /// The feed.
+        feed: FeedId,
         /// The rows.
         batch: ObservationBatch,
         /// Why.
@@ -285,6 +287,7 @@ impl Engine {
         for reason in [LateReason::BeyondAllowed, LateReason::AfterIdle] {
             if let Some(batch) = select(batch, &verdicts, Verdict::Late(reason)) {
                 self.outputs.push_back(Output::Late {
+                    feed: partition.feed.clone(),
                     batch,
                     reason,
                     watermark,

@@ -30,6 +30,7 @@ pub struct WindowSpec {
     name: String,
     size: Span,
     slide: Span,
+    offset: Span,
 }
 
 impl WindowSpec {
@@ -57,7 +58,15 @@ impl WindowSpec {
             name: name.to_owned(),
             size,
             slide,
+            offset: Span::ZERO,
         })
+    }
+
+    /// The same windows moved by `offset`: days that begin at 16:00 UTC are days in China.
+    #[must_use]
+    pub fn with_offset(mut self, offset: Span) -> Self {
+        self.offset = offset;
+        self
     }
 
     /// The window query's name.
@@ -77,12 +86,17 @@ impl WindowSpec {
 
     /// End of the earliest window that holds `time`.
     pub fn earliest_end(&self, time: EventTime) -> EventTime {
-        time.floor(self.slide).plus(self.slide)
+        self.floor(time).plus(self.slide)
     }
 
     /// End of the latest window that holds `time`.
     pub fn latest_end(&self, time: EventTime) -> EventTime {
-        time.floor(self.slide).plus(self.size)
+        self.floor(time).plus(self.size)
+    }
+
+    /// The latest beginning of a window at or before `time`.
+    fn floor(&self, time: EventTime) -> EventTime {
+        time.minus(self.offset).floor(self.slide).plus(self.offset)
     }
 
     /// In how many windows each instant lies.
@@ -143,12 +157,14 @@ pub fn assign(spec: &WindowSpec, batch: &ObservationBatch) -> RecordBatch {
     let slide = spec.slide.as_micros();
     for row in 0..batch.len() {
         let (first, last) = touched(batch, row);
-        let first_slide = first.floor(spec.slide).micros();
-        let slides = (last.floor(spec.slide).micros() - first_slide) / slide + 1;
+        let first_slide = spec.floor(first).micros();
+        let slides = (spec.floor(last).micros() - first_slide) / slide + 1;
+        // The split is the same wherever the grid of windows begins.
+        let origin = spec.offset.as_micros();
         let parts = spread(
             batch.count().value(row),
-            first.micros(),
-            last.micros() + 1,
+            first.micros() - origin,
+            last.micros() + 1 - origin,
             slide,
         );
         for (part_idx, part) in (0..slides).zip(parts) {
@@ -172,7 +188,7 @@ fn assign_one_to_one(spec: &WindowSpec, batch: &ObservationBatch) -> Option<Reco
     let mut starts = Vec::with_capacity(batch.len());
     for row in 0..batch.len() {
         let (first, last) = touched(batch, row);
-        let start = first.floor(spec.slide);
+        let start = spec.floor(first);
         if last.since(start) >= spec.size {
             return None;
         }

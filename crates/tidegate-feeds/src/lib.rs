@@ -35,3 +35,6 @@ pub use config::{
 pub use counter::CounterFaults;
 pub use decoder::{Decoder, FeedSettings, TimeLimit};
 pub use personal::DEFAULT_PERSONAL_FIELDS;
+
+#[cfg(test)]
+mod tests;

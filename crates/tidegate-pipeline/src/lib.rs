@@ -1,1 +1,35 @@
-//! Pipeline folders to a validated pipeline that drives engine, query, risk and alerts.
+//! A pipeline folder as a validated value, and the value at work.
+//!
+//! A pipeline is a folder: `pipeline.toml`, `feeds/*.toml`, `windows/*.sql`, `layers/*.sql`,
+//! `rules.toml`, reference data and `tests/*.toml`.
+//! [`Pipeline::load`] takes the files as text and gives a [`Pipeline`] or *every* [`Problem`];
+//! [`Runtime`] drives decoders, engine, queries, risk state and alerts on payloads.
+//! Neither opens a file or a socket, asks a clock, or brings an executor.
+
+mod problem;
+mod source;
+
+mod config;
+mod reference;
+
+mod locate;
+mod pipeline;
+
+mod measurements;
+mod occupancy;
+mod summary;
+mod tables;
+
+mod runtime;
+
+mod case;
+
+pub use case::{CaseOutcome, run_cases};
+pub use config::{LayerConfig, OccupancyConfig, PipelineConfig, ReferenceConfig, WindowConfig};
+pub use locate::Locator;
+pub use pipeline::{Feed, Layer, Pipeline};
+pub use problem::Problem;
+pub use reference::Reference;
+pub use runtime::{Event, Mode, Runtime, RuntimeError};
+pub use source::Source;
+pub use summary::{FeedSummary, Summary, WindowSummary};

@@ -1,1 +1,23 @@
-//! DataFusion session, H3 and risk functions in SQL, incremental aggregates.
+//! SQL over observations, panes and layers: the session, H3 and risk functions, and window
+//! aggregates that are fed batch by batch.
+//!
+//! This crate wraps stock DataFusion.
+//! It opens no file and starts no thread; its functions are `async` and the caller brings the
+//! executor.
+//! Every plan has one partition, so that equal input gives byte-equal output.
+
+mod slot;
+
+mod h3_functions;
+mod risk_functions;
+
+mod aggregate;
+mod layer;
+mod session;
+
+pub use aggregate::{WindowQuery, WindowQueryError, WindowState};
+pub use h3_functions::h3_functions;
+pub use layer::{LAYER_SCHEMA, LayerError, LayerFrame, LayerQuery};
+pub use risk_functions::risk_functions;
+pub use session::Session;
+pub use slot::Slot;

@@ -193,10 +193,14 @@ impl LosScheme {
     /// pedestrians: a level-of-service concept", Highway Research Record 355) and converted here;
     /// metric tables in print are rounded. The HCM's metric bands are as published.
     pub const fn space_bounds_m2(self) -> [f64; 5] {
-        const fn feet(bounds: [f64; 5]) -> [f64; 5] {
-            let [a, b, c, d, e] = bounds;
-            let m2 = SQUARE_METRES_PER_SQUARE_FOOT;
-            [a * m2, b * m2, c * m2, d * m2, e * m2]
+        /// Loops with an index, because iterators are not const.
+        const fn feet(mut bounds: [f64; 5]) -> [f64; 5] {
+            let mut band = 0;
+            while band < bounds.len() {
+                bounds[band] *= SQUARE_METRES_PER_SQUARE_FOOT;
+                band += 1;
+            }
+            bounds
         }
         match self {
             Self::FruinWalkway => feet([35.0, 25.0, 15.0, 10.0, 5.0]),

@@ -9,8 +9,6 @@
 //! their high values together. Chance (will one of these travellers be the one?) is in the
 //! probability, not in λ's interval.
 
-use crate::method;
-
 mod beta;
 
 pub use beta::{BetaBinomial, BetaPosterior};
@@ -165,7 +163,7 @@ impl PrevalenceRange {
 /// `ρ` is the `ascertainment`, `M` the `population`, `D` the days during which an infected person
 /// is infectious and travels. It assumes that incidence was constant over those days. A quotient
 /// above 1 is held at 1: the inputs then say that everybody is infected several times over.
-/// Method [`method::PREVALENCE_CASES`].
+/// Method [`crate::method::PREVALENCE_CASES`].
 ///
 /// # Errors
 /// [`ImportationError::Population`], [`ImportationError::Ascertainment`] and
@@ -214,7 +212,7 @@ pub fn prevalence_range(
 /// Expected infectious arrivals `λ = Σ n·p` in persons per window, 0 or more.
 ///
 /// Each pair is arrivals from one origin and its prevalence. The order of pairs does not change
-/// a bit. Method [`method::INFLOW_LAMBDA`].
+/// a bit. Method [`crate::method::INFLOW_LAMBDA`].
 ///
 /// ```
 /// use tidegate_risk::importation::{Prevalence, lambda};
@@ -230,7 +228,7 @@ pub fn lambda(arrivals: &[(u64, Prevalence)]) -> f64 {
 /// never above [`lambda`].
 ///
 /// Exact for independent travellers and known prevalences; with an uncertain prevalence of mean
-/// `p` it overstates ([`BetaPosterior`]). Method [`method::INFLOW_AT_LEAST_ONE`].
+/// `p` it overstates ([`BetaPosterior`]). Method [`crate::method::INFLOW_AT_LEAST_ONE`].
 pub fn prob_at_least_one_exact(arrivals: &[(u64, Prevalence)]) -> f64 {
     // n = 0 is left out, because 0 · ln(1 - 1) is not a number.
     let log_none = ordered_sum(
@@ -241,9 +239,7 @@ pub fn prob_at_least_one_exact(arrivals: &[(u64, Prevalence)]) -> f64 {
             .collect(),
     );
     // The union bound is a law; only rounding could break it.
-    (-libm::expm1(log_none))
-        .clamp(0.0, 1.0)
-        .min(lambda(arrivals))
+    one_minus_exp(log_none).min(lambda(arrivals))
 }
 
 /// The probability of at least one under a Poisson number of mean `lambda`: `1 - e^{-λ}`.
@@ -251,7 +247,7 @@ pub fn prob_at_least_one_exact(arrivals: &[(u64, Prevalence)]) -> f64 {
 /// It is at most the exact form, by no more than `Σ n p² / 2`. `None` when `lambda` is NaN or
 /// negative; an infinite `lambda` gives 1.
 pub fn prob_at_least_one_poisson(lambda: f64) -> Option<f64> {
-    (lambda >= 0.0).then(|| -libm::expm1(-lambda))
+    (lambda >= 0.0).then(|| one_minus_exp(-lambda))
 }
 
 /// Each origin's share `n·p / λ` of the expected infectious arrivals, in the order given.
@@ -299,6 +295,12 @@ pub fn inflow_risk(arrivals: &[(u64, PrevalenceRange)]) -> InflowRisk {
             hi: hi.1,
         },
     }
+}
+
+/// `1 - e^x` for `x <= 0`, without loss where `x` is small; never the negative zero that prints
+/// as `-0`.
+fn one_minus_exp(x: f64) -> f64 {
+    (0.0 - libm::expm1(x)).clamp(0.0, 1.0)
 }
 
 /// Adds in ascending order, so that the order of rows cannot change the last bits.

@@ -6,7 +6,7 @@
 //! [`workload`] makes records without a city, by the million, for benchmarks.
 //!
 //! Everything here is a pure function of its arguments: the same city and seed give the same
-//! bytes. Random numbers come from ChaCha8 streams and are turned into counts with whole numbers
+//! bytes. Random numbers come from `ChaCha8` streams and are turned into counts with whole numbers
 //! and the four basic `f64` operations only, so that no maths library can change a byte.
 //!
 //! This crate writes no file, asks no clock and knows nothing of the pipeline that reads it.

@@ -32,7 +32,7 @@ impl Random {
     /// A whole number in `low..=high`, most often in the middle (the mean of two dice).
     pub(crate) fn middling(&mut self, low: u32, high: u32) -> u32 {
         let span = high - low;
-        low + (self.below(span + 1) + self.below(span + 1)) / 2
+        low + u32::midpoint(self.below(span + 1), self.below(span + 1))
     }
 
     /// An index drawn with the given weights, the last one when all are 0.
@@ -97,7 +97,10 @@ mod tests {
             let average = draws.iter().sum::<f64>() / 20_000.0;
             let variance = draws.iter().map(|n| (n - average).powi(2)).sum::<f64>() / 20_000.0;
             assert!((average / mean - 1.0).abs() < 0.03, "{average} for {mean}");
-            assert!((variance / mean - 1.0).abs() < 0.06, "{variance} for {mean}");
+            assert!(
+                (variance / mean - 1.0).abs() < 0.06,
+                "{variance} for {mean}"
+            );
         }
     }
 

@@ -75,7 +75,10 @@ impl Broker {
         let controller = process::free_port()?;
         let properties = files::properties(port, controller, &data_folder);
         fs::write(self.properties_file(), properties)?;
-        fs::write(self.folder.join("log4j2.properties"), files::LOG4J_PROPERTIES)?;
+        fs::write(
+            self.folder.join("log4j2.properties"),
+            files::LOG4J_PROPERTIES,
+        )?;
 
         self.format(toolchain, &lib)?;
         let mut child = self
@@ -197,7 +200,10 @@ fn install(toolchain: &Toolchain) -> Result<PathBuf> {
         return Ok(lib);
     }
     fs::create_dir_all(&cache).with_context(|| format!("failed to create {}", cache.display()))?;
-    eprintln!("Fetching Apache Kafka {} from Maven Central ...", files::VERSION);
+    eprintln!(
+        "Fetching Apache Kafka {} from Maven Central ...",
+        files::VERSION
+    );
     // Another run may do the same now: work aside, and let one atomic rename decide.
     let work = tempfile::Builder::new()
         .prefix("install-")

@@ -37,7 +37,9 @@ pub(crate) fn maven_arguments(pom: &Path, lib: &Path) -> Vec<String> {
         "--batch-mode".into(),
         "--no-transfer-progress".into(),
         format!("--file={}", pom.display()),
-        format!("org.apache.maven.plugins:maven-dependency-plugin:{DEPENDENCY_PLUGIN}:copy-dependencies"),
+        format!(
+            "org.apache.maven.plugins:maven-dependency-plugin:{DEPENDENCY_PLUGIN}:copy-dependencies"
+        ),
         "-DincludeScope=runtime".into(),
         format!("-DoutputDirectory={}", lib.display()),
     ]

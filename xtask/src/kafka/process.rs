@@ -192,6 +192,11 @@ mod tests {
     fn ends_only_the_process_that_is_meant() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
+        // The new command line appears a moment after the process.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !command_line(pid).contains("sleep") && Instant::now() < deadline {
+            thread::yield_now();
+        }
         end(pid, Duration::from_secs(5), || false).unwrap();
         assert!(child.try_wait().unwrap().is_none(), "it was not meant");
         let is_it = || command_line(pid).contains("sleep");

@@ -1,6 +1,6 @@
 //! Infectious arrivals when the prevalence itself was estimated from tests.
 
-use super::{ImportationError, count};
+use super::{ImportationError, count, one_minus_exp};
 
 /// The largest parameter of a [`BetaPosterior`]; beyond it rounding would show.
 const PARAMETER_MAX: f64 = 1e9;
@@ -66,7 +66,7 @@ impl BetaPosterior {
         BetaBinomial {
             mean: persons * share,
             variance: persons * share * (self.beta / size) * ((size + persons) / (size + 1.0)),
-            at_least_one: (-libm::expm1(self.log_none(n))).clamp(0.0, 1.0),
+            at_least_one: one_minus_exp(self.log_none(n)),
         }
     }
 

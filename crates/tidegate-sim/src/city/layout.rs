@@ -187,7 +187,10 @@ const fn prefix(kind: VenueKind) -> &'static str {
 /// Markets, supermarkets and offices stand around the stations, the rest where the tables say.
 pub(super) fn venues() -> Vec<CityVenue> {
     let of = |kind: VenueKind, names: &'static [Name]| {
-        names.iter().enumerate().map(move |(n, &name)| (kind, n, name))
+        names
+            .iter()
+            .enumerate()
+            .map(move |(n, &name)| (kind, n, name))
     };
     let beside = of(VenueKind::Market, &tables::MARKETS)
         .chain(of(VenueKind::Supermarket, &tables::SUPERMARKETS))
@@ -315,7 +318,8 @@ pub(super) fn transit() -> (Vec<CitySite>, Vec<Line>) {
         let ends = [tables::STATIONS[*from].1, tables::STATIONS[*to].1];
         let stops: Vec<CitySite> = (0..tables::BUS_STOPS)
             .map(|n| {
-                let at = along(ends[0], *corner, ends[1], n);
+                let mut at = along(ends[0], *corner, ends[1], n);
+                at[0] += index_f64(route) * 9.0;
                 let name = format!("{number}路第{}站 Bus {number} stop {}", n + 1, n + 1);
                 stop(format!("bs-{number:02}-{}", n + 1), name, at)
             })
@@ -332,8 +336,8 @@ pub(super) fn transit() -> (Vec<CitySite>, Vec<Line>) {
     (sites, lines)
 }
 
-/// Stop `n` of a bus route from one station past a corner to another, 90 m beside the stations
-/// and the streets' middle so that stops of several routes do not fall together.
+/// Stop `n` of a bus route from one station past a corner to another, 90 m beside the straight
+/// way so that it does not fall into the station.
 fn along(from: [f64; 2], corner: [f64; 2], to: [f64; 2], n: usize) -> [f64; 2] {
     let half = index_f64(tables::BUS_STOPS - 1) / 2.0;
     let position = index_f64(n) / half;
@@ -381,7 +385,10 @@ pub(super) fn grid_units() -> Vec<GridArea> {
         for (s, (zh, en)) in tables::STREETS[d].iter().enumerate() {
             for g in 0..4 {
                 let id = format!("lj-{}-{}-{}", d + 1, s + 1, g + 1);
-                let names = (format!("{zh}第{}网格", g + 1), format!("{en} grid {}", g + 1));
+                let names = (
+                    format!("{zh}第{}网格", g + 1),
+                    format!("{en} grid {}", g + 1),
+                );
                 areas.push(area(id, 3, names, quarter(quarter(*edges, s), g)));
             }
         }

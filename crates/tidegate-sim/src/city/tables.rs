@@ -80,7 +80,7 @@ pub(super) const STATIONS: [(Name, [f64; 2]); 12] = [
     (("柳塘站", "Liutang Station"), [-2_300.0, 4_200.0]),
     (("石桥站", "Shiqiao Station"), [-2_000.0, 1_800.0]),
     (("江湾站", "Jiangwan Station"), [-1_800.0, -900.0]),
-    (("南浦站", "Nanpu Station"), [-1_500.0, -3_600.0]),
+    (("南浦站", "Nanpu Station"), [-1_300.0, -3_600.0]),
     (("大学城站", "College Town Station"), [-900.0, -6_400.0]),
     (("西岭站", "Xiling Station"), [-9_000.0, 900.0]),
     (("杏林站", "Xinglin Station"), [-5_600.0, 1_300.0]),
@@ -94,21 +94,9 @@ pub(super) const RAIL_STATIONS: usize = 2;
 
 /// Metro lines as indices into [`STATIONS`].
 pub(super) const METRO: [(&str, Name, &[usize]); 3] = [
-    (
-        "m1",
-        ("地铁1号线", "Metro line 1"),
-        &[0, 2, 3, 4, 5, 6],
-    ),
-    (
-        "m2",
-        ("地铁2号线", "Metro line 2"),
-        &[7, 8, 3, 9, 10, 1],
-    ),
-    (
-        "m3",
-        ("地铁3号线", "Metro line 3"),
-        &[6, 11, 10, 9, 4],
-    ),
+    ("m1", ("地铁1号线", "Metro line 1"), &[0, 2, 3, 4, 5, 6]),
+    ("m2", ("地铁2号线", "Metro line 2"), &[7, 8, 3, 9, 10, 1]),
+    ("m3", ("地铁3号线", "Metro line 3"), &[6, 11, 10, 9, 4]),
 ];
 
 /// Bus routes: from one of [`STATIONS`] to another, past a corner (metres east and north).
@@ -130,7 +118,10 @@ pub(super) const BUS_STOPS: usize = 8;
 pub(super) const CHECKPOINTS: [(Name, [f64; 2]); 20] = [
     (("北环收费站", "North Ring Toll"), [-8_200.0, 8_800.0]),
     (("柳北卡口", "Liubei Post"), [-5_100.0, 8_850.0]),
-    (("北站高速口", "North Station Motorway"), [-1_300.0, 8_700.0]),
+    (
+        ("北站高速口", "North Station Motorway"),
+        [-1_300.0, 8_700.0],
+    ),
     (("青枫岭卡口", "Qingfeng Ridge Post"), [1_900.0, 8_800.0]),
     (("明湖北卡口", "Minghu North Post"), [5_200.0, 8_750.0]),
     (("白鹭洲大桥", "Bailuzhou Bridge"), [9_300.0, 8_600.0]),
@@ -220,13 +211,15 @@ pub(super) fn origins() -> Vec<Incidence> {
         ("R12", 2_600, 1_900_000, [0.08, 0.15, 0.3], 8.0),
         (ORIGIN_UNKNOWN, 420, 50_000_000, busy, 7.0),
     ];
-    rows.map(|(origin, cases_7d, population, ascertainment, days)| Incidence {
-        origin: origin.to_owned(),
-        cases_7d,
-        population,
-        ascertainment,
-        infectious_days: days,
-        as_of: "2026-03-01".to_owned(),
-    })
+    rows.map(
+        |(origin, cases_7d, population, ascertainment, days)| Incidence {
+            origin: origin.to_owned(),
+            cases_7d,
+            population,
+            ascertainment,
+            infectious_days: days,
+            as_of: "2026-03-01".to_owned(),
+        },
+    )
     .to_vec()
 }

@@ -1,0 +1,247 @@
+//! The alert state machine: layer windows in, transitions out.
+//!
+//! For each rule and subject, in event time (`t` is the end of the window shown):
+//!
+//! ```text
+//!            v >= fire_above               t - since >= for
+//!   Normal ──────────────────► Pending ──────────────────────► Firing ◄──────────┐
+//!     ▲                           │                              │               │ v > clear_below
+//!     │       v < fire_above      │          v <= clear_below    ▼               │ or no data
+//!     ├───────────────────────────┘                           Recovering ────────┘
+//!     └──────────────────────────────────────────────────────────┘
+//!                      t - recovering since >= keep_firing_for
+//! ```
+//!
+//! Several steps may be taken in one window (`for = "0s"` goes from Normal to Firing), but an
+//! alert has at most one transition in it (A2), since a value that ends an alert cannot begin one.
+//!
+//! A subject without data keeps its state, and [`AlertState::NoData`] is told once. When data is
+//! back the alert goes on: the gap counts towards `for` (what was seen before it still stands),
+//! and never towards `keep_firing_for` (nobody saw a recovery).
+
+use std::collections::BTreeMap;
+
+use tidegate_model::EventTime;
+
+use crate::measurement::{LayerWindow, Measurement};
+use crate::rule::{Rule, Rules};
+use crate::transition::{AlertState, AlertTransition};
+
+mod episode;
+mod text;
+
+use episode::{Episode, Subject};
+
+/// How many alerts may be open (pending ones included) unless the machine is told otherwise.
+pub const ALERTS_MAX: usize = 10_000;
+
+/// Holds the open alerts of all rules.
+#[derive(Debug, Clone)]
+pub struct AlertMachine {
+    watches: Vec<Watch>,
+    last_end: BTreeMap<String, EventTime>,
+    alerts_max: usize,
+    zone: jiff::tz::TimeZone,
+    refused: u64,
+}
+
+/// One rule with its open alerts.
+#[derive(Debug, Clone)]
+struct Watch {
+    rule: Rule,
+    episodes: BTreeMap<Subject, Episode>,
+}
+
+impl AlertMachine {
+    /// A machine without open alerts, for at most [`ALERTS_MAX`] of them, writing times in UTC.
+    pub fn new(rules: Rules) -> Self {
+        let watch = |rule: Rule| Watch {
+            rule,
+            episodes: BTreeMap::new(),
+        };
+        Self {
+            watches: rules.into_iter().map(watch).collect(),
+            last_end: BTreeMap::new(),
+            alerts_max: ALERTS_MAX,
+            zone: jiff::tz::TimeZone::UTC,
+            refused: 0,
+        }
+    }
+
+    /// The same machine for at most `alerts_max` open alerts, pending ones included.
+    ///
+    /// Beyond it no new alert begins, neither pending nor raised: it is counted in
+    /// [`AlertMachine::refused`] and tried anew in the next window. Open alerts go on. Rules
+    /// earlier in the file, and then subjects in the order of their ids, come first.
+    #[must_use]
+    pub fn with_alerts_max(mut self, alerts_max: usize) -> Self {
+        self.alerts_max = alerts_max;
+        self
+    }
+
+    /// The same machine writing `{window_end}` in the time of `zone`.
+    #[must_use]
+    pub fn with_time_zone(mut self, zone: jiff::tz::TimeZone) -> Self {
+        self.zone = zone;
+        self
+    }
+
+    /// Shows the final rows of one layer and window, once each, in ascending event time per layer.
+    ///
+    /// The transitions are ordered by rule (as in the file), then by subject kind and id. A rule
+    /// hears of missing data only when its layer's window is shown.
+    ///
+    /// # Panics
+    /// When a window ends at or before one that was shown for the same layer: a revision must not
+    /// reach the machine.
+    pub fn observe(&mut self, window: &LayerWindow<'_>) -> Vec<AlertTransition> {
+        if let Some(last) = self.last_end.get_mut(window.layer) {
+            assert!(
+                *last < window.end,
+                "layer {}: window end {} is not after {last}",
+                window.layer,
+                window.end
+            );
+            *last = window.end;
+        } else if self.watches.iter().any(|w| w.rule.layer() == window.layer) {
+            self.last_end.insert(window.layer.to_owned(), window.end);
+        } else {
+            return Vec::new();
+        }
+        let mut open = self.open();
+        let mut transitions = Vec::new();
+        for watch in &mut self.watches {
+            if watch.rule.layer() != window.layer {
+                continue;
+            }
+            let before = watch.episodes.len();
+            let mut rows = watch.rows(window.rows);
+            let mut changes = watch.advance(&mut rows, window.end);
+            open -= before - watch.episodes.len();
+            let begun = watch.begin(&rows, window.end, self.alerts_max.saturating_sub(open));
+            open += begun.opened;
+            self.refused += begun.refused;
+            changes.extend(begun.changes);
+            changes.sort_by(|a, b| a.subject.cmp(&b.subject));
+            transitions.extend(
+                changes
+                    .iter()
+                    .map(|change| text::transition(&watch.rule, change, window, &self.zone)),
+            );
+        }
+        transitions
+    }
+
+    /// Alerts that are open now, pending ones included; at most `alerts_max`.
+    pub fn open(&self) -> usize {
+        self.watches.iter().map(|watch| watch.episodes.len()).sum()
+    }
+
+    /// How often a new alert did not begin because `alerts_max` were open.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+}
+
+/// A change of one alert, before it is put into words.
+#[derive(Debug)]
+struct Change<'a> {
+    subject: Subject,
+    state: AlertState,
+    episode: Episode,
+    row: Option<&'a Measurement<'a>>,
+}
+
+/// What came of the rows that had no open alert.
+#[derive(Debug)]
+struct Begun<'a> {
+    changes: Vec<Change<'a>>,
+    opened: usize,
+    refused: u64,
+}
+
+impl Watch {
+    /// The rule's rows, one a subject, in the order of subjects.
+    fn rows<'a>(&self, rows: &'a [Measurement<'a>]) -> Vec<&'a Measurement<'a>> {
+        let rule = &self.rule;
+        let mut rows: Vec<_> = rows.iter().filter(|row| rule.matches(row)).collect();
+        let severe = |row: &Measurement<'_>| rule.compared(row).unwrap_or(f64::NEG_INFINITY);
+        rows.sort_by(|a, b| key(a).cmp(&key(b)).then(severe(b).total_cmp(&severe(a))));
+        rows.dedup_by(|later, first| key(later) == key(first));
+        rows
+    }
+
+    /// Takes every open alert one window further, and its row out of `rows`.
+    fn advance<'a>(
+        &mut self,
+        rows: &mut Vec<&'a Measurement<'a>>,
+        at: EventTime,
+    ) -> Vec<Change<'a>> {
+        let rule = &self.rule;
+        let mut changes = Vec::new();
+        let mut taken = vec![false; rows.len()];
+        self.episodes.retain(|subject, episode| {
+            let found = rows.binary_search_by(|row| key(row).cmp(&subject.key()));
+            let row = found.ok().map(|index| {
+                taken[index] = true;
+                rows[index]
+            });
+            let value = row.and_then(|row| rule.compared(row));
+            let step = episode.step(rule, at, value);
+            if let (Some(row), Some(_)) = (row, value) {
+                episode.see(row, at);
+            }
+            if let Some(state) = step.change {
+                changes.push(Change {
+                    subject: subject.clone(),
+                    state,
+                    episode: episode.clone(),
+                    row,
+                });
+            }
+            !step.over
+        });
+        let mut taken = taken.into_iter();
+        rows.retain(|_| !taken.next().expect("one mark a row"));
+        changes
+    }
+
+    /// Opens an alert for every row that calls for one, as long as there is room.
+    fn begin<'a>(&mut self, rows: &[&'a Measurement<'a>], at: EventTime, room: usize) -> Begun<'a> {
+        let mut result = Begun {
+            changes: Vec::new(),
+            opened: 0,
+            refused: 0,
+        };
+        for &row in rows {
+            let Some(value) = self.rule.compared(row).filter(|v| self.rule.fires_at(*v)) else {
+                continue;
+            };
+            if result.opened == room {
+                result.refused += 1;
+                continue;
+            }
+            result.opened += 1;
+            let subject = Subject::of(row);
+            let mut episode = Episode::begin(self.rule.name(), row, at);
+            if let Some(state) = episode.step(&self.rule, at, Some(value)).change {
+                result.changes.push(Change {
+                    subject: subject.clone(),
+                    state,
+                    episode: episode.clone(),
+                    row: Some(row),
+                });
+            }
+            self.episodes.insert(subject, episode);
+        }
+        result
+    }
+}
+
+/// The order of subjects.
+fn key<'a>(row: &Measurement<'a>) -> (&'a str, &'a str) {
+    (row.subject_kind, row.subject)
+}
+
+#[cfg(test)]
+mod tests;

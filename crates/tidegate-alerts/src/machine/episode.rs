@@ -1,0 +1,166 @@
+//! One alert on one subject, from its first window at or above `fire_above` to its end.
+
+use tidegate_model::EventTime;
+
+use crate::digest::digest;
+use crate::measurement::Measurement;
+use crate::rule::Rule;
+use crate::transition::AlertState;
+
+/// Length of an alert's id in bytes; in text twice as many.
+const ID_BYTES: usize = 16;
+
+/// What an alert is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Subject {
+    pub(super) kind: String,
+    pub(super) id: String,
+}
+
+impl Subject {
+    pub(super) fn of(row: &Measurement<'_>) -> Self {
+        Self {
+            kind: row.subject_kind.to_owned(),
+            id: row.subject.to_owned(),
+        }
+    }
+
+    pub(super) fn key(&self) -> (&str, &str) {
+        (&self.kind, &self.id)
+    }
+}
+
+/// Where an episode stands. Normal is no episode at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Pending,
+    Firing,
+    Recovering { since: EventTime },
+}
+
+/// What one window did to an episode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct EpisodeStep {
+    /// What to tell, if anything.
+    pub(super) change: Option<AlertState>,
+    /// Whether the subject is back to normal.
+    pub(super) over: bool,
+}
+
+/// What is told of a subject whose row is missing.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub(super) end: EventTime,
+    pub(super) name_zh: String,
+    pub(super) name_en: String,
+    pub(super) unit: String,
+    pub(super) method: String,
+}
+
+/// One alert.
+#[derive(Debug, Clone)]
+pub(super) struct Episode {
+    pub(super) id: String,
+    pub(super) since: EventTime,
+    pub(super) seen: Seen,
+    phase: Phase,
+    /// There is no data now.
+    dark: bool,
+    /// Something was told of it, so its end must be told.
+    told: bool,
+}
+
+impl Episode {
+    /// A pending alert whose first window ends at `at`.
+    pub(super) fn begin(rule_name: &str, row: &Measurement<'_>, at: EventTime) -> Self {
+        let since = at.micros().to_le_bytes();
+        let parts = [
+            b"alert/1".as_slice(),
+            rule_name.as_bytes(),
+            row.subject_kind.as_bytes(),
+            row.subject.as_bytes(),
+            &since,
+        ];
+        Self {
+            id: digest(parts, ID_BYTES),
+            since: at,
+            seen: Seen::of(row, at),
+            phase: Phase::Pending,
+            dark: false,
+            told: false,
+        }
+    }
+
+    /// Remembers a row with a value, for windows without one.
+    pub(super) fn see(&mut self, row: &Measurement<'_>, at: EventTime) {
+        self.seen = Seen::of(row, at);
+    }
+
+    /// Takes the window that ends at `at`; `value` is what the rule compares.
+    pub(super) fn step(&mut self, rule: &Rule, at: EventTime, value: Option<f64>) -> EpisodeStep {
+        let Some(value) = value else {
+            return self.go_dark();
+        };
+        let was_dark = std::mem::take(&mut self.dark);
+        let was_pending = self.phase == Phase::Pending;
+        let next = self.next(rule, at, value);
+        let change = match next {
+            Some(Phase::Firing) if was_pending => Some(AlertState::Firing),
+            Some(_) if was_dark && !was_pending => Some(AlertState::Resumed),
+            Some(_) => None,
+            None => self.told.then_some(AlertState::Resolved),
+        };
+        self.told |= change.is_some();
+        if let Some(phase) = next {
+            self.phase = phase;
+        }
+        EpisodeStep {
+            change,
+            over: next.is_none(),
+        }
+    }
+
+    /// The phase after `value`; `None` is normal.
+    fn next(&self, rule: &Rule, at: EventTime, value: f64) -> Option<Phase> {
+        match self.phase {
+            Phase::Pending if !rule.fires_at(value) => None,
+            Phase::Pending if at.since(self.since) < rule.hold_for() => Some(Phase::Pending),
+            Phase::Pending => Some(Phase::Firing),
+            Phase::Firing | Phase::Recovering { .. } if !rule.clears_at(value) => {
+                Some(Phase::Firing)
+            }
+            Phase::Firing | Phase::Recovering { .. } => {
+                let since = match self.phase {
+                    Phase::Recovering { since } => since,
+                    Phase::Pending | Phase::Firing => at,
+                };
+                (at.since(since) < rule.keep_firing_for()).then_some(Phase::Recovering { since })
+            }
+        }
+    }
+
+    fn go_dark(&mut self) -> EpisodeStep {
+        if let Phase::Recovering { .. } = self.phase {
+            self.phase = Phase::Firing;
+        }
+        let change = (!self.dark).then_some(AlertState::NoData);
+        self.dark = true;
+        self.told = true;
+        EpisodeStep {
+            change,
+            over: false,
+        }
+    }
+}
+
+impl Seen {
+    fn of(row: &Measurement<'_>, end: EventTime) -> Self {
+        Self {
+            end,
+            name_zh: row.name_zh.to_owned(),
+            name_en: row.name_en.to_owned(),
+            unit: row.unit.to_owned(),
+            method: row.method.to_owned(),
+        }
+    }
+}

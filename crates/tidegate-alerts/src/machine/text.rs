@@ -1,0 +1,118 @@
+//! Puts a change into words: the rule's texts where there is something to do, fixed ones where
+//! there is not. Both languages stand side by side.
+
+use tidegate_model::EventTime;
+
+use super::Change;
+use crate::measurement::LayerWindow;
+use crate::rule::{Rule, Templates};
+use crate::template::{Filling, number};
+use crate::transition::{AlertState, AlertTransition};
+
+/// The transition of `change`, complete with its texts.
+pub(super) fn transition(
+    rule: &Rule,
+    change: &Change<'_>,
+    window: &LayerWindow<'_>,
+    zone: &jiff::tz::TimeZone,
+) -> AlertTransition {
+    let (episode, subject) = (&change.episode, &change.subject);
+    let row = change.row;
+    let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
+    let named = |name: &str| if name.is_empty() { &subject.id } else { name }.to_owned();
+    let (name_zh, name_en) = (named(&episode.seen.name_zh), named(&episode.seen.name_en));
+    let window_end = local_time(window.end, zone);
+    let filling = Filling {
+        name: &name_zh,
+        value: finite(row.and_then(|row| row.value)),
+        lo: finite(row.and_then(|row| row.lo)),
+        hi: finite(row.and_then(|row| row.hi)),
+        unit: &episode.seen.unit,
+        window_end: &window_end,
+        level: row.and_then(|row| row.level),
+    };
+    let filling_en = Filling {
+        name: &name_en,
+        ..filling
+    };
+    let [title_zh, title_en] = titles(rule.title(), change.state, [filling, filling_en]);
+    let [text_zh, text_en] = texts(rule.action(), change.state, [filling, filling_en]);
+    AlertTransition {
+        id: episode.id.clone(),
+        rule: rule.name().to_owned(),
+        rule_hash: rule.hash().to_owned(),
+        layer: window.layer.to_owned(),
+        subject_kind: subject.kind.clone(),
+        subject: subject.id.clone(),
+        state: change.state,
+        severity: rule.severity(),
+        window_start: window.start,
+        window_end: window.end,
+        value: filling.value,
+        lo: filling.lo,
+        hi: filling.hi,
+        unit: episode.seen.unit.clone(),
+        level: filling.level.map(str::to_owned),
+        coverage: finite(row.and_then(|row| row.coverage)),
+        data_age: match row {
+            Some(row) => row.data_age,
+            None => Some(window.end.since(episode.seen.end)),
+        },
+        method: episode.seen.method.clone(),
+        title_zh,
+        title_en,
+        text_zh,
+        text_en,
+        owner: rule.owner().to_owned(),
+        since: episode.since,
+        is_final: true,
+        name_zh,
+        name_en,
+    }
+}
+
+fn titles(title: &Templates, state: AlertState, filling: [Filling<'_>; 2]) -> [String; 2] {
+    let [zh, en] = match state {
+        AlertState::Firing => ["", ""],
+        AlertState::Resolved => ["已解除：", "Resolved: "],
+        AlertState::NoData => ["数据中断：", "No data: "],
+        AlertState::Resumed => ["数据恢复，告警仍未解除：", "Data is back, still firing: "],
+    };
+    [
+        format!("{zh}{}", title.zh.fill(filling[0])),
+        format!("{en}{}", title.en.fill(filling[1])),
+    ]
+}
+
+fn texts(action: &Templates, state: AlertState, filling: [Filling<'_>; 2]) -> [String; 2] {
+    let (value, unit) = (number(filling[0].value), filling[0].unit);
+    match state {
+        AlertState::Firing | AlertState::Resumed => {
+            [action.zh.fill(filling[0]), action.en.fill(filling[1])]
+        }
+        AlertState::Resolved => [
+            format!("当前 {value} {unit}，告警结束。"),
+            format!("Now {value} {unit}; the alert is over."),
+        ],
+        AlertState::NoData => [
+            "本时段没有数据，此前的状态保持不变；请检查计数设备和数据接入。".to_owned(),
+            "No value for this window; what was seen before still stands. \
+             Check the counters and the feed."
+                .to_owned(),
+        ],
+    }
+}
+
+/// A time for a person, with its offset; seconds only where there are any.
+fn local_time(time: EventTime, zone: &jiff::tz::TimeZone) -> String {
+    let Ok(instant) = jiff::Timestamp::from_microsecond(time.micros()) else {
+        return time.to_string();
+    };
+    let whole_minute = time.micros() % 60_000_000 == 0;
+    let format = if whole_minute {
+        "%Y-%m-%d %H:%M %:z"
+    } else {
+        "%Y-%m-%d %H:%M:%S %:z"
+    };
+    instant.to_zoned_datetime(zone.clone()).strftime(format).to_string()
+}

@@ -1,0 +1,405 @@
+//! The reading thread of a [`crate::KafkaSource`].
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::TrySendError;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::Consumer;
+use rdkafka::types::RDKafkaErrorCode as Code;
+use rdkafka::{Offset, TopicPartitionList};
+use tidegate_model::FeedId;
+
+use crate::batch::{BatchQueue, Client, MessageBatch, Polled};
+use crate::client::client_error;
+use crate::error::ConnectError;
+use crate::source::{Events, Shared, SourceConfig, SourceEvent, serve_events};
+
+/// How long one call waits for its batch to fill: the latency added to a trickle of records.
+const LINGER: Duration = Duration::from_millis(10);
+/// How often a full channel is tried again.
+const FULL_RETRY: Duration = Duration::from_millis(5);
+/// How often the same trouble is reported again.
+const STALLED_EVERY: Duration = Duration::from_secs(5);
+/// How long waking the brokers may hold up reading.
+const WAKE_WITHIN: Duration = Duration::from_millis(500);
+/// How long local operations of the client may take.
+const LOCAL_WITHIN: Duration = Duration::from_secs(5);
+
+/// One partition being read.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    pub(crate) feed: FeedId,
+    /// Index of the topic in the configuration.
+    pub(crate) topic: usize,
+    pub(crate) name: String,
+    pub(crate) partition: i32,
+    /// The offset that is due next; later ones may follow, since compaction and transactions
+    /// leave gaps.
+    pub(crate) next: i64,
+    /// Where to end; `None` for never.
+    pub(crate) end: Option<i64>,
+    pub(crate) done: bool,
+}
+
+/// Why the thread ends before every partition is done.
+enum Halt {
+    /// Nobody listens any more.
+    HungUp,
+    Failed(ConnectError),
+}
+
+impl From<ConnectError> for Halt {
+    fn from(error: ConnectError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Owns the consumer and moves what it fetches into the channel.
+pub(crate) struct Reader {
+    // Before the client: the queue is destroyed first.
+    queue: BatchQueue,
+    client: Arc<Client>,
+    lanes: Vec<Lane>,
+    config: SourceConfig,
+    events: Events,
+    shared: Arc<Shared>,
+    paused: bool,
+    stalled: Option<(String, Instant)>,
+}
+
+impl Reader {
+    pub(crate) fn new(
+        client: Arc<Client>,
+        queue: BatchQueue,
+        lanes: Vec<Lane>,
+        config: SourceConfig,
+        events: Events,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self {
+            queue,
+            client,
+            lanes,
+            config,
+            events,
+            shared,
+            paused: false,
+            stalled: None,
+        }
+    }
+
+    /// Reads until every partition is done, an error ends it, or nobody listens.
+    pub(crate) fn run(mut self) {
+        let last = match self.read() {
+            Ok(()) => Ok(SourceEvent::Ended),
+            Err(Halt::HungUp) => return,
+            Err(Halt::Failed(error)) => Err(error),
+        };
+        // Freed before the caller learns of the end, so that fetching does not go on behind it.
+        if let Err(error) = self.client.unassign() {
+            tracing::debug!(%error, "The partitions could not be given back.");
+        }
+        // Nobody listening is no failure here.
+        let _hung_up = self.send(last);
+    }
+
+    fn read(&mut self) -> Result<(), Halt> {
+        for i in 0..self.lanes.len() {
+            if self.lanes[i].end == Some(self.lanes[i].next) {
+                self.caught_up(i, self.lanes[i].next)?;
+            }
+        }
+        while !self.lanes.iter().all(|lane| lane.done) {
+            if self.shared.stopping.load(Ordering::Acquire) {
+                return Err(Halt::HungUp);
+            }
+            serve_events(&self.client);
+            self.report_troubles()?;
+            if self.paused && !self.try_resume()? {
+                continue;
+            }
+            for polled in self.queue.consume(LINGER) {
+                self.handle(polled)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, polled: Polled) -> Result<(), Halt> {
+        match polled {
+            Polled::Records { topic, batch } => {
+                let lane = self.lane(topic, batch.partition());
+                self.handle_records(lane, batch)
+            }
+            Polled::Notice {
+                topic: Some(topic),
+                partition,
+                code,
+                offset,
+                text,
+            } => {
+                let lane = self.lane(topic, partition);
+                if code == Code::PartitionEOF {
+                    self.handle_end(lane, offset)
+                } else {
+                    self.handle_error(lane, code, offset, text)
+                }
+            }
+            Polled::Notice { code, text, .. } => Err(Halt::Failed(ConnectError::Client {
+                bootstrap: self.config.bootstrap.clone(),
+                doing: "read".to_owned(),
+                detail: format!("{code}: {text}"),
+            })),
+        }
+    }
+
+    fn lane(&self, topic: usize, partition: i32) -> usize {
+        self.lanes
+            .iter()
+            .position(|lane| lane.topic == topic && lane.partition == partition)
+            .expect("only assigned partitions are forwarded to the queue")
+    }
+
+    fn handle_records(&mut self, i: usize, mut batch: MessageBatch) -> Result<(), Halt> {
+        let lane = &mut self.lanes[i];
+        if lane.done {
+            return Ok(());
+        }
+        if batch.first_offset() < lane.next {
+            return Err(Halt::Failed(ConnectError::OffsetWentBack {
+                topic: lane.name.clone(),
+                partition: lane.partition,
+                expected: lane.next,
+                got: batch.first_offset(),
+            }));
+        }
+        lane.next = batch.last_offset() + 1;
+        let end = lane.end.filter(|end| lane.next >= *end);
+        if let Some(end) = end {
+            batch.truncate_at(end);
+        }
+        if !batch.is_empty() {
+            self.send(Ok(SourceEvent::Batch(batch)))?;
+        }
+        match end {
+            Some(end) => self.caught_up(i, end),
+            None => Ok(()),
+        }
+    }
+
+    /// Handles the end of a partition. It also comes past records that are never given out, such as
+    /// a transaction's marks, so it counts although the last record did not.
+    fn handle_end(&mut self, i: usize, offset: i64) -> Result<(), Halt> {
+        let lane = &mut self.lanes[i];
+        if lane.done {
+            return Ok(());
+        }
+        let expected = lane.end.unwrap_or(lane.next).max(lane.next);
+        if offset < expected {
+            return Err(Halt::Failed(ConnectError::OffsetWentBack {
+                topic: lane.name.clone(),
+                partition: lane.partition,
+                expected,
+                got: offset,
+            }));
+        }
+        lane.next = offset;
+        let end = lane.end.unwrap_or(offset);
+        self.caught_up(i, end)
+    }
+
+    fn caught_up(&mut self, i: usize, offset: i64) -> Result<(), Halt> {
+        let lane = &mut self.lanes[i];
+        lane.done = lane.end.is_some();
+        let event = SourceEvent::CaughtUp {
+            feed: lane.feed.clone(),
+            partition: lane.partition,
+            offset,
+        };
+        if lane.done && !self.lanes.iter().all(|lane| lane.done) {
+            // What arrives after its end is not wanted.
+            let mut list = TopicPartitionList::new();
+            let lane = &self.lanes[i];
+            list.add_partition(&lane.name, lane.partition);
+            if let Err(error) = self.client.pause(&list) {
+                tracing::debug!(%error, "A finished partition could not be paused.");
+            }
+        }
+        self.send(Ok(event))
+    }
+
+    fn handle_error(
+        &mut self,
+        i: usize,
+        code: Code,
+        offset: i64,
+        text: String,
+    ) -> Result<(), Halt> {
+        let lane = &self.lanes[i];
+        if lane.done {
+            return Ok(());
+        }
+        let (topic, partition) = (lane.name.clone(), lane.partition);
+        Err(Halt::Failed(match code {
+            Code::AutoOffsetReset | Code::OffsetOutOfRange => {
+                self.overtaken(lane, if offset >= 0 { offset } else { lane.next })
+            }
+            Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::ClusterAuthorizationFailed => ConnectError::Denied {
+                what: format!("topic {topic} on {}", self.config.bootstrap),
+                detail: text,
+            },
+            Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
+                ConnectError::TopicMissing {
+                    bootstrap: self.config.bootstrap.clone(),
+                    topics: vec![format!("{topic} partition {partition}, deleted while read")],
+                    known: Vec::new(),
+                }
+            }
+            _ => ConnectError::Client {
+                bootstrap: self.config.bootstrap.clone(),
+                doing: format!("read topic {topic} partition {partition} at offset {offset}"),
+                detail: format!("{code}: {text}"),
+            },
+        }))
+    }
+
+    /// Tells of a broker that is away, each trouble at most every five seconds.
+    fn report_troubles(&mut self) -> Result<(), Halt> {
+        let context = Arc::clone(self.client.client().context());
+        for what in context.take_troubles() {
+            let recent = self
+                .stalled
+                .as_ref()
+                .is_some_and(|(said, when)| *said == what && when.elapsed() < STALLED_EVERY);
+            if !recent {
+                self.stalled = Some((what.clone(), Instant::now()));
+                self.send(Ok(SourceEvent::Stalled { what }))?;
+            }
+        }
+        if let Some((code, text)) = self.client.client().fatal_error() {
+            return Err(Halt::Failed(ConnectError::Client {
+                bootstrap: self.config.bootstrap.clone(),
+                doing: "read".to_owned(),
+                detail: format!("{code}: {text}"),
+            }));
+        }
+        Ok(())
+    }
+
+    /// Puts an event into the channel; while it is full, serves the client and in the end pauses.
+    fn send(&mut self, event: Result<SourceEvent, ConnectError>) -> Result<(), Halt> {
+        let mut event = event;
+        let full_since = Instant::now();
+        // Counted before it can be received, so that the count never goes below zero.
+        self.shared.queued.fetch_add(1, Ordering::AcqRel);
+        loop {
+            match self.events.try_send(event) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Disconnected(_)) => return Err(Halt::HungUp),
+                Err(TrySendError::Full(unsent)) => event = unsent,
+            }
+            if self.shared.stopping.load(Ordering::Acquire) {
+                return Err(Halt::HungUp);
+            }
+            if !self.paused && full_since.elapsed() >= self.config.pause_after {
+                self.pause()?;
+            }
+            // Waits for an event of the client, which keeps its errors and logs served.
+            if self.client.poll(FULL_RETRY).is_some() {
+                serve_events(&self.client);
+            }
+        }
+    }
+
+    fn unfinished(&self) -> Result<TopicPartitionList, ConnectError> {
+        let mut list = TopicPartitionList::new();
+        for lane in self.lanes.iter().filter(|lane| !lane.done) {
+            list.add_partition_offset(&lane.name, lane.partition, Offset::Offset(lane.next))
+                .map_err(|e| client_error(&self.config.bootstrap, "list the partitions", &e))?;
+        }
+        Ok(list)
+    }
+
+    fn pause(&mut self) -> Result<(), ConnectError> {
+        let list = self.unfinished()?;
+        self.client
+            .pause(&list)
+            .map_err(|e| client_error(&self.config.bootstrap, "pause the partitions", &e))?;
+        self.paused = true;
+        tracing::debug!("The reader of the source is behind: partitions paused.");
+        Ok(())
+    }
+
+    /// Resumes once half of the channel is free; otherwise waits a moment.
+    ///
+    /// Pausing makes librdkafka take its own idea of the next offset, and consuming a partition's
+    /// end in a batch sets that one too far, which would skip a record without a word. So each
+    /// partition is sent to the exact offset before it goes on.
+    fn try_resume(&mut self) -> Result<bool, ConnectError> {
+        let queued = self.shared.queued.load(Ordering::Acquire);
+        if queued > self.config.queue_batches_max / 2 {
+            // The outcome is of no interest: errors reach the client's context.
+            let _served = self.client.poll(FULL_RETRY).is_some();
+            return Ok(false);
+        }
+        let failed =
+            |error| client_error(&self.config.bootstrap, "resume the partitions", &error);
+        let sought = self
+            .client
+            .seek_partitions(self.unfinished()?, LOCAL_WITHIN)
+            .map_err(failed)?;
+        for partition in sought.elements() {
+            if let Err(error) = partition.error() {
+                // Pausing may have discarded the message that the log overtook the reader.
+                self.check_held()?;
+                return Err(failed(error));
+            }
+        }
+        let mut list = self.unfinished()?;
+        self.client.resume(&list).map_err(failed)?;
+        self.paused = false;
+        // A broker's thread without partitions to fetch sleeps up to a second, and resuming does
+        // not wake it; a question to each leader does. The answer is of no interest.
+        list.set_all_offsets(Offset::End).map_err(failed)?;
+        if let Err(error) = self.client.offsets_for_times(list, WAKE_WITHIN) {
+            tracing::debug!(%error, "The brokers could not be woken.");
+        }
+        Ok(true)
+    }
+
+    /// Fails when the broker no longer holds what a partition is due to read.
+    fn check_held(&self) -> Result<(), ConnectError> {
+        for lane in self.lanes.iter().filter(|lane| !lane.done) {
+            let overtaken = self.overtaken(lane, lane.next);
+            if let ConnectError::LogOvertaken {
+                earliest: Some(earliest),
+                latest: Some(latest),
+                wanted,
+                ..
+            } = overtaken
+                && !(earliest..=latest).contains(&wanted)
+            {
+                return Err(overtaken);
+            }
+        }
+        Ok(())
+    }
+
+    /// The error that `wanted` is not in the log, with what is.
+    fn overtaken(&self, lane: &Lane, wanted: i64) -> ConnectError {
+        let asked = self
+            .client
+            .fetch_watermarks(&lane.name, lane.partition, Duration::from_secs(2));
+        let bounds = asked.ok();
+        ConnectError::LogOvertaken {
+            topic: lane.name.clone(),
+            partition: lane.partition,
+            wanted,
+            earliest: bounds.map(|(low, _)| low),
+            latest: bounds.map(|(_, high)| high),
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Cumulative counters: readings to counts, so that no wrap, reset or fault becomes a crowd.
+//!
+//! State is one small record a counter, at most `counters_max` of them; beyond it the counter that
+//! was read longest ago is forgotten, which is counted.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use tidegate_model::{EventTime, Quality, Span};
+
+/// How many readings of each kind a feed's counters gave. A reading can be of several kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CounterFaults {
+    /// First readings of a counter: no difference yet.
+    pub baseline: u64,
+    /// Wraps at the declared maximum; counted rightly, so no fault in itself.
+    pub wrap: u64,
+    /// Starts from near zero.
+    pub reset: u64,
+    /// Steps down that are neither wrap nor reset.
+    pub down: u64,
+    /// Steps above `step_max`.
+    pub implausible: u64,
+    /// Readings after a silence longer than `interval_max`.
+    pub gap: u64,
+    /// Readings at or before the time of the last one.
+    pub repeated: u64,
+    /// Counters forgotten because there were more than `counters_max`.
+    pub forgotten: u64,
+}
+
+/// The rules of a feed's counters, validated.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CounterRules {
+    pub(crate) step_max: i64,
+    pub(crate) wrap_at: Option<i64>,
+    pub(crate) reset_below: i64,
+    pub(crate) gap_max: Span,
+    pub(crate) counters_max: usize,
+}
+
+/// What one reading says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) count: i64,
+    /// The time of the reading before; the reading's own time when it is flagged.
+    pub(crate) start: EventTime,
+    pub(crate) quality: Quality,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Counter {
+    value: i64,
+    time: EventTime,
+    /// The number of its latest reading among all readings.
+    turn: u64,
+}
+
+/// The state of a feed's counters.
+#[derive(Debug, Clone)]
+pub(crate) struct Counters {
+    rules: CounterRules,
+    counters: BTreeMap<u128, Counter>,
+    /// Readings in order, to find the counter read longest ago. An entry is stale when its
+    /// counter was read again since; stale entries are dropped when they outnumber the counters.
+    turns: VecDeque<(u64, u128)>,
+    turn: u64,
+    faults: CounterFaults,
+}
+
+impl Counters {
+    pub(crate) fn new(rules: CounterRules) -> Self {
+        Self {
+            rules,
+            counters: BTreeMap::new(),
+            turns: VecDeque::new(),
+            turn: 0,
+            faults: CounterFaults::default(),
+        }
+    }
+
+    pub(crate) fn faults(&self) -> CounterFaults {
+        self.faults
+    }
+
+    /// When the counter was last read.
+    pub(crate) fn last_time(&self, key: u128) -> Option<EventTime> {
+        self.counters.get(&key).map(|counter| counter.time)
+    }
+
+    /// Takes the reading `value`, 0 or more, of the counter `key` at `time`.
+    pub(crate) fn read(&mut self, key: u128, value: i64, time: EventTime) -> Step {
+        let flagged = |quality| Step {
+            count: 0,
+            start: time,
+            quality,
+        };
+        let last = self.counters.get(&key).copied();
+        if let Some(last) = last
+            && time < last.time
+        {
+            // An old reading that comes late must not become the base of the next step.
+            self.touch(key, last.value, last.time);
+            self.faults.repeated += 1;
+            return flagged(Quality::COUNTER_REPEATED);
+        }
+        self.touch(key, value, time);
+        let Some(last) = last else {
+            self.faults.baseline += 1;
+            return flagged(Quality::COUNTER_BASELINE);
+        };
+        let (mut quality, mut count) = self.judge(last.value, value);
+        if time == last.time {
+            self.faults.repeated += 1;
+            quality = quality.with(Quality::COUNTER_REPEATED);
+            count = None;
+        } else if time.since(last.time) > self.rules.gap_max {
+            self.faults.gap += 1;
+            quality = quality.with(Quality::COUNTER_GAP);
+            count = None;
+        }
+        match count {
+            None => flagged(quality),
+            Some(count) => Step {
+                count,
+                start: last.time,
+                quality,
+            },
+        }
+    }
+
+    /// The step from `last` to `value` by its size alone; no count where it cannot be true.
+    fn judge(&mut self, last: i64, value: i64) -> (Quality, Option<i64>) {
+        let CounterRules { step_max, .. } = self.rules;
+        if value >= last {
+            let step = value - last;
+            if step <= step_max {
+                return (Quality::GOOD, Some(step));
+            }
+            self.faults.implausible += 1;
+            return (Quality::COUNTER_IMPLAUSIBLE, None);
+        }
+        if let Some(wrap_at) = self.rules.wrap_at
+            && last < wrap_at
+        {
+            // Both are within 0 to wrap_at, so this cannot overflow.
+            let step = wrap_at - last + value;
+            if step <= step_max {
+                self.faults.wrap += 1;
+                return (Quality::COUNTER_WRAP, Some(step));
+            }
+        }
+        if value < self.rules.reset_below {
+            self.faults.reset += 1;
+            (Quality::COUNTER_RESET, None)
+        } else {
+            self.faults.down += 1;
+            (Quality::COUNTER_DOWN, None)
+        }
+    }
+
+    fn touch(&mut self, key: u128, value: i64, time: EventTime) {
+        self.turn += 1;
+        let turn = self.turn;
+        self.counters.insert(key, Counter { value, time, turn });
+        self.turns.push_back((turn, key));
+        while self.counters.len() > self.rules.counters_max {
+            let Some((turn, key)) = self.turns.pop_front() else {
+                break;
+            };
+            if self.is_latest(turn, key) {
+                self.counters.remove(&key);
+                self.faults.forgotten += 1;
+            }
+        }
+        if self.turns.len() > 2 * self.counters.len() + 64 {
+            let turns = std::mem::take(&mut self.turns);
+            self.turns = turns
+                .into_iter()
+                .filter(|&(turn, key)| self.is_latest(turn, key))
+                .collect();
+        }
+    }
+
+    fn is_latest(&self, turn: u64, key: u128) -> bool {
+        self.counters
+            .get(&key)
+            .is_some_and(|counter| counter.turn == turn)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const RULES: CounterRules = CounterRules {
+        step_max: 100,
+        wrap_at: Some(10_000),
+        reset_below: 50,
+        gap_max: Span::seconds(10),
+        counters_max: 1_000,
+    };
+
+    fn at(seconds: i64) -> EventTime {
+        EventTime::EARLIEST.plus(Span::seconds(seconds))
+    }
+
+    /// Readings (time, value) of one counter must give (count, flags); an unflagged or wrapped
+    /// step starts at the reading before, a flagged one is a point.
+    #[track_caller]
+    fn check(rules: CounterRules, readings: &[(i64, i64, i64, Quality)]) {
+        let mut counters = Counters::new(rules);
+        for &(second, value, count, quality) in readings {
+            let step = counters.read(7, value, at(second));
+            assert_eq!((step.count, step.quality), (count, quality), "{second} {value}");
+            if quality != Quality::GOOD && quality != Quality::COUNTER_WRAP {
+                assert_eq!(step.start, at(second));
+            }
+        }
+    }
+
+    #[test]
+    fn steps() {
+        use Quality as Q;
+        let base = Q::COUNTER_BASELINE;
+        check(RULES, &[(0, 5, 0, base), (4, 9, 4, Q::GOOD), (8, 9, 0, Q::GOOD), (9, 109, 100, Q::GOOD)]);
+        check(RULES, &[(0, 5, 0, base), (4, 106, 0, Q::COUNTER_IMPLAUSIBLE), (8, 107, 1, Q::GOOD)]);
+        check(RULES, &[(0, 9_990, 0, base), (4, 20, 30, Q::COUNTER_WRAP), (8, 21, 1, Q::GOOD)]);
+        check(RULES, &[(0, 500, 0, base), (4, 20, 0, Q::COUNTER_RESET), (8, 21, 1, Q::GOOD)]);
+        check(RULES, &[(0, 500, 0, base), (4, 480, 0, Q::COUNTER_DOWN), (8, 470, 0, Q::COUNTER_DOWN), (9, 471, 1, Q::GOOD)]);
+        check(RULES, &[(0, 5, 0, base), (11, 6, 0, Q::COUNTER_GAP), (21, 7, 1, Q::GOOD)]);
+        // A wrap behind a gap has no place in time: both flags, no count.
+        check(RULES, &[(0, 9_990, 0, base), (11, 1, 0, Q::COUNTER_WRAP.with(Q::COUNTER_GAP))]);
+        // Same time: the later value is the base. Earlier time: the base stays.
+        check(RULES, &[(0, 5, 0, base), (0, 9, 0, Q::COUNTER_REPEATED), (4, 10, 1, Q::GOOD)]);
+        check(RULES, &[(4, 5, 0, base), (0, 9, 0, Q::COUNTER_REPEATED), (8, 10, 5, Q::GOOD)]);
+        // Without wrap_at, and above it, a wrap is a reset.
+        let plain = CounterRules { wrap_at: None, ..RULES };
+        check(plain, &[(0, 9_990, 0, base), (4, 20, 0, Q::COUNTER_RESET)]);
+        check(RULES, &[(0, 10_001, 0, base), (4, 20, 0, Q::COUNTER_RESET)]);
+    }
+
+    #[test]
+    fn the_counter_read_longest_ago_is_forgotten() {
+        let mut counters = Counters::new(CounterRules { counters_max: 2, ..RULES });
+        counters.read(1, 5, at(0));
+        counters.read(2, 5, at(1));
+        counters.read(1, 6, at(2));
+        counters.read(3, 5, at(3));
+        assert_eq!(counters.faults().forgotten, 1);
+        assert_eq!(counters.read(1, 7, at(4)).count, 1, "1 was read after 2");
+        assert_eq!(counters.read(2, 6, at(5)).quality, Quality::COUNTER_BASELINE);
+    }
+
+    proptest! {
+        /// Whatever is read: no count is negative or above step_max, state is bounded, and the
+        /// counts of a counter that only goes up by true steps sum to its rise.
+        #[test]
+        fn never_a_crowd(readings in proptest::collection::vec((0_u128..9, 0_i64..20_000, 0_i64..40), 0..300)) {
+            let mut counters = Counters::new(CounterRules { counters_max: 4, ..RULES });
+            for (key, value, second) in readings {
+                let step = counters.read(key, value, at(second));
+                prop_assert!((0..=100).contains(&step.count));
+                prop_assert!(step.start <= at(second));
+                prop_assert!(counters.counters.len() <= 4);
+                prop_assert!(counters.turns.len() <= 2 * 4 + 66);
+            }
+        }
+
+        #[test]
+        fn true_steps_sum_to_the_rise(steps in proptest::collection::vec(0_i64..=100, 1..200)) {
+            let mut counters = Counters::new(CounterRules { wrap_at: Some(1_000), ..RULES });
+            let (mut value, mut sum) = (0, 0);
+            counters.read(1, 0, at(0));
+            for (second, step) in (1..).zip(&steps) {
+                value = (value + step) % 1_000;
+                sum += counters.read(1, value, at(second)).count;
+            }
+            prop_assert_eq!(sum, steps.iter().sum::<i64>());
+        }
+    }
+}

@@ -1,0 +1,655 @@
+//! The product's own JSON, and the reading of JSON objects that every JSON format shares.
+//!
+//! Two paths that must agree: [`scan`] reads the common flat object in one pass without allocation
+//! and gives up on anything unusual; [`Object::read`] and [`interpret`] read everything, exactly,
+//! through `serde_json`, and say what is wrong. What `scan` reads, the exact path reads the same:
+//! a differential test holds both against a plain `ObservationRecord`.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use tidegate_model::{EventTime, Measure, Reason, Subject, parse_rfc3339};
+
+use crate::check::{Fault, check_name, shown};
+use crate::personal::PersonalFields;
+
+/// The fields of the product's own JSON, in the order of [`tidegate_model::ObservationRecord`].
+pub(crate) const OWN_FIELDS: [&str; 10] = [
+    "id", "site", "start", "end", "measure", "subject", "count", "origin", "lat", "lng",
+];
+
+/// An observation of the product's own JSON, its words understood but its limits not checked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Parsed<'a> {
+    pub(crate) id: Option<&'a str>,
+    pub(crate) site: &'a str,
+    pub(crate) start: EventTime,
+    pub(crate) end: Option<EventTime>,
+    pub(crate) measure: Measure,
+    pub(crate) subject: Subject,
+    pub(crate) count: i64,
+    pub(crate) origin: Option<&'a str>,
+    pub(crate) lat: Option<f64>,
+    pub(crate) lng: Option<f64>,
+}
+
+// --- The fast path ---------------------------------------------------------------------------
+
+/// Reads the common shape: one flat object, no escapes, no nesting, no field twice, no exponents.
+/// `None` means "not this shape", never "wrong".
+pub(crate) fn scan<'a>(text: &'a str, personal: &PersonalFields) -> Option<Parsed<'a>> {
+    let mut cursor = Cursor { text, at: 0 };
+    let mut fields = ScannedFields::default();
+    cursor.expect(b'{')?;
+    loop {
+        let key = cursor.string()?;
+        cursor.expect(b':')?;
+        cursor.skip_space();
+        fields.take(key, &mut cursor, personal)?;
+        cursor.skip_space();
+        match cursor.next()? {
+            b',' => {}
+            b'}' => break,
+            _ => return None,
+        }
+    }
+    cursor.skip_space();
+    if cursor.at != text.len() {
+        return None;
+    }
+    fields.finish()
+}
+
+#[derive(Default)]
+struct ScannedFields<'a> {
+    id: Option<&'a str>,
+    site: Option<&'a str>,
+    start: Option<EventTime>,
+    end: Option<EventTime>,
+    measure: Option<Measure>,
+    subject: Option<Subject>,
+    count: Option<i64>,
+    origin: Option<&'a str>,
+    lat: Option<f64>,
+    lng: Option<f64>,
+}
+
+impl<'a> ScannedFields<'a> {
+    fn take(
+        &mut self,
+        key: &'a str,
+        cursor: &mut Cursor<'a>,
+        personal: &PersonalFields,
+    ) -> Option<()> {
+        match key.as_bytes() {
+            b"site" => put(&mut self.site, cursor.string()?),
+            b"start" => put(&mut self.start, parse_rfc3339(cursor.string()?).ok()?),
+            b"end" => put(&mut self.end, parse_rfc3339(cursor.string()?).ok()?),
+            b"measure" => put(&mut self.measure, Measure::from_word(cursor.string()?)?),
+            b"count" => put(&mut self.count, cursor.integer()?),
+            b"id" => put(&mut self.id, cursor.string()?),
+            b"origin" => put(&mut self.origin, cursor.string()?),
+            b"lat" => put(&mut self.lat, cursor.decimal()?),
+            b"lng" => put(&mut self.lng, cursor.decimal()?),
+            b"subject" => put(&mut self.subject, Subject::from_word(cursor.string()?)?),
+            _ if personal.denies(key) => None,
+            _ => cursor.skip_scalar(),
+        }
+    }
+
+    fn finish(self) -> Option<Parsed<'a>> {
+        Some(Parsed {
+            id: self.id,
+            site: self.site?,
+            start: self.start?,
+            end: self.end,
+            measure: self.measure?,
+            subject: self.subject.unwrap_or_default(),
+            count: self.count?,
+            origin: self.origin,
+            lat: self.lat,
+            lng: self.lng,
+        })
+    }
+}
+
+/// Sets a field once; a second time is not the common shape.
+fn put<T>(slot: &mut Option<T>, value: T) -> Option<()> {
+    if slot.is_some() {
+        return None;
+    }
+    *slot = Some(value);
+    Some(())
+}
+
+struct Cursor<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    fn skip_space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        self.skip_space();
+        (self.next()? == byte).then_some(())
+    }
+
+    /// A string without escapes or control characters.
+    fn string(&mut self) -> Option<&'a str> {
+        self.expect(b'"')?;
+        let start = self.at;
+        let end = string_end(self.text.as_bytes(), start)?;
+        if self.text.as_bytes()[end] != b'"' {
+            return None;
+        }
+        self.at = end + 1;
+        Some(&self.text[start..end])
+    }
+
+    /// Decimal digits: their value, and how many. More than 18 are not the common shape, and
+    /// neither is a leading zero where `leading_zero` is not allowed.
+    fn digits(&mut self) -> Option<(i64, usize)> {
+        let start = self.at;
+        let mut value = 0_i64;
+        while let Some(byte @ b'0'..=b'9') = self.peek() {
+            if self.at - start == 18 {
+                return None;
+            }
+            value = value * 10 + i64::from(byte - b'0');
+            self.at += 1;
+        }
+        let len = self.at - start;
+        (len > 0).then_some((value, len))
+    }
+
+    /// A whole number of 0 or more; what is below or has a fraction is told by the exact path.
+    fn integer(&mut self) -> Option<i64> {
+        let leading_zero = self.peek()? == b'0';
+        let (value, len) = self.digits()?;
+        if leading_zero && len > 1 {
+            return None;
+        }
+        // A number goes on with one of these, which the exact path reads.
+        match self.peek()? {
+            b'.' | b'e' | b'E' => None,
+            _ => Some(value),
+        }
+    }
+
+    /// A number without exponent, exactly rounded: its digits and the power of ten are exact as
+    /// f64, so their quotient is the nearest f64 (W. D. Clinger, "How to Read Floating Point
+    /// Numbers Accurately", 1990).
+    fn decimal(&mut self) -> Option<f64> {
+        const POWERS: [f64; 16] = [
+            1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+        ];
+        const EXACT_MAX: i64 = 1 << 53;
+        let negative = self.peek()? == b'-';
+        if negative {
+            self.at += 1;
+        }
+        let start = self.at;
+        let leading_zero = self.peek()? == b'0';
+        let (mut value, len) = self.digits()?;
+        if leading_zero && len > 1 {
+            return None;
+        }
+        let mut places = 0;
+        if self.peek()? == b'.' {
+            self.at += 1;
+            let (fraction, len) = self.digits()?;
+            if len > 15 || self.at - start > 18 {
+                let text = &self.text[start..self.at];
+                return self.long_decimal(text, negative);
+            }
+            places = len;
+            value = value * 10_i64.pow(u32::try_from(places).ok()?) + fraction;
+        }
+        if let b'e' | b'E' = self.peek()? {
+            return None;
+        }
+        if value > EXACT_MAX {
+            let text = &self.text[start..self.at];
+            return self.long_decimal(text, negative);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "at most 2^53, checked above")]
+        let magnitude = value as f64 / POWERS[places];
+        Some(if negative { -magnitude } else { magnitude })
+    }
+
+    /// A decimal with more digits than f64 holds; `text` is digits with at most one point.
+    fn long_decimal(&self, text: &str, negative: bool) -> Option<f64> {
+        if let b'e' | b'E' = self.peek()? {
+            return None;
+        }
+        let magnitude: f64 = text.parse().ok()?;
+        Some(if negative { -magnitude } else { magnitude })
+    }
+
+    /// Passes over the value of a field that means nothing to us.
+    fn skip_scalar(&mut self) -> Option<()> {
+        match self.peek()? {
+            b'"' => self.string().map(|_| ()),
+            b'-' | b'0'..=b'9' => self.decimal().map(|_| ()),
+            b't' => self.word("true"),
+            b'f' => self.word("false"),
+            b'n' => self.word("null"),
+            _ => None,
+        }
+    }
+
+    fn word(&mut self, word: &str) -> Option<()> {
+        let rest = self.text.as_bytes().get(self.at..)?;
+        if !rest.starts_with(word.as_bytes()) {
+            return None;
+        }
+        self.at += word.len();
+        Some(())
+    }
+}
+
+/// The first quote, backslash or control character at or after `from`, eight bytes at a time.
+///
+/// "Determine if a word has a byte less than n", Bit Twiddling Hacks (S. E. Anderson): the lowest
+/// byte found is exact, which is the one used.
+fn string_end(bytes: &[u8], mut from: usize) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    const QUOTES: u64 = u64::from_ne_bytes([b'"'; 8]);
+    const SLASHES: u64 = u64::from_ne_bytes([b'\\'; 8]);
+    while let Some(chunk) = bytes.get(from..from + 8) {
+        let word = u64::from_le_bytes(chunk.try_into().expect("eight bytes were taken"));
+        let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        let found = zero(word ^ QUOTES) | zero(word ^ SLASHES) | control;
+        if found != 0 {
+            return Some(from + (found.trailing_zeros() / 8) as usize);
+        }
+        from += 8;
+    }
+    bytes[from..]
+        .iter()
+        .position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20)
+        .map(|at| from + at)
+}
+
+// --- The exact path --------------------------------------------------------------------------
+
+/// A field's value as it stands in an object.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Field<'a> {
+    Absent,
+    Null,
+    Bool(bool),
+    Int(i64),
+    /// A number with a fraction or an exponent, or beyond `i64`.
+    Float(f64),
+    Text(Cow<'a, str>),
+    Nested,
+}
+
+impl Field<'_> {
+    /// What it is, for a message.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::Absent => "absent".to_owned(),
+            Self::Null => "null".to_owned(),
+            Self::Bool(value) => format!("{value}"),
+            Self::Int(value) => format!("{value}"),
+            Self::Float(value) => format!("{value:?}"),
+            Self::Text(text) => format!("text {}", shown(text)),
+            Self::Nested => "an object or array".to_owned(),
+        }
+    }
+}
+
+/// Finds the slot of a field by its name.
+pub(crate) trait Names {
+    /// How many slots there are.
+    fn slots(&self) -> usize;
+    /// The slot of the field `name` and the rank of that spelling; a lower rank is preferred.
+    fn find(&self, name: &str) -> Option<(usize, usize)>;
+}
+
+/// The names of the product's own JSON.
+pub(crate) struct OwnNames;
+
+impl Names for OwnNames {
+    fn slots(&self) -> usize {
+        OWN_FIELDS.len()
+    }
+
+    fn find(&self, name: &str) -> Option<(usize, usize)> {
+        let slot = OWN_FIELDS.iter().position(|own| *own == name)?;
+        Some((slot, 0))
+    }
+}
+
+/// The wanted fields of one JSON object.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Object<'a> {
+    pub(crate) fields: Vec<Field<'a>>,
+}
+
+impl<'a> Object<'a> {
+    /// Reads one object and nothing behind it; every key, in nested objects too, is held against
+    /// the deny list.
+    pub(crate) fn read(
+        text: &'a str,
+        names: &dyn Names,
+        personal: &PersonalFields,
+    ) -> Result<Self, Fault> {
+        let stop = RefCell::new(None);
+        let walk = Walk {
+            personal,
+            stop: &stop,
+        };
+        let mut fields = vec![Field::Absent; names.slots()];
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let seed = ObjectSeed {
+            names,
+            walk,
+            ranks: vec![usize::MAX; names.slots()],
+            fields: &mut fields,
+        };
+        let read = seed
+            .deserialize(&mut deserializer)
+            .and_then(|()| deserializer.end());
+        match (read, stop.into_inner()) {
+            (Ok(()), None) => Ok(Self { fields }),
+            (_, Some(fault)) => Err(fault),
+            (Err(error), None) => Err(Fault::new(
+                Reason::Malformed,
+                format!("not a JSON object: {error}"),
+            )),
+        }
+    }
+}
+
+/// What stops the reading of an object for a reason of ours; serde's own errors carry text only.
+type Stop = RefCell<Option<Fault>>;
+
+#[derive(Clone, Copy)]
+struct Walk<'s> {
+    personal: &'s PersonalFields,
+    stop: &'s Stop,
+}
+
+impl Walk<'_> {
+    fn stop<E: Error>(self, reason: Reason, detail: String) -> E {
+        *self.stop.borrow_mut() = Some(Fault::new(reason, detail));
+        E::custom("stopped")
+    }
+
+    fn check_key<E: Error>(self, key: &str) -> Result<(), E> {
+        if self.personal.denies(key) {
+            return Err(self.stop(
+                Reason::PersonalData,
+                format!("field {} could identify a person", shown(key)),
+            ));
+        }
+        Ok(())
+    }
+}
+
+struct ObjectSeed<'s, 'f, 'de> {
+    names: &'s dyn Names,
+    walk: Walk<'s>,
+    ranks: Vec<usize>,
+    fields: &'f mut Vec<Field<'de>>,
+}
+
+impl<'de> DeserializeSeed<'de> for ObjectSeed<'_, '_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ObjectSeed<'_, '_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        let walk = self.walk;
+        while let Some(key) = map.next_key_seed(KeySeed)? {
+            walk.check_key(&key)?;
+            let value = map.next_value_seed(FieldSeed(walk))?;
+            let Some((slot, rank)) = self.names.find(&key) else {
+                continue;
+            };
+            if rank == self.ranks[slot] {
+                return Err(walk.stop(
+                    Reason::Malformed,
+                    format!("field {} is there twice", shown(&key)),
+                ));
+            }
+            if rank < self.ranks[slot] {
+                self.ranks[slot] = rank;
+                self.fields[slot] = value;
+            }
+        }
+        Ok(())
+    }
+}
+
+struct KeySeed;
+
+impl<'de> DeserializeSeed<'de> for KeySeed {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for KeySeed {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field name")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(text.to_owned()))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct FieldSeed<'s>(Walk<'s>);
+
+impl<'de> DeserializeSeed<'de> for FieldSeed<'_> {
+    type Value = Field<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for FieldSeed<'_> {
+    type Value = Field<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Field::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Field::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(Field::Int(value))
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "beyond i64, where any value is absurd or a far coordinate"
+    )]
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(i64::try_from(value).map_or(Field::Float(value as f64), Field::Int))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+        Ok(Field::Float(value))
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Field::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Field::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element_seed(self)?.is_some() {}
+        Ok(Field::Nested)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while let Some(key) = map.next_key_seed(KeySeed)? {
+            self.0.check_key(&key)?;
+            map.next_value_seed(self)?;
+        }
+        Ok(Field::Nested)
+    }
+}
+
+/// Understands the fields of the product's own JSON.
+pub(crate) fn interpret<'o>(object: &'o Object<'_>) -> Result<Parsed<'o>, Fault> {
+    let [id, site, start, end, measure, subject, count, origin, lat, lng] =
+        object.fields.as_slice()
+    else {
+        unreachable!("the object was read with the ten own names");
+    };
+    Ok(Parsed {
+        id: optional_text("id", id)?,
+        site: required("site", optional_text("site", site)?)?,
+        start: read_time("start", required("start", optional_text("start", start)?)?)?,
+        end: match optional_text("end", end)? {
+            None => None,
+            Some(text) => Some(read_time("end", text)?),
+        },
+        measure: read_word("measure", measure, Measure::from_word)?,
+        subject: match subject {
+            Field::Absent => Subject::default(),
+            _ => read_word("subject", subject, Subject::from_word)?,
+        },
+        count: read_count(count)?,
+        origin: optional_text("origin", origin)?,
+        lat: read_degrees("lat", lat)?,
+        lng: read_degrees("lng", lng)?,
+    })
+}
+
+/// The site of an object that could not be understood.
+pub(crate) fn site_of(object: &Object<'_>) -> Option<String> {
+    match object.fields.get(1) {
+        Some(Field::Text(site)) if check_name("site", site).is_ok() => {
+            Some(site.clone().into_owned())
+        }
+        _ => None,
+    }
+}
+
+fn wrong(name: &str, field: &Field<'_>, wanted: &str) -> Fault {
+    Fault::new(
+        Reason::WrongType,
+        format!("{name} is {}, not {wanted}", field.shown()),
+    )
+}
+
+fn required<T>(name: &str, value: Option<T>) -> Result<T, Fault> {
+    value.ok_or_else(|| Fault::new(Reason::MissingField, format!("{name} is not there")))
+}
+
+fn optional_text<'o>(name: &str, field: &'o Field<'_>) -> Result<Option<&'o str>, Fault> {
+    match field {
+        Field::Absent | Field::Null => Ok(None),
+        Field::Text(text) => Ok(Some(text)),
+        _ => Err(wrong(name, field, "text")),
+    }
+}
+
+fn read_time(name: &str, text: &str) -> Result<EventTime, Fault> {
+    parse_rfc3339(text)
+        .map_err(|error| Fault::new(Reason::BadTime, format!("{name}: {error}")))
+}
+
+fn read_word<T>(
+    name: &str,
+    field: &Field<'_>,
+    from_word: impl Fn(&str) -> Option<T>,
+) -> Result<T, Fault> {
+    match field {
+        Field::Absent => required(name, None),
+        Field::Text(word) => from_word(word).ok_or_else(|| {
+            Fault::new(
+                Reason::WrongType,
+                format!("{name} {} is not a known word", shown(word)),
+            )
+        }),
+        _ => Err(wrong(name, field, "a known word")),
+    }
+}
+
+fn read_count(field: &Field<'_>) -> Result<i64, Fault> {
+    match field {
+        Field::Absent => required("count", None),
+        Field::Int(count) => Ok(*count),
+        Field::Float(count) if *count < 0.0 => Err(Fault::new(
+            Reason::NegativeCount,
+            format!("count {count:?} is below 0"),
+        )),
+        Field::Float(count) => Err(Fault::new(
+            Reason::AbsurdCount,
+            format!("count {count:?} is not written as a whole number in range"),
+        )),
+        _ => Err(wrong("count", field, "a whole number")),
+    }
+}
+
+fn read_degrees(name: &str, field: &Field<'_>) -> Result<Option<f64>, Fault> {
+    match field {
+        Field::Absent | Field::Null => Ok(None),
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a whole number of degrees beyond 2^53 is outside the world in any rounding"
+        )]
+        Field::Int(degrees) => Ok(Some(*degrees as f64)),
+        Field::Float(degrees) => Ok(Some(*degrees)),
+        _ => Err(Fault::new(
+            Reason::BadCoordinate,
+            format!("{name} is {}, not a number of degrees", field.shown()),
+        )),
+    }
+}

@@ -1,0 +1,121 @@
+//! The content of `pipeline.toml`. Each doc comment is the manual of its key.
+
+/// A pipeline: which reference data, windows and layers, and how time is judged.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PipelineConfig {
+    /// Name of the pipeline, in outputs and logs.
+    pub name: String,
+    /// IANA time zone of the city, for local times of day; `UTC` when absent.
+    #[serde(default = "utc")]
+    pub zone: String,
+    /// Base H3 resolution of cells, 0 to 15.
+    #[serde(default = "nine")]
+    pub resolution: u8,
+    /// How long after a window's end late records still enter its revision.
+    #[serde(default = "zero")]
+    pub allowed_lateness: String,
+    /// How long a partition must be quiet at its log's end before it stops holding windows open.
+    #[serde(default = "thirty_seconds")]
+    pub idle_after: String,
+    /// How far after its arrival an event may claim to be; later ones are rejected.
+    #[serde(default = "ten_minutes")]
+    pub max_future: String,
+    /// How often, in processing time, open windows are shown before they close; never when absent.
+    #[serde(default)]
+    pub provisional_every: Option<String>,
+    /// Files of reference data.
+    #[serde(default)]
+    pub reference: ReferenceConfig,
+    /// Occupancy by conservation, when venues have gates.
+    #[serde(default)]
+    pub occupancy: Option<OccupancyConfig>,
+    /// Window queries, `windows/NAME.sql`.
+    #[serde(default)]
+    pub window: Vec<WindowConfig>,
+    /// Layers, `layers/NAME.sql`; a layer may read those before it.
+    #[serde(default)]
+    pub layer: Vec<LayerConfig>,
+}
+
+/// Which files of the folder hold reference data.
+#[derive(Debug, Clone, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReferenceConfig {
+    /// Counting points, GeoJSON.
+    pub sites: Option<String>,
+    /// Venues, GeoJSON.
+    pub venues: Option<String>,
+    /// Grid units, GeoJSON.
+    pub grid_units: Option<String>,
+    /// Incidence per origin, CSV or JSON.
+    pub incidence: Option<String>,
+}
+
+/// One window query.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WindowConfig {
+    /// Name of the SQL file and of the pane table.
+    pub name: String,
+    /// Length of a window.
+    pub size: String,
+    /// How far apart windows begin; the size when absent.
+    pub slide: Option<String>,
+    /// How far the windows' grid is moved from midnight UTC: `16h` for days in China, `30m` for
+    /// hours in India.
+    #[serde(default = "zero")]
+    pub offset: String,
+}
+
+/// One layer.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerConfig {
+    /// Name of the SQL file and of the layer.
+    pub name: String,
+    /// The window query at whose closing it is evaluated.
+    pub on: String,
+}
+
+/// Occupancy of venues from the flows at their gates.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OccupancyConfig {
+    /// The window query whose panes hold the flows; it must group by `venue_id`.
+    pub window: String,
+    /// Its column of persons who entered.
+    pub arrivals: String,
+    /// Its column of persons who left.
+    pub departures: String,
+    /// Probability that a passage is counted, in (0, 1]; gives the interval.
+    #[serde(default = "capture")]
+    pub capture: f64,
+    /// Local time of day at which venues are known to be empty, `HH:MM`.
+    #[serde(default)]
+    pub empty_at: Option<String>,
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
+}
+
+const fn nine() -> u8 {
+    9
+}
+
+fn zero() -> String {
+    "0s".to_owned()
+}
+
+fn thirty_seconds() -> String {
+    "30s".to_owned()
+}
+
+fn ten_minutes() -> String {
+    "10m".to_owned()
+}
+
+const fn capture() -> f64 {
+    0.98
+}

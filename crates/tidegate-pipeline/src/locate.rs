@@ -1,0 +1,119 @@
+//! From a site's id or a coordinate to venue and cell.
+
+use arrow::array::{Array, BooleanArray, RecordBatch, StringBuilder, UInt64Builder};
+use arrow::compute::filter_record_batch;
+use rustc_hash::FxHashMap;
+use tidegate_model::{Cell, ObservationBatch, Position, Reason, Resolution, Site};
+
+/// Cells of coordinates seen lately, by the exact bits of the coordinate.
+const CACHE_SLOTS: usize = 1 << 15;
+
+/// Locates observations: by the registry of sites, else by the coordinates that they carry.
+#[derive(Debug)]
+pub struct Locator {
+    resolution: Resolution,
+    /// Only looked up, never walked: its order reaches no output.
+    sites: FxHashMap<String, (Option<String>, Option<Cell>)>,
+    cache: Vec<Option<(u64, u64, Cell)>>,
+}
+
+/// A row that could not be located.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unlocated {
+    pub(crate) position: Position,
+    pub(crate) site: String,
+    pub(crate) reason: Reason,
+}
+
+/// Whether a site that is nowhere registered and has no coordinates is counted all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    Accept,
+    Reject,
+}
+
+impl Locator {
+    /// A locator over `sites` that gives cells of `resolution`.
+    pub fn new(sites: &[Site], resolution: Resolution) -> Self {
+        let sites = sites
+            .iter()
+            .map(|site| (site.id.clone(), (site.venue_id.clone(), site.cell)))
+            .collect();
+        Self { resolution, sites, cache: vec![None; CACHE_SLOTS] }
+    }
+
+    /// The rows of `batch` with venue and cell, and those that could not be located.
+    pub(crate) fn locate(
+        &mut self,
+        batch: &ObservationBatch,
+        unknown: Unknown,
+    ) -> (ObservationBatch, Vec<Unlocated>) {
+        let mut venues = StringBuilder::with_capacity(batch.len(), batch.len() * 8);
+        let mut cells = UInt64Builder::with_capacity(batch.len());
+        let mut unlocated = Vec::new();
+        let mut kept = Vec::new();
+        for row in 0..batch.len() {
+            let site_id = batch.site_id().value(row);
+            let found = match self.sites.get(site_id) {
+                Some((venue, Some(cell))) => Ok((venue.as_deref(), Some(*cell))),
+                Some((venue, None)) => match self.by_coordinate(batch, row) {
+                    Some(cell) => {
+                        // Borrowed again: the cache above needed the locator to itself.
+                        let venue = self.sites.get(site_id).and_then(|(venue, _)| venue.as_deref());
+                        Ok((venue, Some(cell)))
+                    }
+                    None if unknown == Unknown::Accept || venue.is_some() => Ok((venue.as_deref(), None)),
+                    None => Err(Reason::UnlocatableSite),
+                },
+                None => match self.by_coordinate(batch, row) {
+                    Some(cell) => Ok((None, Some(cell))),
+                    None if unknown == Unknown::Accept => Ok((None, None)),
+                    None => Err(Reason::UnknownSite),
+                },
+            };
+            match found {
+                Ok((venue, cell)) => {
+                    venues.append_option(venue);
+                    cells.append_option(cell.map(Cell::index));
+                }
+                Err(reason) => {
+                    if unlocated.is_empty() {
+                        kept = vec![true; batch.len()];
+                    }
+                    kept[row] = false;
+                    let position = batch.position(row);
+                    unlocated.push(Unlocated { position, site: site_id.to_owned(), reason });
+                    venues.append_null();
+                    cells.append_null();
+                }
+            }
+        }
+        let located = batch.with_location(venues.finish(), cells.finish());
+        if unlocated.is_empty() {
+            return (located, unlocated);
+        }
+        let rows: RecordBatch = filter_record_batch(located.batch(), &BooleanArray::from(kept))
+            .expect("one bit a row");
+        (ObservationBatch::try_new(rows).expect("filtering keeps the schema"), unlocated)
+    }
+
+    /// The cell of the row's own coordinate. Sites repeat their coordinates, so the cells of
+    /// coordinates seen lately are remembered by their exact bits: the answer is always h3o's.
+    fn by_coordinate(&mut self, batch: &ObservationBatch, row: usize) -> Option<Cell> {
+        if batch.latitude().is_null(row) || batch.longitude().is_null(row) {
+            return None;
+        }
+        let (latitude, longitude) = (batch.latitude().value(row), batch.longitude().value(row));
+        let (a, b) = (latitude.to_bits(), longitude.to_bits());
+        let hash = (a.rotate_left(17) ^ b).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 49;
+        let slot = usize::try_from(hash).expect("15 bits") % CACHE_SLOTS;
+        if let Some((x, y, cell)) = self.cache[slot]
+            && (x, y) == (a, b)
+        {
+            return Some(cell);
+        }
+        let cell = Cell::at(latitude, longitude, self.resolution).ok()?;
+        self.cache[slot] = Some((a, b, cell));
+        Some(cell)
+    }
+}

@@ -1,0 +1,479 @@
+//! A validated pipeline: everything that a run needs, checked.
+
+use tidegate_alerts::{Rule, RuleConfig};
+use tidegate_engine::{WINDOWED_SCHEMA, WindowSpec};
+use tidegate_feeds::{Decoder, FeedConfig};
+use tidegate_model::{FeedId, Resolution, Span};
+use tidegate_query::{LayerQuery, Session, Slot, WindowQuery};
+use tidegate_risk::occupancy::CaptureProbability;
+
+use crate::reference::{read_grid_units, read_incidence, read_sites, read_venues};
+use crate::source::{line_of, read_toml};
+use crate::tables::register_reference;
+use crate::{LayerConfig, PipelineConfig, Problem, Reference, Source, WindowConfig};
+
+/// A feed of the pipeline: its decoder, fresh.
+#[derive(Debug, Clone)]
+pub struct Feed {
+    /// The feed's name.
+    pub id: FeedId,
+    /// Its decoder, with what its file settles.
+    pub decoder: Decoder,
+}
+
+/// A layer of the pipeline.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    /// Its name.
+    pub name: String,
+    /// Index of the window query at whose closing it is evaluated.
+    pub window: usize,
+    /// Its SQL.
+    pub sql: String,
+    /// Whether it reads the occupancy table, and so is not evaluated for revisions.
+    pub reads_occupancy: bool,
+}
+
+/// How occupancy is kept.
+#[derive(Debug, Clone)]
+pub(crate) struct OccupancySpec {
+    pub(crate) window: usize,
+    pub(crate) arrivals: String,
+    pub(crate) departures: String,
+    pub(crate) capture: CaptureProbability,
+    pub(crate) empty_at: Option<jiff::civil::Time>,
+}
+
+/// A pipeline folder that has been found good.
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    /// Its name.
+    pub name: String,
+    /// The city's time zone.
+    pub zone: jiff::tz::TimeZone,
+    /// Base resolution of cells.
+    pub resolution: Resolution,
+    /// How long after a window's end late records still enter its revision.
+    pub allowed_lateness: Span,
+    /// See `idle_after` in the configuration.
+    pub idle_after: Span,
+    /// How far after its arrival an event may claim to be.
+    pub max_future: Span,
+    /// How often open windows are shown, in processing time.
+    pub provisional_every: Option<Span>,
+    /// Reference data.
+    pub reference: Reference,
+    /// Feeds, ordered by name.
+    pub feeds: Vec<Feed>,
+    /// Window queries with their SQL.
+    pub windows: Vec<(WindowSpec, String)>,
+    /// Layers in order of evaluation.
+    pub layers: Vec<Layer>,
+    /// Alert rules.
+    pub rules: Vec<Rule>,
+    pub(crate) occupancy: Option<OccupancySpec>,
+    pub(crate) cases: Vec<(String, String)>,
+}
+
+const MAIN: &str = "pipeline.toml";
+
+impl Pipeline {
+    /// Reads and checks a folder, plans every query once to see that it can be.
+    ///
+    /// # Errors
+    /// Every problem found, ordered by file and line.
+    pub async fn load(source: &Source) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut pipeline = Self::read(source, &mut problems)?;
+        pipeline.check_queries(&mut problems).await;
+        pipeline.check_unused(source, &mut problems);
+        if problems.is_empty() {
+            return Ok(pipeline);
+        }
+        problems.sort();
+        problems.dedup();
+        Err(problems)
+    }
+
+    /// The feed called `name`.
+    pub fn feed(&self, name: &str) -> Option<&Feed> {
+        self.feeds.iter().find(|feed| feed.id.as_str() == name)
+    }
+
+    fn read(source: &Source, problems: &mut Vec<Problem>) -> Result<Self, Vec<Problem>> {
+        let Some(text) = source.get(MAIN) else {
+            let message = "is missing: a pipeline is a folder with this file";
+            return Err(vec![Problem::new(MAIN, "", message)]);
+        };
+        let feeds = read_feeds(source, problems);
+        let rules = read_rules(source, problems);
+        let config: PipelineConfig = match read_toml(MAIN, text) {
+            Ok(config) => config,
+            Err(found) => {
+                problems.extend(found);
+                problems.sort();
+                return Err(std::mem::take(problems));
+            }
+        };
+        let mut keys = Keys { text, problems };
+        let zone = keys.zone(&config.zone);
+        let resolution = keys.resolution(config.resolution);
+        let span = |keys: &mut Keys<'_>, key: &str, text: &str| keys.span("", 0, key, text);
+        let allowed_lateness = span(&mut keys, "allowed_lateness", &config.allowed_lateness);
+        let idle_after = span(&mut keys, "idle_after", &config.idle_after);
+        let max_future = span(&mut keys, "max_future", &config.max_future);
+        let provisional_every = config
+            .provisional_every
+            .as_deref()
+            .map(|text| span(&mut keys, "provisional_every", text));
+        let windows = keys.windows(&config.window, source);
+        let layers = keys.layers(&config.layer, &windows, source);
+        let occupancy = keys.occupancy(&config, &windows);
+        let reference = read_reference(source, &config, resolution, problems);
+        let cases =
+            source.in_folder("tests", "toml").map(|(n, t)| (n.to_owned(), t.to_owned())).collect();
+        Ok(Self {
+            name: config.name,
+            zone,
+            resolution,
+            allowed_lateness,
+            idle_after,
+            max_future,
+            provisional_every,
+            reference,
+            feeds,
+            windows,
+            layers,
+            rules,
+            occupancy,
+            cases,
+        })
+    }
+
+    /// Plans every window and layer, so that wrong SQL is a problem here and not at run time.
+    async fn check_queries(&mut self, problems: &mut Vec<Problem>) {
+        let session = Session::new();
+        if let Err(error) = register_reference(&session, &self.reference) {
+            problems.push(Problem::new(MAIN, "reference", error.to_string()));
+        }
+        for (spec, sql) in &self.windows {
+            let file = format!("windows/{}.sql", spec.name());
+            match WindowQuery::plan(&session, WINDOWED_SCHEMA.clone(), sql).await {
+                Ok(query) => {
+                    if let Some(occupancy) = &self.occupancy
+                        && self.windows[occupancy.window].0.name() == spec.name()
+                    {
+                        let schema = query.pane_schema();
+                        for name in ["venue_id", &occupancy.arrivals, &occupancy.departures] {
+                            if schema.column_with_name(name).is_none() {
+                                let message = format!("has no column {name}, which [occupancy] reads");
+                                problems.push(Problem::new(&file, "", message));
+                            }
+                        }
+                    }
+                    let slot = Slot::new(query.pane_schema());
+                    if let Err(error) = session.register_slot(spec.name(), &slot) {
+                        problems.push(Problem::new(&file, "", error.to_string()));
+                    }
+                }
+                Err(error) => problems.push(Problem::new(&file, "", error.to_string())),
+            }
+        }
+        for layer in &self.layers {
+            let file = format!("layers/{}.sql", layer.name);
+            if let Err(error) = LayerQuery::plan(&session, &layer.sql).await {
+                problems.push(Problem::new(&file, "", error.to_string()));
+            }
+            let slot = Slot::new(tidegate_query::LAYER_SCHEMA.clone());
+            if let Err(error) = session.register_slot(&layer.name, &slot) {
+                problems.push(Problem::new(&file, "", error.to_string()));
+            }
+        }
+        for rule in &self.rules {
+            if !self.layers.iter().any(|layer| layer.name == rule.layer()) {
+                let names: Vec<_> = self.layers.iter().map(|layer| layer.name.as_str()).collect();
+                let message = format!(
+                    "rule {:?} rests on layer {:?}, which is not one of {}",
+                    rule.name(),
+                    rule.layer(),
+                    names.join(", ")
+                );
+                problems.push(Problem::new("rules.toml", "layer", message));
+            }
+        }
+    }
+
+    /// Files that look as if they should count, but nothing names them.
+    fn check_unused(&self, source: &Source, problems: &mut Vec<Problem>) {
+        let windows = source.in_folder("windows", "sql").map(|(name, _)| ("window", name));
+        let layers = source.in_folder("layers", "sql").map(|(name, _)| ("layer", name));
+        for (what, name) in windows.chain(layers) {
+            let known = match what {
+                "window" => self.windows.iter().any(|(spec, _)| spec.name() == name),
+                _ => self.layers.iter().any(|layer| layer.name == name),
+            };
+            if !known {
+                let file = format!("{what}s/{name}.sql");
+                let message = format!("is not used: add a [[{what}]] to {MAIN} or delete it");
+                problems.push(Problem::new(&file, "", message));
+            }
+        }
+    }
+}
+
+fn read_feeds(source: &Source, problems: &mut Vec<Problem>) -> Vec<Feed> {
+    let mut feeds = Vec::new();
+    for (name, text) in source.in_folder("feeds", "toml") {
+        let file = format!("feeds/{name}.toml");
+        let id = FeedId::new(name);
+        match read_toml::<FeedConfig>(&file, text) {
+            Ok(config) => match Decoder::try_new(id.clone(), &config) {
+                Ok(decoder) => feeds.push(Feed { id, decoder }),
+                Err(found) => problems.extend(found.into_iter().map(|found| {
+                    let line = line_of(text, "", 0, &found.key);
+                    Problem::new(&file, &found.key, found.message).at(line)
+                })),
+            },
+            Err(found) => problems.extend(found),
+        }
+    }
+    if feeds.is_empty() && problems.is_empty() {
+        problems.push(Problem::new("feeds", "", "holds no NAME.toml: a pipeline needs a feed"));
+    }
+    feeds
+}
+
+/// The content of `rules.toml`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RulesFile {
+    #[serde(default)]
+    rule: Vec<RuleConfig>,
+}
+
+fn read_rules(source: &Source, problems: &mut Vec<Problem>) -> Vec<Rule> {
+    let file = "rules.toml";
+    let Some(text) = source.get(file) else { return Vec::new() };
+    let configs = match read_toml::<RulesFile>(file, text) {
+        Ok(rules) => rules.rule,
+        Err(found) => {
+            problems.extend(found);
+            return Vec::new();
+        }
+    };
+    let mut rules: Vec<Rule> = Vec::new();
+    for (index, config) in configs.iter().enumerate() {
+        match Rule::try_new(config) {
+            Ok(rule) if rules.iter().any(|other| other.name() == rule.name()) => {
+                let message = format!("{:?} is the name of an earlier rule too", rule.name());
+                let line = line_of(text, "[[rule]]", index, "name");
+                problems.push(Problem::new(file, "name", message).at(line));
+            }
+            Ok(rule) => rules.push(rule),
+            Err(found) => problems.extend(found.into_iter().map(|found| {
+                let line = line_of(text, "[[rule]]", index, &found.key);
+                let key = format!("rule[{index}].{}", found.key);
+                Problem::new(file, &key, found.message).at(line)
+            })),
+        }
+    }
+    rules
+}
+
+fn read_reference(
+    source: &Source,
+    config: &PipelineConfig,
+    resolution: Resolution,
+    problems: &mut Vec<Problem>,
+) -> Reference {
+    let mut text = |key: &str, name: &Option<String>| -> Option<(String, &str)> {
+        let name = name.clone()?;
+        if let Some(text) = source.get(&name) {
+            return Some((name, text));
+        }
+        let message = format!("file {name:?} is not in the pipeline folder");
+        problems.push(Problem::new(MAIN, &format!("reference.{key}"), message));
+        None
+    };
+    let sites = text("sites", &config.reference.sites);
+    let venues = text("venues", &config.reference.venues);
+    let units = text("grid_units", &config.reference.grid_units);
+    let incidence = text("incidence", &config.reference.incidence);
+    let mut reference = Reference::default();
+    if let Some((file, text)) = sites {
+        reference.sites = read_sites(&file, text, resolution, problems);
+    }
+    if let Some((file, text)) = venues {
+        reference.venues = read_venues(&file, text, resolution, problems);
+    }
+    if let Some((file, text)) = units {
+        reference.grid_units = read_grid_units(&file, text, problems);
+    }
+    if let Some((file, text)) = incidence {
+        reference.incidence = read_incidence(&file, text, problems);
+    }
+    if problems.is_empty() {
+        reference.check_links(problems);
+    }
+    reference
+}
+
+/// Reads values of `pipeline.toml` and notes what is wrong with them.
+struct Keys<'a> {
+    text: &'a str,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Keys<'_> {
+    fn problem(&mut self, header: &str, index: usize, key: &str, message: String) {
+        let line = line_of(self.text, header, index, key);
+        let path = match header {
+            "" => key.to_owned(),
+            header if header.starts_with("[[") => {
+                format!("{}[{index}].{key}", header.trim_matches(['[', ']']))
+            }
+            header => format!("{}.{key}", header.trim_matches(['[', ']'])),
+        };
+        self.problems.push(Problem::new(MAIN, &path, message).at(line));
+    }
+
+    fn span(&mut self, header: &str, index: usize, key: &str, text: &str) -> Span {
+        text.parse().unwrap_or_else(|error: tidegate_model::ParseTimeError| {
+            self.problem(header, index, key, error.to_string());
+            Span::ZERO
+        })
+    }
+
+    fn zone(&mut self, name: &str) -> jiff::tz::TimeZone {
+        jiff::tz::TimeZone::get(name).unwrap_or_else(|_| {
+            self.problem("", 0, "zone", format!("{name:?} is not an IANA time zone"));
+            jiff::tz::TimeZone::UTC
+        })
+    }
+
+    fn resolution(&mut self, number: u8) -> Resolution {
+        Resolution::try_from(number).unwrap_or_else(|_| {
+            self.problem("", 0, "resolution", format!("{number} is not in 0 to 15"));
+            Resolution::Nine
+        })
+    }
+
+    fn windows(&mut self, configs: &[WindowConfig], source: &Source) -> Vec<(WindowSpec, String)> {
+        let header = "[[window]]";
+        let mut windows: Vec<(WindowSpec, String)> = Vec::new();
+        for (index, config) in configs.iter().enumerate() {
+            let size = self.span(header, index, "size", &config.size);
+            let slide = match &config.slide {
+                Some(slide) => self.span(header, index, "slide", slide),
+                None => size,
+            };
+            self.check_name(header, index, &config.name, windows.iter().map(|(s, _)| s.name()));
+            let path = format!("windows/{}.sql", config.name);
+            let sql = source.get(&path);
+            if sql.is_none() {
+                self.problem(header, index, "name", format!("file {path} is not there"));
+            }
+            let offset = self.span(header, index, "offset", &config.offset);
+            match WindowSpec::sliding(&config.name, size, slide) {
+                Ok(spec) => windows.push((spec.with_offset(offset), sql.unwrap_or_default().to_owned())),
+                Err(error) => self.problem(header, index, "size", error.to_string()),
+            }
+        }
+        if configs.is_empty() {
+            self.problem("", 0, "window", "is missing: a pipeline needs a [[window]]".to_owned());
+        }
+        windows
+    }
+
+    fn layers(
+        &mut self,
+        configs: &[LayerConfig],
+        windows: &[(WindowSpec, String)],
+        source: &Source,
+    ) -> Vec<Layer> {
+        let header = "[[layer]]";
+        let mut layers: Vec<Layer> = Vec::new();
+        for (index, config) in configs.iter().enumerate() {
+            let taken = windows
+                .iter()
+                .map(|(spec, _)| spec.name())
+                .chain(layers.iter().map(|layer| layer.name.as_str()));
+            self.check_name(header, index, &config.name, taken);
+            let path = format!("layers/{}.sql", config.name);
+            let sql = source.get(&path).unwrap_or_else(|| {
+                self.problem(header, index, "name", format!("file {path} is not there"));
+                ""
+            });
+            let Some(window) = windows.iter().position(|(spec, _)| spec.name() == config.on) else {
+                let names: Vec<_> = windows.iter().map(|(spec, _)| spec.name()).collect();
+                let message = format!("{:?} is not a window: {}", config.on, names.join(", "));
+                self.problem(header, index, "on", message);
+                continue;
+            };
+            layers.push(Layer {
+                name: config.name.clone(),
+                window,
+                sql: sql.to_owned(),
+                reads_occupancy: sql.contains("occupancy"),
+            });
+        }
+        layers
+    }
+
+    fn check_name<'n>(
+        &mut self,
+        header: &str,
+        index: usize,
+        name: &str,
+        mut taken: impl Iterator<Item = &'n str>,
+    ) {
+        let plain = name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        if !plain {
+            let message = format!("{name:?} must be lower-case letters, digits and _");
+            self.problem(header, index, "name", message);
+        }
+        let reserved = ["observation", "site", "venue", "venue_cell", "grid_unit", "incidence", "occupancy"];
+        if reserved.contains(&name) || taken.any(|other| other == name) {
+            let message = format!("{name:?} is the name of another table");
+            self.problem(header, index, "name", message);
+        }
+    }
+
+    fn occupancy(
+        &mut self,
+        config: &PipelineConfig,
+        windows: &[(WindowSpec, String)],
+    ) -> Option<OccupancySpec> {
+        let header = "[occupancy]";
+        let config = config.occupancy.as_ref()?;
+        let window = windows.iter().position(|(spec, _)| spec.name() == config.window);
+        if window.is_none() {
+            self.problem(header, 0, "window", format!("{:?} is not a window", config.window));
+        }
+        if let Some((spec, _)) = window.map(|window| &windows[window])
+            && spec.size() != spec.slide()
+        {
+            let message = format!("{:?} overlaps: flows would count twice", config.window);
+            self.problem(header, 0, "window", message);
+        }
+        let capture = CaptureProbability::try_new(config.capture);
+        if let Err(error) = &capture {
+            self.problem(header, 0, "capture", error.to_string());
+        }
+        let empty_at = config.empty_at.as_deref().and_then(|text| {
+            let time = format!("{text}:00").parse::<jiff::civil::Time>().ok();
+            if time.is_none() {
+                self.problem(header, 0, "empty_at", format!("{text:?} is not a time HH:MM"));
+            }
+            time
+        });
+        Some(OccupancySpec {
+            window: window?,
+            arrivals: config.arrivals.clone(),
+            departures: config.departures.clone(),
+            capture: capture.ok()?,
+            empty_at,
+        })
+    }
+}

@@ -1,0 +1,413 @@
+//! Reference data: GeoJSON and CSV text to validated values.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use geo::{Area, Centroid, Validation};
+use geojson::{Feature, FeatureCollection, GeometryValue};
+use h3o::geom::{ContainmentMode, TilerBuilder};
+use tidegate_model::{
+    CapacityBasis, Cell, GridUnit, Incidence, ORIGIN_UNKNOWN, Resolution, Site, SiteKind, Venue,
+    VenueKind,
+};
+
+use crate::Problem;
+
+/// Cells that a venue's footprint may have; beyond it the resolution is too fine for its polygon.
+const FOOTPRINT_CELLS_MAX: usize = 20_000;
+
+/// All reference data of a pipeline, each ordered by id.
+#[derive(Debug, Clone, Default)]
+pub struct Reference {
+    /// Counting points.
+    pub sites: Vec<Site>,
+    /// Venues.
+    pub venues: Vec<Venue>,
+    /// The responsibility tree.
+    pub grid_units: Vec<GridUnit>,
+    /// Incidence per origin.
+    pub incidence: Vec<Incidence>,
+}
+
+impl Reference {
+    /// Checks that what refers to something refers to something that is there.
+    pub(crate) fn check_links(&self, problems: &mut Vec<Problem>) {
+        let venues: BTreeSet<&str> = self.venues.iter().map(|v| v.id.as_str()).collect();
+        let units: BTreeSet<&str> = self.grid_units.iter().map(|u| u.id.as_str()).collect();
+        for site in &self.sites {
+            if let Some(venue) = site.venue_id.as_deref().filter(|id| !venues.contains(id)) {
+                problems.push(Problem::new(
+                    "sites",
+                    &format!("site {}", site.id),
+                    format!("venue_id {venue:?} is not a venue"),
+                ));
+            }
+        }
+        for venue in &self.venues {
+            if let Some(unit) = venue.grid_unit.as_deref().filter(|id| !units.contains(id)) {
+                problems.push(Problem::new(
+                    "venues",
+                    &format!("venue {}", venue.id),
+                    format!("grid_unit {unit:?} is not a grid unit"),
+                ));
+            }
+        }
+        for unit in &self.grid_units {
+            if let Some(parent) = unit.parent.as_deref().filter(|id| !units.contains(id)) {
+                problems.push(Problem::new(
+                    "grid_units",
+                    &format!("grid unit {}", unit.id),
+                    format!("parent {parent:?} is not a grid unit"),
+                ));
+            }
+        }
+        if !self.incidence.is_empty()
+            && !self.incidence.iter().any(|row| row.origin == ORIGIN_UNKNOWN)
+        {
+            problems.push(Problem::new(
+                "incidence",
+                "origin",
+                "there is no row for `unknown`: travellers of unknown origin would count as no risk",
+            ));
+        }
+    }
+}
+
+/// One feature of a file, with its place for messages.
+struct Row<'a> {
+    file: &'a str,
+    index: usize,
+    feature: &'a Feature,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Row<'_> {
+    fn problem(&mut self, path: &str, message: impl Into<String>) {
+        let key = format!("features[{}].{path}", self.index);
+        self.problems.push(Problem::new(self.file, &key, message));
+    }
+
+    fn value(&self, name: &str) -> Option<&serde_json::Value> {
+        self.feature.properties.as_ref()?.get(name).filter(|value| !value.is_null())
+    }
+
+    fn optional(&mut self, name: &str) -> Option<String> {
+        match self.value(name)? {
+            serde_json::Value::String(text) if !text.is_empty() => Some(text.clone()),
+            other => {
+                let message = format!("{other} is not a text");
+                self.problem(&format!("properties.{name}"), message);
+                None
+            }
+        }
+    }
+
+    fn text(&mut self, name: &str) -> String {
+        if self.value(name).is_none() {
+            self.problem(&format!("properties.{name}"), "is missing");
+        }
+        self.optional(name).unwrap_or_default()
+    }
+
+    fn number(&mut self, name: &str, wanted: &str, fits: impl Fn(f64) -> bool) -> f64 {
+        let value = self.value(name).cloned().unwrap_or_default();
+        match value.as_f64().filter(|number| fits(*number)) {
+            Some(number) => number,
+            None => {
+                self.problem(&format!("properties.{name}"), format!("{value} is not {wanted}"));
+                1.0
+            }
+        }
+    }
+
+    fn word<T: Copy>(&mut self, name: &str, all: &[T], word: impl Fn(&T) -> &'static str) -> T {
+        let text = self.text(name);
+        all.iter().copied().find(|value| word(value) == text).unwrap_or_else(|| {
+            let words: Vec<_> = all.iter().map(&word).collect();
+            let message = format!("{text:?} is not one of {}", words.join(", "));
+            self.problem(&format!("properties.{name}"), message);
+            all[0]
+        })
+    }
+
+    fn point(&mut self) -> Option<(f64, f64)> {
+        let geometry = self.feature.geometry.as_ref()?;
+        match &geometry.value {
+            GeometryValue::Point { coordinates } if coordinates.len() >= 2 => {
+                let (longitude, latitude) = (coordinates[0], coordinates[1]);
+                if Cell::at(latitude, longitude, Resolution::Zero).is_err() {
+                    let message = format!(
+                        "[{longitude}, {latitude}] is outside the world (longitude comes first)"
+                    );
+                    self.problem("geometry.coordinates", message);
+                }
+                Some((latitude, longitude))
+            }
+            other => {
+                let message = format!("{} is not a Point", other.type_name());
+                self.problem("geometry", message);
+                None
+            }
+        }
+    }
+}
+
+/// Reads a feature collection and hands each feature to `read`.
+fn features(
+    file: &str,
+    text: &str,
+    problems: &mut Vec<Problem>,
+    mut read: impl FnMut(&mut Row<'_>),
+) {
+    let text = text.trim_start_matches('\u{feff}');
+    let collection = match text.parse::<FeatureCollection>() {
+        Ok(collection) => collection,
+        Err(error) => {
+            let message = format!("is not a GeoJSON FeatureCollection: {error}");
+            problems.push(Problem::new(file, "", message));
+            return;
+        }
+    };
+    let mut seen = BTreeMap::new();
+    for (index, feature) in collection.features.iter().enumerate() {
+        let mut row = Row { file, index, feature, problems };
+        let id = row.text("id");
+        if let Some(first) = seen.insert(id.clone(), index)
+            && !id.is_empty()
+        {
+            row.problem("properties.id", format!("{id:?} is the id of features[{first}] too"));
+        }
+        read(&mut row);
+    }
+}
+
+pub(crate) fn read_sites(
+    file: &str,
+    text: &str,
+    resolution: Resolution,
+    problems: &mut Vec<Problem>,
+) -> Vec<Site> {
+    let mut sites = Vec::new();
+    features(file, text, problems, |row| {
+        let coordinate = row.point();
+        let cell = coordinate.and_then(|(lat, lng)| Cell::at(lat, lng, resolution).ok());
+        let cordon = match row.value("cordon") {
+            None => false,
+            Some(serde_json::Value::Bool(cordon)) => *cordon,
+            Some(other) => {
+                let message = format!("{other} is not true or false");
+                row.problem("properties.cordon", message);
+                false
+            }
+        };
+        sites.push(Site {
+            id: row.text("id"),
+            kind: row.word("kind", &SiteKind::ALL, |kind| kind.as_str()),
+            name: row.text("name"),
+            venue_id: row.optional("venue_id"),
+            coordinate,
+            cell,
+            cordon,
+        });
+    });
+    sites.sort_by(|a, b| a.id.cmp(&b.id));
+    sites
+}
+
+pub(crate) fn read_venues(
+    file: &str,
+    text: &str,
+    resolution: Resolution,
+    problems: &mut Vec<Problem>,
+) -> Vec<Venue> {
+    let mut venues = Vec::new();
+    features(file, text, problems, |row| {
+        let place = footprint(row, resolution);
+        let usable_area_m2 = row.number("usable_area_m2", "an area above 0", |area| area > 0.0);
+        let capacity = row.number("capacity", "a whole number above 0", |persons| {
+            persons >= 1.0 && persons <= f64::from(u32::MAX) && persons.fract() == 0.0
+        });
+        let venue = |(centroid, cell, footprint): (_, _, _), row: &mut Row<'_>| Venue {
+            id: row.text("id"),
+            kind: row.word("kind", &VenueKind::ALL, |kind| kind.as_str()),
+            name_zh: row.text("name_zh"),
+            name_en: row.text("name_en"),
+            usable_area_m2,
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
+            capacity: capacity as u32,
+            capacity_basis: row.word("capacity_basis", &CapacityBasis::ALL, |basis| basis.as_str()),
+            grid_unit: row.optional("grid_unit"),
+            cell,
+            footprint,
+            centroid,
+        };
+        if let Some(place) = place {
+            venues.push(venue(place, row));
+        }
+    });
+    venues.sort_by(|a, b| a.id.cmp(&b.id));
+    venues
+}
+
+/// Centroid, its cell and all cells that the polygon touches.
+fn footprint(
+    row: &mut Row<'_>,
+    resolution: Resolution,
+) -> Option<((f64, f64), Cell, Vec<Cell>)> {
+    let Some(geometry) = &row.feature.geometry else {
+        row.problem("geometry", "is missing: a venue needs its polygon");
+        return None;
+    };
+    let shape = match geo::Geometry::<f64>::try_from(geometry.clone()) {
+        Ok(geo::Geometry::Polygon(polygon)) => geo::MultiPolygon(vec![polygon]),
+        Ok(geo::Geometry::MultiPolygon(polygons)) => polygons,
+        _ => {
+            row.problem("geometry", "is not a Polygon or MultiPolygon");
+            return None;
+        }
+    };
+    if let Err(error) = shape.check_validation() {
+        row.problem("geometry", format!("is not a valid polygon: {error}"));
+        return None;
+    }
+    let centroid = shape.centroid().filter(|_| shape.unsigned_area() > 0.0);
+    let cell = centroid.and_then(|at| Cell::at(at.y(), at.x(), resolution).ok());
+    let (Some(centroid), Some(cell)) = (centroid, cell) else {
+        row.problem("geometry", "has no area, or lies outside the world");
+        return None;
+    };
+    let mut tiler =
+        TilerBuilder::new(resolution).containment_mode(ContainmentMode::Covers).build();
+    if let Err(error) = tiler.add_batch(shape) {
+        row.problem("geometry", format!("cannot be covered with cells: {error}"));
+        return None;
+    }
+    let mut cells: Vec<Cell> =
+        tiler.into_coverage().take(FOOTPRINT_CELLS_MAX + 1).map(Cell::from).collect();
+    if cells.len() > FOOTPRINT_CELLS_MAX {
+        let message = format!("touches more than {FOOTPRINT_CELLS_MAX} cells: lower `resolution`");
+        row.problem("geometry", message);
+    }
+    cells.sort_unstable();
+    Some(((centroid.y(), centroid.x()), cell, cells))
+}
+
+pub(crate) fn read_grid_units(
+    file: &str,
+    text: &str,
+    problems: &mut Vec<Problem>,
+) -> Vec<GridUnit> {
+    let mut units = Vec::new();
+    features(file, text, problems, |row| {
+        let levels = ["city", "district", "street", "grid"];
+        let level = row.word("level", &levels, |level| level);
+        units.push(GridUnit {
+            id: row.text("id"),
+            parent: row.optional("parent"),
+            level: level.to_owned(),
+            name_zh: row.text("name_zh"),
+            name_en: row.text("name_en"),
+            duty: row.optional("duty"),
+        });
+    });
+    units.sort_by(|a, b| a.id.cmp(&b.id));
+    units
+}
+
+/// A row of an incidence file, CSV or JSON.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IncidenceRow {
+    origin: String,
+    cases_7d: u64,
+    population: u64,
+    ascertainment_low: f64,
+    ascertainment_mid: f64,
+    ascertainment_high: f64,
+    infectious_days: f64,
+    as_of: String,
+}
+
+pub(crate) fn read_incidence(
+    file: &str,
+    text: &str,
+    problems: &mut Vec<Problem>,
+) -> Vec<Incidence> {
+    let text = text.trim_start_matches('\u{feff}');
+    let rows: Vec<(String, Result<IncidenceRow, String>)> = if file.ends_with(".json") {
+        match serde_json::from_str::<Vec<serde_json::Value>>(text) {
+            Ok(rows) => rows
+                .into_iter()
+                .enumerate()
+                .map(|(idx, row)| {
+                    let row = serde_json::from_value(row).map_err(|error| error.to_string());
+                    (format!("[{idx}]"), row)
+                })
+                .collect(),
+            Err(error) => {
+                problems.push(Problem::new(file, "", format!("is not a JSON array: {error}")));
+                return Vec::new();
+            }
+        }
+    } else {
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+        reader
+            .deserialize()
+            .enumerate()
+            .map(|(idx, row)| {
+                (format!("row {}", idx + 1), row.map_err(|error: csv::Error| error.to_string()))
+            })
+            .collect()
+    };
+    let mut incidence = Vec::new();
+    for (key, row) in rows {
+        match row {
+            Ok(row) => check_incidence(file, &key, row, problems, &mut incidence),
+            Err(message) => problems.push(Problem::new(file, &key, message)),
+        }
+    }
+    incidence.sort_by(|a: &Incidence, b| a.origin.cmp(&b.origin));
+    for pair in incidence.windows(2) {
+        if pair[0].origin == pair[1].origin {
+            let message = format!("origin {:?} is there twice", pair[0].origin);
+            problems.push(Problem::new(file, "origin", message));
+        }
+    }
+    incidence
+}
+
+fn check_incidence(
+    file: &str,
+    key: &str,
+    row: IncidenceRow,
+    problems: &mut Vec<Problem>,
+    out: &mut Vec<Incidence>,
+) {
+    let mut problem = |name: &str, message: String| {
+        problems.push(Problem::new(file, &format!("{key}.{name}"), message));
+    };
+    if row.population == 0 {
+        problem("population", "0 is not a population above 0".to_owned());
+    }
+    if row.cases_7d > row.population {
+        problem("cases_7d", format!("{} is more than population {}", row.cases_7d, row.population));
+    }
+    let range = [row.ascertainment_low, row.ascertainment_mid, row.ascertainment_high];
+    let inside = range.iter().all(|value| *value > 0.0 && *value <= 1.0);
+    if !inside || range[0] > range[1] || range[1] > range[2] {
+        problem("ascertainment_low", format!("{range:?} must ascend within (0, 1]"));
+    }
+    if !(row.infectious_days > 0.0 && row.infectious_days <= 365.0) {
+        problem("infectious_days", format!("{} is not in (0, 365]", row.infectious_days));
+    }
+    if row.as_of.parse::<jiff::civil::Date>().is_err() {
+        problem("as_of", format!("{:?} is not a date YYYY-MM-DD", row.as_of));
+    }
+    out.push(Incidence {
+        origin: row.origin,
+        cases_7d: row.cases_7d,
+        population: row.population,
+        ascertainment: range,
+        infectious_days: row.infectious_days,
+        as_of: row.as_of,
+    });
+}

@@ -1,0 +1,642 @@
+//! A pipeline at work: payloads in, panes, layers, alerts, late and rejected records out.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion::common::DataFusionError;
+use tidegate_alerts::{AlertMachine, AlertTransition};
+use tidegate_engine::{
+    Config, Engine, Firing, Input, LateReason, Output, PartitionId, PartitionSpec, ProcessingTime,
+    Timing, WINDOWED_SCHEMA,
+};
+use tidegate_feeds::{Decoder, TimeLimit, UnknownSite};
+use tidegate_model::{
+    EventTime, FeedId, ObservationBatch, ObservationBuilder, Payload, Rejected, Span,
+};
+use tidegate_query::{
+    LAYER_SCHEMA, LayerError, LayerFrame, LayerQuery, Session, Slot, WindowQuery, WindowQueryError,
+    WindowState,
+};
+
+use crate::locate::{Locator, Unknown, Unlocated};
+use crate::measurements::Directory;
+use crate::occupancy::{Flows, Occupancies};
+use crate::tables::register_reference;
+use crate::{Pipeline, Summary};
+
+/// Rows decoded before they are located and windowed.
+const DECODE_ROWS: usize = 8_192;
+
+/// Windowed rows collected before they are aggregated: an aggregation has a fixed cost.
+const AGGREGATE_ROWS: usize = 32_768;
+
+/// How input is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// As it arrives: late is late, windows close behind the watermark.
+    Stream,
+    /// A bounded recording: nothing is late, every window closes at the end.
+    Batch,
+}
+
+/// What a run gives out, in this order.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// Panes of one window.
+    Pane {
+        /// The window query's name.
+        window: String,
+        /// Its rows.
+        rows: RecordBatch,
+        /// End of the window.
+        end: EventTime,
+        /// 0, or 1 with late rows.
+        revision: u32,
+        /// False when the window is still open.
+        is_final: bool,
+    },
+    /// Rows of one layer for one window.
+    Layer {
+        /// The layer's name.
+        layer: String,
+        /// Rows of [`tidegate_query::LAYER_SCHEMA`].
+        rows: RecordBatch,
+        /// False when the window is still open.
+        is_final: bool,
+    },
+    /// An alert changed its state.
+    Alert(Box<AlertTransition>),
+    /// Records too late for any window.
+    Late {
+        /// The feed.
+        feed: FeedId,
+        /// The records.
+        batch: ObservationBatch,
+        /// Why.
+        reason: LateReason,
+        /// The watermark that they missed.
+        watermark: EventTime,
+    },
+    /// Records that could not be counted.
+    Rejected(Vec<Rejected>),
+}
+
+/// Why a run cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// A query failed on this input.
+    #[error("query failed: {0}")]
+    Query(String),
+    /// The feed is not one of the pipeline's.
+    #[error("feed {feed:?} is not one of pipeline {pipeline:?}: it has {known}")]
+    UnknownFeed {
+        /// As given.
+        feed: String,
+        /// The pipeline.
+        pipeline: String,
+        /// Its feeds.
+        known: String,
+    },
+    /// A query of a checked pipeline does not plan.
+    #[error("cannot plan window: {0}")]
+    Window(#[from] WindowQueryError),
+    /// A layer of a checked pipeline does not plan.
+    #[error("cannot plan layer: {0}")]
+    Layer(#[from] LayerError),
+}
+
+impl From<DataFusionError> for RuntimeError {
+    fn from(error: DataFusionError) -> Self {
+        Self::Query(error.strip_backtrace())
+    }
+}
+
+/// One window query with its state.
+#[derive(Debug)]
+struct Window {
+    name: String,
+    size: Span,
+    query: WindowQuery,
+    on_time: Accumulation,
+    late: Accumulation,
+    slot: Slot,
+}
+
+/// State rows, and windowed rows that wait to be aggregated.
+#[derive(Debug, Default)]
+struct Accumulation {
+    state: WindowState,
+    waiting: Vec<RecordBatch>,
+    rows: usize,
+}
+
+impl Accumulation {
+    async fn push(&mut self, query: &WindowQuery, rows: RecordBatch) -> Result<(), RuntimeError> {
+        self.rows += rows.num_rows();
+        self.waiting.push(rows);
+        if self.rows >= AGGREGATE_ROWS { self.flush(query).await } else { Ok(()) }
+    }
+
+    async fn flush(&mut self, query: &WindowQuery) -> Result<(), RuntimeError> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        self.rows = 0;
+        let waiting = std::mem::take(&mut self.waiting);
+        Ok(query.accumulate(&mut self.state, waiting).await?)
+    }
+}
+
+/// A planned layer with the table that later layers read.
+#[derive(Debug)]
+struct PlannedLayer {
+    name: String,
+    window: usize,
+    reads_occupancy: bool,
+    query: LayerQuery,
+    slot: Slot,
+}
+
+/// See the module documentation.
+#[derive(Debug)]
+pub struct Runtime {
+    pipeline: Arc<Pipeline>,
+    engine: Engine,
+    decoders: BTreeMap<FeedId, Decoder>,
+    locator: Locator,
+    windows: Vec<Window>,
+    layers: Vec<PlannedLayer>,
+    occupancies: Option<Occupancies>,
+    occupancy_slot: Slot,
+    /// Flows of closed windows that may still be revised.
+    flows: BTreeMap<EventTime, Flows>,
+    directory: Directory,
+    alerts: AlertMachine,
+    events: VecDeque<Event>,
+    summary: Summary,
+}
+
+impl Runtime {
+    /// A run of `pipeline` that has read nothing.
+    ///
+    /// # Errors
+    /// [`RuntimeError`] when a query does not plan, which [`Pipeline::load`] excludes.
+    pub async fn new(pipeline: Arc<Pipeline>, mode: Mode) -> Result<Self, RuntimeError> {
+        let session = Session::new();
+        let occupancy_slot = register_reference(&session, &pipeline.reference)?;
+        let mut windows = Vec::new();
+        for (spec, sql) in &pipeline.windows {
+            let query = WindowQuery::plan(&session, WINDOWED_SCHEMA.clone(), sql).await?;
+            let slot = Slot::new(query.pane_schema());
+            session.register_slot(spec.name(), &slot)?;
+            windows.push(Window {
+                name: spec.name().to_owned(),
+                size: spec.size(),
+                query,
+                on_time: Accumulation::default(),
+                late: Accumulation::default(),
+                slot,
+            });
+        }
+        let mut layers = Vec::new();
+        for layer in &pipeline.layers {
+            let query = LayerQuery::plan(&session, &layer.sql).await?;
+            let slot = Slot::new(LAYER_SCHEMA.clone());
+            session.register_slot(&layer.name, &slot)?;
+            layers.push(PlannedLayer {
+                name: layer.name.clone(),
+                window: layer.window,
+                reads_occupancy: layer.reads_occupancy,
+                query,
+                slot,
+            });
+        }
+        let mut config = Config::new(pipeline.windows.iter().map(|(s, _)| s.clone()).collect());
+        config.allowed_lateness = pipeline.allowed_lateness;
+        config.idle_after = pipeline.idle_after;
+        config.judge_lateness = mode == Mode::Stream;
+        let decoders =
+            pipeline.feeds.iter().map(|feed| (feed.id.clone(), feed.decoder.clone())).collect();
+        let occupancies = pipeline
+            .occupancy
+            .as_ref()
+            .map(|spec| Occupancies::new(spec, &pipeline.zone, &pipeline.reference));
+        Ok(Self {
+            engine: Engine::new(config),
+            decoders,
+            locator: Locator::new(&pipeline.reference.sites, pipeline.resolution),
+            windows,
+            layers,
+            occupancies,
+            occupancy_slot,
+            flows: BTreeMap::new(),
+            directory: Directory::new(&pipeline.reference),
+            alerts: AlertMachine::new(pipeline.rules.clone()),
+            events: VecDeque::new(),
+            summary: Summary { pipeline: pipeline.name.clone(), ..Summary::default() },
+            pipeline,
+        })
+    }
+
+    /// A partition is read from now on.
+    ///
+    /// # Errors
+    /// [`RuntimeError::UnknownFeed`].
+    pub fn assign(&mut self, feed: &FeedId, partition: i32) -> Result<(), RuntimeError> {
+        let settings = self.decoder(feed)?.config();
+        let spec = PartitionSpec {
+            out_of_orderness: settings.out_of_orderness,
+            interval_max: settings.interval_max,
+            dedup_within: settings.dedup_within,
+        };
+        let partition = PartitionId { feed: feed.clone(), partition };
+        self.engine.handle(Input::Assigned { partition, spec });
+        Ok(())
+    }
+
+    /// Decodes, locates and windows messages of one partition, in the order of its log, and
+    /// evaluates what closes. `latest` bounds the event times of messages without a stamp of
+    /// their own; with a stamp, the pipeline's `max_future` after it does.
+    ///
+    /// # Errors
+    /// [`RuntimeError`]; bad data is not an error.
+    pub async fn ingest(
+        &mut self,
+        feed: &FeedId,
+        partition: i32,
+        payloads: &[Payload<'_>],
+        latest: EventTime,
+    ) -> Result<(), RuntimeError> {
+        let max_future = self.pipeline.max_future;
+        let mut builder = ObservationBuilder::new(feed.clone(), payloads.len().min(DECODE_ROWS));
+        let mut from = 0;
+        for (index, payload) in payloads.iter().enumerate() {
+            let latest = payload.arrived.map_or(latest, |arrived| arrived.plus(max_future));
+            let mut rejected = Vec::new();
+            self.decoder(feed)?.decode(*payload, TimeLimit { latest }, &mut builder, &mut rejected);
+            self.reject(rejected);
+            if builder.len() >= DECODE_ROWS || index + 1 == payloads.len() {
+                let batch = builder.finish();
+                self.ingest_rows(feed, partition, &batch, &payloads[from..=index]).await?;
+                from = index + 1;
+            }
+        }
+        self.summary.feeds.entry(feed.to_string()).or_default().payloads += payloads.len() as u64;
+        Ok(())
+    }
+
+    /// The partition has been read to its log's end.
+    ///
+    /// # Errors
+    /// [`RuntimeError`].
+    pub async fn caught_up(
+        &mut self,
+        feed: &FeedId,
+        partition: i32,
+        now: ProcessingTime,
+    ) -> Result<(), RuntimeError> {
+        let partition = PartitionId { feed: feed.clone(), partition };
+        self.engine.handle(Input::CaughtUp { partition, now });
+        self.drain().await
+    }
+
+    /// Time passes: idle partitions stop holding windows open.
+    ///
+    /// # Errors
+    /// [`RuntimeError`].
+    pub async fn tick(&mut self, now: ProcessingTime) -> Result<(), RuntimeError> {
+        self.engine.handle(Input::Tick { now });
+        self.drain().await
+    }
+
+    /// No record will follow on this partition.
+    ///
+    /// # Errors
+    /// [`RuntimeError`].
+    pub async fn ended(&mut self, feed: &FeedId, partition: i32) -> Result<(), RuntimeError> {
+        let partition = PartitionId { feed: feed.clone(), partition };
+        self.engine.handle(Input::Ended { partition });
+        self.drain().await
+    }
+
+    /// No record will follow at all: every window closes.
+    ///
+    /// # Errors
+    /// [`RuntimeError`].
+    pub async fn end(&mut self) -> Result<(), RuntimeError> {
+        self.engine.handle(Input::End);
+        self.drain().await
+    }
+
+    /// Evaluates the open windows as they stand, changing nothing: panes and layers with
+    /// `is_final = false`. Layers that rest on occupancy wait for the window to close.
+    ///
+    /// # Errors
+    /// [`RuntimeError`].
+    pub async fn provisional(&mut self) -> Result<(), RuntimeError> {
+        for index in 0..self.windows.len() {
+            let window = &mut self.windows[index];
+            window.on_time.flush(&window.query).await?;
+            let watermark = self.engine.watermark();
+            for end in window.on_time.state.open()? {
+                if end <= watermark {
+                    continue;
+                }
+                let window = &mut self.windows[index];
+                let state = window.on_time.state.peek(end)?;
+                let rows = window.query.panes(state).await?;
+                let frame = Frame { window: index, end, revision: 0, is_final: false };
+                let shown = self.windows[index].slot.rows();
+                self.publish_pane(frame, rows);
+                self.evaluate_layers(frame).await?;
+                self.windows[index].slot.set(shown);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next thing that the run gives out.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The merged watermark.
+    pub fn watermark(&self) -> EventTime {
+        self.engine.watermark()
+    }
+
+    /// The pipeline that runs.
+    pub fn pipeline(&self) -> &Arc<Pipeline> {
+        &self.pipeline
+    }
+
+    /// The schema of each window query's panes, by name.
+    pub fn pane_schemas(&self) -> impl Iterator<Item = (&str, arrow::datatypes::SchemaRef)> {
+        self.windows.iter().map(|window| (window.name.as_str(), window.query.pane_schema()))
+    }
+
+    /// What became of everything so far.
+    pub fn summary(&self) -> Summary {
+        let mut summary = self.summary.clone();
+        for (feed, counts) in self.engine.accounting() {
+            let entry = summary.feeds.entry(feed.to_string()).or_default();
+            entry.received += counts.received;
+            entry.counted += counts.counted;
+            entry.late += counts.late;
+            entry.duplicate += counts.duplicate;
+            entry.dedup_forgotten = counts.dedup_forgotten;
+            summary.revised += counts.revised;
+        }
+        for (feed, decoder) in &self.decoders {
+            let faults = decoder.counter_faults().by_kind();
+            let faults = faults.into_iter().filter(|(_, count)| *count > 0);
+            let entry = summary.feeds.entry(feed.to_string()).or_default();
+            entry.counter_faults = faults.map(|(kind, count)| (kind.to_owned(), count)).collect();
+        }
+        for feed in summary.feeds.values_mut() {
+            let rejected: u64 = feed.rejected.values().sum();
+            feed.received += rejected;
+            summary.received += feed.received;
+            summary.payloads += feed.payloads;
+            summary.counted += feed.counted;
+            summary.late += feed.late;
+            summary.duplicate += feed.duplicate;
+            summary.rejected += rejected;
+        }
+        assert!(summary.adds_up(), "T4: every record is accounted for");
+        summary
+    }
+
+    fn decoder(&mut self, feed: &FeedId) -> Result<&mut Decoder, RuntimeError> {
+        let pipeline = &self.pipeline;
+        self.decoders.get_mut(feed).ok_or_else(|| {
+            let known: Vec<&str> = pipeline.feeds.iter().map(|feed| feed.id.as_str()).collect();
+            RuntimeError::UnknownFeed {
+                feed: feed.to_string(),
+                pipeline: pipeline.name.clone(),
+                known: known.join(", "),
+            }
+        })
+    }
+
+    fn reject(&mut self, rejected: Vec<Rejected>) {
+        if rejected.is_empty() {
+            return;
+        }
+        for row in &rejected {
+            let feed = self.summary.feeds.entry(row.feed.to_string()).or_default();
+            *feed.rejected.entry(row.reason.code().to_owned()).or_default() += 1;
+        }
+        self.events.push_back(Event::Rejected(rejected));
+    }
+
+    async fn ingest_rows(
+        &mut self,
+        feed: &FeedId,
+        partition: i32,
+        batch: &ObservationBatch,
+        payloads: &[Payload<'_>],
+    ) -> Result<(), RuntimeError> {
+        let unknown = match self.decoder(feed)?.config().unknown_site {
+            UnknownSite::Accept => Unknown::Accept,
+            UnknownSite::Reject => Unknown::Reject,
+        };
+        let (batch, unlocated) = self.locator.locate(batch, unknown);
+        let rejected = unlocated.iter().map(|row| unlocated_record(feed, row, payloads)).collect();
+        for row in unlocated {
+            self.summary.note_unknown_site(&row.site);
+        }
+        self.reject(rejected);
+        let partition = PartitionId { feed: feed.clone(), partition };
+        self.engine.handle(Input::Batch { partition, batch });
+        self.drain().await
+    }
+
+    /// Does what the engine asks for.
+    async fn drain(&mut self) -> Result<(), RuntimeError> {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Accumulate { window, timing, batch } => {
+                    let window = &mut self.windows[window];
+                    let accumulation = match timing {
+                        Timing::OnTime => &mut window.on_time,
+                        Timing::AllowedLate => &mut window.late,
+                    };
+                    accumulation.push(&window.query, batch).await?;
+                }
+                Output::Late { feed, batch, reason, watermark } => {
+                    self.events.push_back(Event::Late { feed, batch, reason, watermark });
+                }
+                Output::Fire(firing) if firing.revision == 0 => self.fire(&firing).await?,
+                Output::Fire(firing) => self.revise(&firing).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes windows: panes, then state that steps with time, then layers, then alerts.
+    async fn fire(&mut self, firing: &Firing) -> Result<(), RuntimeError> {
+        let revisable = self.pipeline.allowed_lateness > Span::ZERO;
+        for &index in &firing.windows {
+            let window = &mut self.windows[index];
+            window.on_time.flush(&window.query).await?;
+            let state = if revisable {
+                window.on_time.state.peek(firing.end)?
+            } else {
+                window.on_time.state.take(firing.end)?
+            };
+            let rows = window.query.panes(state).await?;
+            let frame = Frame { window: index, end: firing.end, revision: 0, is_final: true };
+            self.step_occupancy(frame, &rows);
+            self.publish_pane(frame, rows);
+        }
+        for &index in &firing.windows {
+            let frame = Frame { window: index, end: firing.end, revision: 0, is_final: true };
+            self.evaluate_layers(frame).await?;
+        }
+        self.forget(firing.end.minus(self.pipeline.allowed_lateness))
+    }
+
+    /// Publishes the windows again with the late rows.
+    async fn revise(&mut self, firing: &Firing) -> Result<(), RuntimeError> {
+        for &index in &firing.windows {
+            let window = &mut self.windows[index];
+            window.late.flush(&window.query).await?;
+            let mut state = window.on_time.state.take(firing.end)?;
+            state.extend(window.late.state.take(firing.end)?);
+            let rows = window.query.panes(state).await?;
+            let frame = Frame { window: index, end: firing.end, revision: 1, is_final: true };
+            let latest = self.windows[index].slot.rows();
+            self.adjust_occupancy(frame, &rows);
+            self.publish_pane(frame, rows);
+            self.evaluate_layers(frame).await?;
+            self.windows[index].slot.set(latest);
+        }
+        Ok(())
+    }
+
+    /// Drops what was kept for revisions of windows that ended before `before`.
+    fn forget(&mut self, before: EventTime) -> Result<(), RuntimeError> {
+        self.flows = self.flows.split_off(&before);
+        for window in &mut self.windows {
+            window.on_time.state.forget(before)?;
+        }
+        Ok(())
+    }
+
+    fn step_occupancy(&mut self, frame: Frame, rows: &RecordBatch) {
+        let Some(occupancies) = &mut self.occupancies else { return };
+        if occupancies.window() != frame.window {
+            return;
+        }
+        let flows = occupancies.flows(rows);
+        let start = frame.end.minus(self.windows[frame.window].size);
+        self.summary.occupancy_corrections += occupancies.step(start, frame.end, &flows);
+        self.occupancy_slot.set(vec![occupancies.table(frame.end)]);
+        if self.pipeline.allowed_lateness > Span::ZERO {
+            self.flows.insert(frame.end, flows);
+        }
+    }
+
+    fn adjust_occupancy(&mut self, frame: Frame, rows: &RecordBatch) {
+        let Some(occupancies) = &mut self.occupancies else { return };
+        if occupancies.window() != frame.window {
+            return;
+        }
+        let after = occupancies.flows(rows);
+        let before = self.flows.remove(&frame.end).unwrap_or_default();
+        self.summary.occupancy_corrections += occupancies.adjust(&before, &after);
+    }
+
+    fn publish_pane(&mut self, frame: Frame, rows: RecordBatch) {
+        let window = &mut self.windows[frame.window];
+        if frame.is_final {
+            let summary = self.summary.windows.entry(window.name.clone()).or_default();
+            if frame.revision == 0 {
+                summary.closed += 1;
+            } else {
+                summary.revised += 1;
+            }
+            summary.panes += rows.num_rows() as u64;
+        }
+        window.slot.set(vec![rows.clone()]);
+        if rows.num_rows() > 0 {
+            self.events.push_back(Event::Pane {
+                window: window.name.clone(),
+                rows,
+                end: frame.end,
+                revision: frame.revision,
+                is_final: frame.is_final,
+            });
+        }
+    }
+
+    async fn evaluate_layers(&mut self, frame: Frame) -> Result<(), RuntimeError> {
+        let start = frame.end.minus(self.windows[frame.window].size);
+        let first = frame.is_final && frame.revision == 0;
+        for layer in &self.layers {
+            if layer.window != frame.window || layer.reads_occupancy && !first {
+                continue;
+            }
+            let rows = layer
+                .query
+                .evaluate(LayerFrame {
+                    layer: &layer.name,
+                    start,
+                    end: frame.end,
+                    revision: i32::try_from(frame.revision).expect("0 or 1"),
+                    is_final: frame.is_final,
+                })
+                .await?;
+            if first {
+                layer.slot.set(vec![rows.clone()]);
+                *self.summary.layers.entry(layer.name.clone()).or_default() +=
+                    rows.num_rows() as u64;
+            }
+            let measured = first.then(|| self.directory.measurements(&rows));
+            let layer = layer.name.clone();
+            if rows.num_rows() > 0 {
+                let is_final = frame.is_final;
+                self.events.push_back(Event::Layer { layer: layer.clone(), rows: rows.clone(), is_final });
+            }
+            if let Some(measured) = measured {
+                for transition in self.alerts.observe(&layer, frame.end, &measured) {
+                    let state = transition.state.as_str().to_owned();
+                    *self.summary.alerts.entry(state).or_default() += 1;
+                    self.events.push_back(Event::Alert(Box::new(transition)));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which evaluation of which window.
+#[derive(Debug, Clone, Copy)]
+struct Frame {
+    window: usize,
+    end: EventTime,
+    revision: u32,
+    is_final: bool,
+}
+
+/// The rejection of a record that decoded well but has no place. Its bytes are the message's.
+fn unlocated_record(feed: &FeedId, row: &Unlocated, payloads: &[Payload<'_>]) -> Rejected {
+    let bytes = payloads
+        .binary_search_by_key(&row.position.offset, |payload| payload.position.offset)
+        .ok()
+        .and_then(|index| payloads[index].bytes)
+        .map(<[u8]>::to_vec);
+    Rejected {
+        feed: feed.clone(),
+        position: row.position,
+        reason: row.reason,
+        detail: format!(
+            "site {:?} is not in the registry, or has no place there, and the record has no coordinates",
+            row.site.chars().take(80).collect::<String>()
+        ),
+        site: Some(row.site.clone()),
+        bytes,
+    }
+}

@@ -1,0 +1,132 @@
+//! Reference data as SQL tables.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array,
+};
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::common::Result;
+use tidegate_model::{Cell, GridUnit, Incidence, Site, Venue};
+use tidegate_query::{Session, Slot};
+
+use crate::Reference;
+use crate::occupancy::OCCUPANCY_SCHEMA;
+
+/// Registers `site`, `venue`, `venue_cell`, `grid_unit`, `incidence`, and an empty `occupancy`.
+pub(crate) fn register_reference(session: &Session, reference: &Reference) -> Result<Slot> {
+    for (name, table) in [
+        ("site", sites(&reference.sites)),
+        ("venue", venues(&reference.venues)),
+        ("venue_cell", venue_cells(&reference.venues)),
+        ("grid_unit", grid_units(&reference.grid_units)),
+        ("incidence", incidence(&reference.incidence)),
+    ] {
+        session.register_rows(name, table.schema(), vec![table])?;
+    }
+    let occupancy = Slot::new(Arc::clone(&OCCUPANCY_SCHEMA));
+    session.register_slot("occupancy", &occupancy)?;
+    Ok(occupancy)
+}
+
+/// A column under construction: name, whether it may be null, values.
+type Column = (&'static str, bool, Arc<dyn Array>);
+
+fn table(columns: Vec<Column>) -> RecordBatch {
+    let fields: Vec<Field> = columns
+        .iter()
+        .map(|(name, nullable, values)| Field::new(*name, values.data_type().clone(), *nullable))
+        .collect();
+    let arrays = columns.into_iter().map(|(_, _, values)| values).collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
+        .expect("the schema is made from the columns")
+}
+
+fn text<'a>(values: impl Iterator<Item = &'a str>) -> Arc<dyn Array> {
+    Arc::new(StringArray::from_iter_values(values))
+}
+
+fn maybe_text<'a>(values: impl Iterator<Item = Option<&'a str>>) -> Arc<dyn Array> {
+    Arc::new(values.collect::<StringArray>())
+}
+
+fn number(values: impl Iterator<Item = f64>) -> Arc<dyn Array> {
+    Arc::new(Float64Array::from_iter_values(values))
+}
+
+fn whole(values: impl Iterator<Item = u64>) -> Arc<dyn Array> {
+    let values = values.map(|value| i64::try_from(value).unwrap_or(i64::MAX));
+    Arc::new(Int64Array::from_iter_values(values))
+}
+
+fn sites(rows: &[Site]) -> RecordBatch {
+    let at = |pick: fn((f64, f64)) -> f64| -> Arc<dyn Array> {
+        Arc::new(rows.iter().map(|s| s.coordinate.map(pick)).collect::<Float64Array>())
+    };
+    let cells: UInt64Array = rows.iter().map(|s| s.cell.map(Cell::index)).collect();
+    table(vec![
+        ("site_id", false, text(rows.iter().map(|s| s.id.as_str()))),
+        ("kind", false, text(rows.iter().map(|s| s.kind.as_str()))),
+        ("name", false, text(rows.iter().map(|s| s.name.as_str()))),
+        ("venue_id", true, maybe_text(rows.iter().map(|s| s.venue_id.as_deref()))),
+        ("cordon", false, Arc::new(rows.iter().map(|s| Some(s.cordon)).collect::<BooleanArray>())),
+        ("cell", true, Arc::new(cells)),
+        ("lat", true, at(|(lat, _)| lat)),
+        ("lng", true, at(|(_, lng)| lng)),
+    ])
+}
+
+fn venues(rows: &[Venue]) -> RecordBatch {
+    let cells = rows.iter().map(|v| v.cell.index());
+    table(vec![
+        ("venue_id", false, text(rows.iter().map(|v| v.id.as_str()))),
+        ("kind", false, text(rows.iter().map(|v| v.kind.as_str()))),
+        ("name_zh", false, text(rows.iter().map(|v| v.name_zh.as_str()))),
+        ("name_en", false, text(rows.iter().map(|v| v.name_en.as_str()))),
+        ("usable_area_m2", false, number(rows.iter().map(|v| v.usable_area_m2))),
+        ("capacity", false, whole(rows.iter().map(|v| u64::from(v.capacity)))),
+        ("capacity_basis", false, text(rows.iter().map(|v| v.capacity_basis.as_str()))),
+        ("grid_unit", true, maybe_text(rows.iter().map(|v| v.grid_unit.as_deref()))),
+        ("cell", false, Arc::new(UInt64Array::from_iter_values(cells))),
+        ("lat", false, number(rows.iter().map(|v| v.centroid.0))),
+        ("lng", false, number(rows.iter().map(|v| v.centroid.1))),
+    ])
+}
+
+fn venue_cells(rows: &[Venue]) -> RecordBatch {
+    let pairs: Vec<(&str, u64)> = rows
+        .iter()
+        .flat_map(|v| v.footprint.iter().map(|cell| (v.id.as_str(), cell.index())))
+        .collect();
+    table(vec![
+        ("venue_id", false, text(pairs.iter().map(|(venue, _)| *venue))),
+        ("cell", false, Arc::new(UInt64Array::from_iter_values(pairs.iter().map(|(_, cell)| *cell)))),
+    ])
+}
+
+fn grid_units(rows: &[GridUnit]) -> RecordBatch {
+    table(vec![
+        ("grid_unit", false, text(rows.iter().map(|u| u.id.as_str()))),
+        ("parent", true, maybe_text(rows.iter().map(|u| u.parent.as_deref()))),
+        ("level", false, text(rows.iter().map(|u| u.level.as_str()))),
+        ("name_zh", false, text(rows.iter().map(|u| u.name_zh.as_str()))),
+        ("name_en", false, text(rows.iter().map(|u| u.name_en.as_str()))),
+        ("duty", true, maybe_text(rows.iter().map(|u| u.duty.as_deref()))),
+    ])
+}
+
+fn incidence(rows: &[Incidence]) -> RecordBatch {
+    let rho = |idx: usize| number(rows.iter().map(move |i| i.ascertainment[idx]));
+    let table = table(vec![
+        ("origin", false, text(rows.iter().map(|i| i.origin.as_str()))),
+        ("cases_7d", false, whole(rows.iter().map(|i| i.cases_7d))),
+        ("population", false, whole(rows.iter().map(|i| i.population))),
+        ("ascertainment_low", false, rho(0)),
+        ("ascertainment_mid", false, rho(1)),
+        ("ascertainment_high", false, rho(2)),
+        ("infectious_days", false, number(rows.iter().map(|i| i.infectious_days))),
+        ("as_of", false, text(rows.iter().map(|i| i.as_of.as_str()))),
+    ]);
+    debug_assert_eq!(table.column(1).data_type(), &DataType::Int64);
+    table
+}
