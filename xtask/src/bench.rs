@@ -127,7 +127,8 @@ fn end_to_end(repo: &Repo, target: &Path) -> Result<Vec<Value>> {
     demo.current_dir(repo.root())
         .args(["demo", "--exit", "--json"]);
     let output = tempfile::NamedTempFile::new()?;
-    let cost = measure_run(&demo, Some(Stdio::from(output.reopen()?)))?;
+    let (status, cost) = measure_run(demo.stdout(Stdio::from(output.reopen()?)))?;
+    ensure!(status.success(), "the demo ended with {status}");
     let summary = serde_json::from_str(&fs::read_to_string(output.path())?).unwrap_or(Value::Null);
     Ok(vec![run_report("demo", &summary, cost.to_json())])
 }

@@ -68,7 +68,7 @@ pub(crate) fn write(repo: &Repo) -> Result<()> {
     Ok(())
 }
 
-/// Writes nothing; fails with the list of files that [`write`] would write.
+/// Writes nothing; fails with the list of files that [`write()`] would write.
 pub(crate) fn check(repo: &Repo) -> Result<()> {
     let stale: Vec<_> = stale(repo)?.into_iter().map(|(path, _)| path).collect();
     ensure!(

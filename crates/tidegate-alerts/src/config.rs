@@ -5,15 +5,6 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 
-/// The file `rules.toml`: any number of `[[rule]]` tables.
-#[derive(Debug, Clone, PartialEq, serde::Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RulesFile {
-    /// The rules, in the order in which their alerts are published.
-    #[serde(default)]
-    pub rule: Vec<RuleConfig>,
-}
-
 /// One `[[rule]]`: when an alert is raised on a layer, when it is over, and what it says.
 ///
 /// ```toml

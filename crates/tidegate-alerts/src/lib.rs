@@ -22,8 +22,8 @@ mod measurement;
 mod transition;
 pub mod wire;
 
-pub use config::{Compare, OneOrMany, RuleConfig, RulesFile, Severity, Texts};
+pub use config::{Compare, OneOrMany, RuleConfig, Severity, Texts};
 pub use machine::{ALERTS_MAX, AlertMachine};
-pub use measurement::{LayerWindow, Measurement};
-pub use rule::{Problem, Rule, Rules};
+pub use measurement::Measurement;
+pub use rule::{Problem, Rule};
 pub use transition::{AlertState, AlertTransition};

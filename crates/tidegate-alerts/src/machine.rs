@@ -19,12 +19,12 @@
 //! back the alert goes on: the gap counts towards `for` (what was seen before it still stands),
 //! and never towards `keep_firing_for` (nobody saw a recovery).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate_model::EventTime;
 
-use crate::measurement::{LayerWindow, Measurement};
-use crate::rule::{Rule, Rules};
+use crate::measurement::Measurement;
+use crate::rule::Rule;
 use crate::transition::{AlertState, AlertTransition};
 
 mod episode;
@@ -54,7 +54,15 @@ struct Watch {
 
 impl AlertMachine {
     /// A machine without open alerts, for at most [`ALERTS_MAX`] of them, writing times in UTC.
-    pub fn new(rules: Rules) -> Self {
+    ///
+    /// # Panics
+    /// When two rules have the same name: their alerts would share ids.
+    pub fn new(rules: Vec<Rule>) -> Self {
+        let mut names = BTreeSet::new();
+        for rule in &rules {
+            let is_new = names.insert(rule.name());
+            assert!(is_new, "two rules are called {:?}", rule.name());
+        }
         let watch = |rule: Rule| Watch {
             rule,
             episodes: BTreeMap::new(),
@@ -86,48 +94,56 @@ impl AlertMachine {
         self
     }
 
-    /// Shows the final rows of one layer and window, once each, in ascending event time per layer.
+    /// Shows the final rows of one layer and window: all of them at once, so that a subject that
+    /// is missing is known to be missing; once each, in ascending event time per layer. A window
+    /// without any row is shown too.
     ///
-    /// The transitions are ordered by rule (as in the file), then by subject kind and id. A rule
-    /// hears of missing data only when its layer's window is shown.
+    /// Rows come in any order; where a subject has several, the one with the highest compared
+    /// value counts. The transitions are ordered by rule (as given), then by subject kind and id.
     ///
     /// # Panics
-    /// When a window ends at or before one that was shown for the same layer: a revision must not
-    /// reach the machine.
-    pub fn observe(&mut self, window: &LayerWindow<'_>) -> Vec<AlertTransition> {
-        if let Some(last) = self.last_end.get_mut(window.layer) {
+    /// When a window ends at or before one that was shown for the same layer (a revision must not
+    /// reach the machine), or when a row is of another layer or window.
+    pub fn observe(
+        &mut self,
+        layer: &str,
+        window_end: EventTime,
+        rows: &[Measurement<'_>],
+    ) -> Vec<AlertTransition> {
+        for row in rows {
             assert!(
-                *last < window.end,
-                "layer {}: window end {} is not after {last}",
-                window.layer,
-                window.end
+                row.layer == layer && row.window_end == window_end,
+                "a row of layer {} to {} is shown with layer {layer} to {window_end}",
+                row.layer,
+                row.window_end
             );
-            *last = window.end;
-        } else if self.watches.iter().any(|w| w.rule.layer() == window.layer) {
-            self.last_end.insert(window.layer.to_owned(), window.end);
-        } else {
+        }
+        if !self.watches.iter().any(|watch| watch.rule.layer() == layer) {
             return Vec::new();
+        }
+        if let Some(last) = self.last_end.insert(layer.to_owned(), window_end) {
+            assert!(
+                last < window_end,
+                "layer {layer}: window end {window_end} is not after {last}"
+            );
         }
         let mut open = self.open();
         let mut transitions = Vec::new();
         for watch in &mut self.watches {
-            if watch.rule.layer() != window.layer {
+            if watch.rule.layer() != layer {
                 continue;
             }
             let before = watch.episodes.len();
-            let mut rows = watch.rows(window.rows);
-            let mut changes = watch.advance(&mut rows, window.end);
+            let mut rows = watch.rows(rows);
+            let mut changes = watch.advance(&mut rows, window_end);
             open -= before - watch.episodes.len();
-            let begun = watch.begin(&rows, window.end, self.alerts_max.saturating_sub(open));
+            let begun = watch.begin(&rows, window_end, self.alerts_max.saturating_sub(open));
             open += begun.opened;
             self.refused += begun.refused;
             changes.extend(begun.changes);
             changes.sort_by(|a, b| a.subject.cmp(&b.subject));
-            transitions.extend(
-                changes
-                    .iter()
-                    .map(|change| text::transition(&watch.rule, change, window, &self.zone)),
-            );
+            let words = |change| text::transition(&watch.rule, change, window_end, &self.zone);
+            transitions.extend(changes.iter().map(words));
         }
         transitions
     }
@@ -189,7 +205,7 @@ impl Watch {
             let value = row.and_then(|row| rule.compared(row));
             let step = episode.step(rule, at, value);
             if let (Some(row), Some(_)) = (row, value) {
-                episode.see(row, at);
+                episode.see(row);
             }
             if let Some(state) = step.change {
                 changes.push(Change {

@@ -1,27 +1,16 @@
-//! What the machine is shown: the final rows of one layer and window.
+//! What the machine is shown: the final rows of a layer.
 
 use tidegate_model::{EventTime, Span};
-
-/// The final rows of one layer for one window.
-///
-/// All rows together, so that a subject that is missing is known to be missing. A window whose
-/// rows are all missing is shown too, with no rows.
-#[derive(Debug, Clone, Copy)]
-pub struct LayerWindow<'a> {
-    /// The layer's name.
-    pub layer: &'a str,
-    /// Start of the window.
-    pub start: EventTime,
-    /// End of the window.
-    pub end: EventTime,
-    /// The rows, in any order. Where a subject has several, the one with the highest compared
-    /// value counts.
-    pub rows: &'a [Measurement<'a>],
-}
 
 /// One final layer row, as far as rules and alerts read it. Text is borrowed.
 #[derive(Debug, Clone, Copy)]
 pub struct Measurement<'a> {
+    /// The layer.
+    pub layer: &'a str,
+    /// Start of the window.
+    pub window_start: EventTime,
+    /// End of the window.
+    pub window_end: EventTime,
     /// `cell`, `venue`, `site`, `grid_unit` or `city`.
     pub subject_kind: &'a str,
     /// The subject's id.

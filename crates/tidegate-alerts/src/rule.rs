@@ -18,8 +18,7 @@ const HASH_BYTES: usize = 8;
 /// One thing that is wrong with a rule, for a person.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// The key, as a path from the rule: `clear_below`, `title.zh-CN`; with the rule's index,
-    /// `rule[2].clear_below`, where a whole file was read.
+    /// The key, as a path from the rule: `clear_below`, `title.zh-CN`, `where.kind`.
     pub key: String,
     /// What is wrong, with the values.
     pub message: String,
@@ -279,66 +278,6 @@ impl Problems {
         };
         let (zh, en) = (read("zh-CN", &texts.zh), read("en", &texts.en));
         Some(Templates { zh: zh?, en: en? })
-    }
-}
-
-/// The checked rules of a pipeline: names are unique, the order is the file's.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Rules(Vec<Rule>);
-
-impl Rules {
-    /// Checks all rules of a file.
-    ///
-    /// # Errors
-    /// All problems of all rules, each key with its rule's index: `rule[2].clear_below`.
-    pub fn try_new(configs: &[RuleConfig]) -> Result<Self, Vec<Problem>> {
-        let mut rules = Vec::with_capacity(configs.len());
-        let mut problems = Vec::new();
-        let mut first_of_name = BTreeMap::new();
-        for (index, config) in configs.iter().enumerate() {
-            match Rule::try_new(config) {
-                Ok(rule) => rules.push(rule),
-                Err(found) => problems.extend(found.into_iter().map(|problem| Problem {
-                    key: format!("rule[{index}].{}", problem.key),
-                    message: problem.message,
-                })),
-            }
-            let first = *first_of_name.entry(&config.name).or_insert(index);
-            if first != index {
-                problems.push(Problem {
-                    key: format!("rule[{index}].name"),
-                    message: format!("{:?} is also the name of rule[{first}]", config.name),
-                });
-            }
-        }
-        if problems.is_empty() {
-            Ok(Self(rules))
-        } else {
-            Err(problems)
-        }
-    }
-
-    /// The rules, in the file's order.
-    pub fn iter(&self) -> std::slice::Iter<'_, Rule> {
-        self.0.iter()
-    }
-}
-
-impl<'a> IntoIterator for &'a Rules {
-    type Item = &'a Rule;
-    type IntoIter = std::slice::Iter<'a, Rule>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
-impl IntoIterator for Rules {
-    type Item = Rule;
-    type IntoIter = std::vec::IntoIter<Rule>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
     }
 }
 

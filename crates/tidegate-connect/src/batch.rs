@@ -10,7 +10,10 @@
 //! Why a queue of its own: the consumer's queue also carries logs and errors, which the batch call
 //! would print to standard error instead of returning; with messages elsewhere, `poll` serves them.
 
-#![expect(unsafe_code, reason = "rdkafka has no safe call for consuming in batches")]
+#![expect(
+    unsafe_code,
+    reason = "rdkafka has no safe call for consuming in batches"
+)]
 
 use std::ffi::{CStr, CString};
 use std::ptr::{self, NonNull};
@@ -174,7 +177,7 @@ impl std::fmt::Debug for MessageBatch {
             .field("len", &self.len())
             .field("first_offset", &self.first_offset())
             .field("last_offset", &self.last_offset())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -227,9 +230,10 @@ impl BatchQueue {
         let topics = topics
             .iter()
             .map(|(feed, topic)| {
-                let name = CString::new(topic.as_str()).map_err(|_| ConnectError::Configuration {
-                    detail: format!("topic name {topic:?} holds a zero byte"),
-                })?;
+                let name =
+                    CString::new(topic.as_str()).map_err(|_| ConnectError::Configuration {
+                        detail: format!("topic name {topic:?} holds a zero byte"),
+                    })?;
                 Ok((feed.clone(), name))
             })
             .collect::<Result<Vec<_>, ConnectError>>()?;
@@ -295,7 +299,12 @@ impl BatchQueue {
         };
         let mut messages = Vec::with_capacity(count);
         // Each pointer is owned from here on: dropping destroys it exactly once.
-        messages.extend(self.scratch.drain(..).filter_map(NonNull::new).map(OwnedMessage));
+        messages.extend(
+            self.scratch
+                .drain(..)
+                .filter_map(NonNull::new)
+                .map(OwnedMessage),
+        );
         self.group(messages)
     }
 
@@ -360,7 +369,11 @@ impl BatchQueue {
     /// The topic of a record: by the address of its native object, once it is known.
     fn topic_of(&mut self, message: &OwnedMessage) -> Option<usize> {
         let address = message.raw().rkt as usize;
-        if let Some(topic) = self.addresses.iter().position(|known| *known == Some(address)) {
+        if let Some(topic) = self
+            .addresses
+            .iter()
+            .position(|known| *known == Some(address))
+        {
             return Some(topic);
         }
         let topic = self.topic_by_name(message.topic_name())?;
@@ -369,7 +382,9 @@ impl BatchQueue {
     }
 
     fn topic_by_name(&self, name: &CStr) -> Option<usize> {
-        self.topics.iter().position(|(_, known)| &**known == name)
+        self.topics
+            .iter()
+            .position(|(_, known)| known.as_c_str() == name)
     }
 }
 

@@ -50,7 +50,9 @@ impl Context {
 
 /// A lock whose holder panicked still guards plain data that is whole.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 impl ClientContext for Context {
@@ -72,6 +74,10 @@ impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(target: "librdkafka", %error, "{reason}");
         let mut troubles = lock(&self.troubles);
+        // "All brokers are down" comes at every attempt and would push out what caused it.
+        if troubles.iter().any(|known| known == reason) {
+            return;
+        }
         if troubles.len() == TROUBLES_MAX {
             troubles.pop_front();
         }
@@ -228,7 +234,11 @@ pub(crate) fn reach(
         match client.fetch_metadata(None, deadline.left(Duration::from_secs(2))) {
             Ok(metadata) => return Ok(metadata),
             Err(error) if !passing(&error) => {
-                return Err(client_error(bootstrap, "ask for the list of topics", &error));
+                return Err(client_error(
+                    bootstrap,
+                    "ask for the list of topics",
+                    &error,
+                ));
             }
             Err(error) => {
                 for _ in 0..TROUBLES_MAX {
@@ -239,7 +249,13 @@ pub(crate) fn reach(
                 said = troubles
                     .into_iter()
                     .rfind(|text| !text.contains("brokers are down"))
-                    .unwrap_or_else(|| if said == "no answer" { cause(&error) } else { said });
+                    .unwrap_or_else(|| {
+                        if said == "no answer" {
+                            cause(&error)
+                        } else {
+                            said
+                        }
+                    });
             }
         }
         if deadline.passed() {

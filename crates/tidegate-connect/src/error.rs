@@ -116,7 +116,9 @@ pub enum ConnectError {
         got: i64,
     },
     /// Records handed to the sink did not reach the broker.
-    #[error("deliver {failed} of the records sent to {bootstrap}, first {first}; they are not stored")]
+    #[error(
+        "deliver {failed} of the records sent to {bootstrap}, first {first}; they are not stored"
+    )]
     Delivery {
         /// The bootstrap list.
         bootstrap: String,

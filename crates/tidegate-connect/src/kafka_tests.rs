@@ -89,8 +89,14 @@ fn every_partition_comes_whole_and_in_order() {
     let mut sink = sink(&broker);
     for i in 0..3000 {
         let value = format!("v{i}");
-        sink.send("a", Some(i % 3), None, Some(value.as_bytes()), Some(1000 + i64::from(i)))
-            .unwrap();
+        sink.send(
+            "a",
+            Some(i % 3),
+            None,
+            Some(value.as_bytes()),
+            Some(1000 + i64::from(i)),
+        )
+        .unwrap();
         if i < 10 {
             sink.send("b", None, Some(b"key"), Some(value.as_bytes()), None)
                 .unwrap();
@@ -154,8 +160,10 @@ fn tombstones_empty_values_timestamps_and_keys() {
     let broker = EmbeddedBroker::start(&[("a", 1)]).unwrap();
     let mut sink = sink(&broker);
     sink.send("a", None, Some(b"k"), None, Some(1_500)).unwrap();
-    sink.send("a", None, Some(b"k"), Some(b""), Some(2_500)).unwrap();
-    sink.send("a", None, None, Some(b"\xff\x00"), Some(2_000)).unwrap();
+    sink.send("a", None, Some(b"k"), Some(b""), Some(2_500))
+        .unwrap();
+    sink.send("a", None, None, Some(b"\xff\x00"), Some(2_000))
+        .unwrap();
     sink.flush(LONG).unwrap();
     let mut source = KafkaSource::open(config(&broker, &["a"], Stop::CaughtUp)).unwrap();
     loop {
@@ -292,10 +300,7 @@ fn a_log_that_overtakes_the_reader_fails_loudly() {
     assert_eq!(error.disposition(), Disposition::Halt);
     let text = error.to_string();
     assert!(text.contains(&format!("from offset {wanted}")), "{text}");
-    assert!(matches!(
-        source.next(LONG),
-        Err(ConnectError::SourceFailed)
-    ));
+    assert!(matches!(source.next(LONG), Err(ConnectError::SourceFailed)));
 }
 
 #[test]
@@ -314,7 +319,10 @@ fn a_missing_broker_is_named_within_the_wait() {
     assert_eq!(error.kind(), ErrorKind::Unreachable);
     assert_eq!(error.disposition(), Disposition::Retry);
     let text = error.to_string();
-    assert!(text.contains(&address) && text.contains("refused"), "{text}");
+    assert!(
+        text.contains(&address) && text.contains("refused"),
+        "{text}"
+    );
 
     let within = Duration::from_millis(300);
     let error = KafkaSink::connect_within(&address, &Properties::new(), within).unwrap_err();
@@ -324,11 +332,15 @@ fn a_missing_broker_is_named_within_the_wait() {
 #[test]
 fn missing_topics_are_all_named() {
     let broker = EmbeddedBroker::start(&[("here", 1)]).unwrap();
-    let error =
-        KafkaSource::open(config(&broker, &["x", "here", "y"], Stop::Never)).unwrap_err();
+    let error = KafkaSource::open(config(&broker, &["x", "here", "y"], Stop::Never)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TopicMissing);
     let text = error.to_string();
-    for part in ["topic x, y on", broker.bootstrap(), "which has here", "create"] {
+    for part in [
+        "topic x, y on",
+        broker.bootstrap(),
+        "which has here",
+        "create",
+    ] {
         assert!(text.contains(part), "{text}");
     }
     // Asking for them must not have made them.
@@ -395,13 +407,20 @@ fn a_broker_that_goes_away_is_told_and_reading_goes_on() {
     // A sink does not lose what it is given meanwhile, and says that it still waits.
     sink.send("a", None, None, Some(b"during"), None).unwrap();
     let error = sink.flush(Duration::from_millis(100)).unwrap_err();
-    assert!(matches!(error, ConnectError::SinkBlocked { waiting: 1, .. }), "{error}");
+    assert!(
+        matches!(error, ConnectError::SinkBlocked { waiting: 1, .. }),
+        "{error}"
+    );
     assert_eq!(error.disposition(), Disposition::Retry);
 
     broker.come_back().unwrap();
     sink.flush(LONG).unwrap();
     loop {
-        match source.next(LONG).unwrap().expect("records after the outage") {
+        match source
+            .next(LONG)
+            .unwrap()
+            .expect("records after the outage")
+        {
             SourceEvent::Batch(batch) => {
                 let values: Vec<_> = batch.iter().map(|p| p.bytes.unwrap()).collect();
                 assert_eq!(values, [b"during"]);
@@ -417,7 +436,7 @@ fn a_broker_that_goes_away_is_told_and_reading_goes_on() {
 fn deliveries_given_up_are_counted() {
     let broker = EmbeddedBroker::start(&[("a", 1)]).unwrap();
     let properties = Properties::from([
-        ("delivery.timeout.ms".to_owned(), "3000".to_owned()),
+        ("delivery.timeout.ms".to_owned(), "2000".to_owned()),
         ("linger.ms".to_owned(), "1".to_owned()),
     ]);
     let mut sink = KafkaSink::connect(broker.bootstrap(), &properties).unwrap();
@@ -429,8 +448,14 @@ fn deliveries_given_up_are_counted() {
     }
     let error = sink.flush(LONG).unwrap_err();
     let text = error.to_string();
-    assert!(matches!(error, ConnectError::Delivery { failed: 3, .. }), "{text}");
-    assert!(text.contains("topic a") && text.contains(broker.bootstrap()), "{text}");
+    assert!(
+        matches!(error, ConnectError::Delivery { failed: 3, .. }),
+        "{text}"
+    );
+    assert!(
+        text.contains("topic a") && text.contains(broker.bootstrap()),
+        "{text}"
+    );
     // Told once.
     sink.flush(LONG).unwrap();
 }
@@ -480,7 +505,8 @@ fn dropping_a_source_does_not_hang() {
     let broker = EmbeddedBroker::start(&[("a", 4)]).unwrap();
     let mut sink = sink(&broker);
     for i in 0..20_000 {
-        sink.send("a", Some(i % 4), None, Some(b"some bytes"), None).unwrap();
+        sink.send("a", Some(i % 4), None, Some(b"some bytes"), None)
+            .unwrap();
     }
     sink.flush(LONG).unwrap();
     let mut config = config(&broker, &["a"], Stop::Never);

@@ -153,7 +153,8 @@ impl Lake {
         let path = self.partial_file(table, name);
         let file = File::create(&path).map_err(|e| ConnectError::file("write", &path, e))?;
         let shown = self.final_file(table, name);
-        self.files.insert(key, TableFile::new(file, shown, &schema)?);
+        self.files
+            .insert(key, TableFile::new(file, shown, &schema)?);
         Ok(())
     }
 
@@ -169,10 +170,10 @@ impl Lake {
         batch: &RecordBatch,
     ) -> Result<(), ConnectError> {
         self.declare(table, name, &batch.schema())?;
-        self.files
-            .get_mut(&(table, name.to_owned()))
-            .expect("declared in the line before")
-            .write(batch)
+        match self.files.get_mut(&(table, name.to_owned())) {
+            Some(file) => file.write(batch),
+            None => unreachable!("the table was declared in the line before"),
+        }
     }
 
     /// Closes every file, puts them in their places and writes the summary, all of it synced to
@@ -203,11 +204,7 @@ impl Lake {
     }
 
     /// Moves one table's files into place and removes those that an earlier run left.
-    fn publish(
-        &self,
-        table: LakeTable,
-        keys: &[(LakeTable, String)],
-    ) -> Result<(), ConnectError> {
+    fn publish(&self, table: LakeTable, keys: &[(LakeTable, String)]) -> Result<(), ConnectError> {
         let folder = self.dir.join(table.as_str());
         fs::create_dir_all(&folder).map_err(|e| ConnectError::file("make folder", &folder, e))?;
         let listed = |e| ConnectError::file("list", &folder, e);
@@ -238,7 +235,9 @@ impl Lake {
     }
 
     fn final_file(&self, table: LakeTable, name: &str) -> PathBuf {
-        self.dir.join(table.as_str()).join(format!("{name}.parquet"))
+        self.dir
+            .join(table.as_str())
+            .join(format!("{name}.parquet"))
     }
 }
 
@@ -406,18 +405,45 @@ fn sync_dir(dir: &Path) -> Result<(), ConnectError> {
 
 fn remove_file(path: &Path) -> Result<(), ConnectError> {
     match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => {
-            Err(ConnectError::file("remove", path, e))
-        }
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(ConnectError::file("remove", path, e)),
         _ => Ok(()),
     }
 }
 
 fn remove_dir(path: &Path) -> Result<(), ConnectError> {
     match fs::remove_dir_all(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => {
-            Err(ConnectError::file("remove", path, e))
-        }
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(ConnectError::file("remove", path, e)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! A full disk, through the device that is always full.
+
+    use super::*;
+    use arrow::array::{ArrayRef, Int64Array};
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_named() {
+        let full = || File::options().write(true).open("/dev/full").unwrap();
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..200_000));
+        let batch = RecordBatch::try_from_iter([("n", numbers)]).unwrap();
+        let path = PathBuf::from("out/pane/flow.parquet");
+        let result = TableFile::new(full(), path.clone(), &batch.schema()).and_then(|mut file| {
+            file.write(&batch)?;
+            file.close()
+        });
+        let error = result.unwrap_err();
+        assert!(matches!(error, ConnectError::DiskFull { .. }), "{error}");
+        assert!(
+            error.to_string().contains("out/pane/flow.parquet"),
+            "{error}"
+        );
+
+        let summary = write_summary(Path::new("/dev/full"), &serde_json::json!({"a": 1}));
+        let error = summary.unwrap_err();
+        assert!(matches!(error, ConnectError::DiskFull { .. }), "{error}");
     }
 }

@@ -26,6 +26,8 @@ mod recorded;
 #[cfg(test)]
 mod kafka_tests;
 #[cfg(test)]
+mod lake_tests;
+#[cfg(test)]
 mod recorded_tests;
 
 pub use batch::MessageBatch;

@@ -42,6 +42,12 @@ pub(crate) struct Lane {
     pub(crate) done: bool,
 }
 
+/// The way from the reading thread to the source.
+pub(crate) struct Outlet {
+    pub(crate) events: Events,
+    pub(crate) shared: Arc<Shared>,
+}
+
 /// Why the thread ends before every partition is done.
 enum Halt {
     /// Nobody listens any more.
@@ -62,8 +68,7 @@ pub(crate) struct Reader {
     client: Arc<Client>,
     lanes: Vec<Lane>,
     config: SourceConfig,
-    events: Events,
-    shared: Arc<Shared>,
+    outlet: Outlet,
     paused: bool,
     stalled: Option<(String, Instant)>,
 }
@@ -74,16 +79,14 @@ impl Reader {
         queue: BatchQueue,
         lanes: Vec<Lane>,
         config: SourceConfig,
-        events: Events,
-        shared: Arc<Shared>,
+        outlet: Outlet,
     ) -> Self {
         Self {
             queue,
             client,
             lanes,
             config,
-            events,
-            shared,
+            outlet,
             paused: false,
             stalled: None,
         }
@@ -111,7 +114,7 @@ impl Reader {
             }
         }
         while !self.lanes.iter().all(|lane| lane.done) {
-            if self.shared.stopping.load(Ordering::Acquire) {
+            if self.outlet.shared.stopping.load(Ordering::Acquire) {
                 return Err(Halt::HungUp);
             }
             serve_events(&self.client);
@@ -294,14 +297,14 @@ impl Reader {
         let mut event = event;
         let full_since = Instant::now();
         // Counted before it can be received, so that the count never goes below zero.
-        self.shared.queued.fetch_add(1, Ordering::AcqRel);
+        self.outlet.shared.queued.fetch_add(1, Ordering::AcqRel);
         loop {
-            match self.events.try_send(event) {
+            match self.outlet.events.try_send(event) {
                 Ok(()) => return Ok(()),
                 Err(TrySendError::Disconnected(_)) => return Err(Halt::HungUp),
                 Err(TrySendError::Full(unsent)) => event = unsent,
             }
-            if self.shared.stopping.load(Ordering::Acquire) {
+            if self.outlet.shared.stopping.load(Ordering::Acquire) {
                 return Err(Halt::HungUp);
             }
             if !self.paused && full_since.elapsed() >= self.config.pause_after {
@@ -339,14 +342,13 @@ impl Reader {
     /// end in a batch sets that one too far, which would skip a record without a word. So each
     /// partition is sent to the exact offset before it goes on.
     fn try_resume(&mut self) -> Result<bool, ConnectError> {
-        let queued = self.shared.queued.load(Ordering::Acquire);
+        let queued = self.outlet.shared.queued.load(Ordering::Acquire);
         if queued > self.config.queue_batches_max / 2 {
             // The outcome is of no interest: errors reach the client's context.
             let _served = self.client.poll(FULL_RETRY).is_some();
             return Ok(false);
         }
-        let failed =
-            |error| client_error(&self.config.bootstrap, "resume the partitions", &error);
+        let failed = |error| client_error(&self.config.bootstrap, "resume the partitions", &error);
         let sought = self
             .client
             .seek_partitions(self.unfinished()?, LOCAL_WITHIN)
@@ -390,9 +392,9 @@ impl Reader {
 
     /// The error that `wanted` is not in the log, with what is.
     fn overtaken(&self, lane: &Lane, wanted: i64) -> ConnectError {
-        let asked = self
-            .client
-            .fetch_watermarks(&lane.name, lane.partition, Duration::from_secs(2));
+        let asked =
+            self.client
+                .fetch_watermarks(&lane.name, lane.partition, Duration::from_secs(2));
         let bounds = asked.ok();
         ConnectError::LogOvertaken {
             topic: lane.name.clone(),

@@ -135,7 +135,14 @@ impl KafkaSink {
         self.create(&missing, deadline.left(within))?;
         let names: Vec<&str> = topics.iter().map(|(name, ..)| *name).collect();
         let wait = (deadline, within);
-        find_topics(self.producer.client(), &self.bootstrap, &names, wait, &serve).map(|_| ())
+        find_topics(
+            self.producer.client(),
+            &self.bootstrap,
+            &names,
+            wait,
+            &serve,
+        )
+        .map(|_| ())
     }
 
     fn create(
@@ -204,6 +211,10 @@ impl KafkaSink {
     /// [`ConnectError::SinkBlocked`] when no room was made; [`ConnectError::TopicMissing`] when the
     /// topic or partition is known not to exist; [`ConnectError::Client`] when the record is larger
     /// than `message.max.bytes` or the producer failed for good.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a record of Kafka has these five parts, and every call names all of them"
+    )]
     pub fn send(
         &mut self,
         topic: &str,
@@ -307,7 +318,9 @@ impl KafkaSink {
 
 fn retention_ms(retention: Retention) -> String {
     match retention {
-        Retention::For(age) => i64::try_from(age.as_millis()).unwrap_or(i64::MAX).to_string(),
+        Retention::For(age) => i64::try_from(age.as_millis())
+            .unwrap_or(i64::MAX)
+            .to_string(),
         Retention::Broker | Retention::Forever | Retention::Compact => "-1".to_owned(),
     }
 }

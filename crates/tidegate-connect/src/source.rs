@@ -29,7 +29,7 @@ use crate::client::{
     setup_error,
 };
 use crate::error::ConnectError;
-use crate::reader::{Lane, Reader};
+use crate::reader::{Lane, Outlet, Reader};
 
 /// When the source ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,7 +192,11 @@ impl KafkaSource {
             .collect();
         let (sender, events) = sync_channel(config.queue_batches_max);
         let shared = Arc::new(Shared::default());
-        let reader = Reader::new(client, queue, lanes, config, sender, Arc::clone(&shared));
+        let outlet = Outlet {
+            events: sender,
+            shared: Arc::clone(&shared),
+        };
+        let reader = Reader::new(client, queue, lanes, config, outlet);
         let thread = std::thread::Builder::new()
             .name("kafka-source".to_owned())
             .spawn(move || reader.run())

@@ -32,9 +32,7 @@ impl std::fmt::Display for ConfigProblem {
 }
 
 /// The shape of a feed's payloads.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
     /// The product's own JSON: one observation a message.
@@ -48,9 +46,7 @@ pub enum Format {
 }
 
 /// What becomes of a count whose site is not in the registry and which carries no coordinates.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownSite {
     /// Reject it as `unknown_site`: for feeds whose sites are all registered.
@@ -276,9 +272,7 @@ pub struct TimeConfig {
 }
 
 /// Which of two instants a repeated local time means.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ambiguous {
     /// The first, before clocks are set back; flagged `time_ambiguous`. A cumulative counter whose
@@ -292,9 +286,7 @@ pub enum Ambiguous {
 }
 
 /// What becomes of a local time that does not exist.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Gap {
     /// It means as much later as clocks were set forward: 02:30 is 03:30.
@@ -305,9 +297,7 @@ pub enum Gap {
 }
 
 /// Which end of the interval the time is.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Anchor {
     /// Its start.

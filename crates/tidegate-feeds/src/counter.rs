@@ -212,7 +212,11 @@ mod tests {
         let mut counters = Counters::new(rules);
         for &(second, value, count, quality) in readings {
             let step = counters.read(7, value, at(second));
-            assert_eq!((step.count, step.quality), (count, quality), "{second} {value}");
+            assert_eq!(
+                (step.count, step.quality),
+                (count, quality),
+                "{second} {value}"
+            );
             if quality != Quality::GOOD && quality != Quality::COUNTER_WRAP {
                 assert_eq!(step.start, at(second));
             }
@@ -223,33 +227,106 @@ mod tests {
     fn steps() {
         use Quality as Q;
         let base = Q::COUNTER_BASELINE;
-        check(RULES, &[(0, 5, 0, base), (4, 9, 4, Q::GOOD), (8, 9, 0, Q::GOOD), (9, 109, 100, Q::GOOD)]);
-        check(RULES, &[(0, 5, 0, base), (4, 106, 0, Q::COUNTER_IMPLAUSIBLE), (8, 107, 1, Q::GOOD)]);
-        check(RULES, &[(0, 9_990, 0, base), (4, 20, 30, Q::COUNTER_WRAP), (8, 21, 1, Q::GOOD)]);
-        check(RULES, &[(0, 500, 0, base), (4, 20, 0, Q::COUNTER_RESET), (8, 21, 1, Q::GOOD)]);
-        check(RULES, &[(0, 500, 0, base), (4, 480, 0, Q::COUNTER_DOWN), (8, 470, 0, Q::COUNTER_DOWN), (9, 471, 1, Q::GOOD)]);
-        check(RULES, &[(0, 5, 0, base), (11, 6, 0, Q::COUNTER_GAP), (21, 7, 1, Q::GOOD)]);
+        check(
+            RULES,
+            &[
+                (0, 5, 0, base),
+                (4, 9, 4, Q::GOOD),
+                (8, 9, 0, Q::GOOD),
+                (9, 109, 100, Q::GOOD),
+            ],
+        );
+        check(
+            RULES,
+            &[
+                (0, 5, 0, base),
+                (4, 106, 0, Q::COUNTER_IMPLAUSIBLE),
+                (8, 107, 1, Q::GOOD),
+            ],
+        );
+        check(
+            RULES,
+            &[
+                (0, 9_990, 0, base),
+                (4, 20, 30, Q::COUNTER_WRAP),
+                (8, 21, 1, Q::GOOD),
+            ],
+        );
+        check(
+            RULES,
+            &[
+                (0, 500, 0, base),
+                (4, 20, 0, Q::COUNTER_RESET),
+                (8, 21, 1, Q::GOOD),
+            ],
+        );
+        check(
+            RULES,
+            &[
+                (0, 500, 0, base),
+                (4, 480, 0, Q::COUNTER_DOWN),
+                (8, 470, 0, Q::COUNTER_DOWN),
+                (9, 471, 1, Q::GOOD),
+            ],
+        );
+        check(
+            RULES,
+            &[
+                (0, 5, 0, base),
+                (11, 6, 0, Q::COUNTER_GAP),
+                (21, 7, 1, Q::GOOD),
+            ],
+        );
         // A wrap behind a gap has no place in time: both flags, no count.
-        check(RULES, &[(0, 9_990, 0, base), (11, 1, 0, Q::COUNTER_WRAP.with(Q::COUNTER_GAP))]);
+        check(
+            RULES,
+            &[
+                (0, 9_990, 0, base),
+                (11, 1, 0, Q::COUNTER_WRAP.with(Q::COUNTER_GAP)),
+            ],
+        );
         // Same time: the later value is the base. Earlier time: the base stays.
-        check(RULES, &[(0, 5, 0, base), (0, 9, 0, Q::COUNTER_REPEATED), (4, 10, 1, Q::GOOD)]);
-        check(RULES, &[(4, 5, 0, base), (0, 9, 0, Q::COUNTER_REPEATED), (8, 10, 5, Q::GOOD)]);
+        check(
+            RULES,
+            &[
+                (0, 5, 0, base),
+                (0, 9, 0, Q::COUNTER_REPEATED),
+                (4, 10, 1, Q::GOOD),
+            ],
+        );
+        check(
+            RULES,
+            &[
+                (4, 5, 0, base),
+                (0, 9, 0, Q::COUNTER_REPEATED),
+                (8, 10, 5, Q::GOOD),
+            ],
+        );
         // Without wrap_at, and above it, a wrap is a reset.
-        let plain = CounterRules { wrap_at: None, ..RULES };
+        let plain = CounterRules {
+            wrap_at: None,
+            ..RULES
+        };
         check(plain, &[(0, 9_990, 0, base), (4, 20, 0, Q::COUNTER_RESET)]);
         check(RULES, &[(0, 10_001, 0, base), (4, 20, 0, Q::COUNTER_RESET)]);
     }
 
     #[test]
     fn the_counter_read_longest_ago_is_forgotten() {
-        let mut counters = Counters::new(CounterRules { counters_max: 2, ..RULES });
+        let mut counters = Counters::new(CounterRules {
+            counters_max: 2,
+            ..RULES
+        });
         counters.read(1, 5, at(0));
         counters.read(2, 5, at(1));
         counters.read(1, 6, at(2));
         counters.read(3, 5, at(3));
         assert_eq!(counters.faults().forgotten, 1);
         assert_eq!(counters.read(1, 7, at(4)).count, 1, "1 was read after 2");
-        assert_eq!(counters.read(2, 6, at(5)).quality, Quality::COUNTER_BASELINE);
+        assert_eq!(
+            counters.read(2, 6, at(5)).quality,
+            Quality::COUNTER_BASELINE
+        );
     }
 
     proptest! {

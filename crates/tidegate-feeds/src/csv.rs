@@ -54,10 +54,14 @@ impl Splitter {
     /// Splits the first row off `bytes`, which is not empty. `fits` says whether a row of several
     /// lines may have this many cells.
     pub(crate) fn split(&mut self, bytes: &[u8], fits: impl Fn(usize) -> bool) -> Row {
-        let row = self.split_quoted(bytes);
+        let mut row = self.split_quoted(bytes);
         let several_lines = bytes[..row.len].contains(&b'\n');
         if row.problem.is_none() && several_lines && !fits(self.cells.len()) {
-            return first_line(bytes, "a quoted cell runs over the end of the line");
+            row = first_line(bytes, "a quoted cell runs over the end of the line");
+        }
+        if row.problem.is_some() {
+            // The cells found so far may lie beyond the line that is given up.
+            self.cells.clear();
         }
         row
     }
@@ -211,7 +215,11 @@ mod tests {
                 continue;
             }
             splitter.unquote(line);
-            rows.push((0..splitter.len()).map(|i| splitter.cell(line, i).unwrap().to_owned()).collect());
+            rows.push(
+                (0..splitter.len())
+                    .map(|i| splitter.cell(line, i).unwrap().to_owned())
+                    .collect(),
+            );
         }
         rows
     }
@@ -231,9 +239,18 @@ mod tests {
             ("\"a\",\"\"\r", vec![vec!["a", ""]]),
             // Broken rows stay alone.
             ("\"a,b\nc,d\n", vec![vec!["!", "\"a,b"], vec!["c", "d"]]),
-            ("\"a\"x,b\nc,d\n", vec![vec!["!", "\"a\"x,b"], vec!["c", "d"]]),
-            ("\"a,b\nc,\"d\"\ne,f", vec![vec!["!", "\"a,b"], vec!["c", "d"], vec!["e", "f"]]),
-            ("\"a,b\n\",d,e\nf,g", vec![vec!["!", "\"a,b"], vec!["!", "\",d,e"], vec!["f", "g"]]),
+            (
+                "\"a\"x,b\nc,d\n",
+                vec![vec!["!", "\"a\"x,b"], vec!["c", "d"]],
+            ),
+            (
+                "\"a,b\nc,\"d\"\ne,f",
+                vec![vec!["!", "\"a,b"], vec!["c", "d"], vec!["e", "f"]],
+            ),
+            (
+                "\"a,b\n\",d,e\nf,g",
+                vec![vec!["!", "\"a,b"], vec!["!", "\",d,e"], vec!["f", "g"]],
+            ),
         ] {
             assert_eq!(rows(text, 2), want, "{text:?}");
         }

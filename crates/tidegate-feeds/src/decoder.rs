@@ -64,7 +64,7 @@ pub struct FeedSettings {
 /// let limit = TimeLimit { latest: EventTime::MAX };
 /// let good = br#"{"site":"gate-7","start":"2026-03-01T08:00:00+08:00","measure":"in","count":31}"#;
 /// for bytes in [good.as_slice(), b"{"] {
-///     let payload = Payload { position: Position::default(), bytes: Some(bytes) };
+///     let payload = Payload { position: Position::default(), bytes: Some(bytes), arrived: None };
 ///     decoder.decode(payload, limit, &mut out, &mut rejected);
 /// }
 /// assert_eq!((out.len(), rejected.len()), (1, 1));
@@ -125,8 +125,8 @@ impl Decoder {
     pub fn try_new(feed: FeedId, config: &FeedConfig) -> Result<Self, Vec<ConfigProblem>> {
         let mut problems = Vec::new();
         let settings = read_settings(&feed, config, &mut problems);
-        let personal = PersonalFields::try_new(config.personal_fields.as_deref())
-            .unwrap_or_else(|found| {
+        let personal =
+            PersonalFields::try_new(config.personal_fields.as_deref()).unwrap_or_else(|found| {
                 problems.extend(found);
                 PersonalFields::try_new(None).expect("the built-in list is valid")
             });
@@ -154,6 +154,20 @@ impl Decoder {
     /// The feed's settings.
     pub fn config(&self) -> &FeedSettings {
         &self.settings
+    }
+
+    /// Whether the feed's counters are cumulative: their readings must then come in order.
+    pub fn is_cumulative(&self) -> bool {
+        match &self.form {
+            Form::Json => false,
+            Form::MappedJson(mapper) => mapper.is_cumulative(),
+            Form::Csv(form) => form.mapper.is_cumulative(),
+        }
+    }
+
+    /// Whether a message may hold several records.
+    pub fn takes_many_rows(&self) -> bool {
+        !matches!(self.form, Form::Json)
     }
 
     /// How many readings of each odd kind the feed's cumulative counters gave so far; all 0 for a
@@ -283,8 +297,8 @@ fn decode_own(
         None => match Object::read(text, &OwnNames, rejects.personal) {
             Err(fault) => (fault, None),
             Ok(object) => {
-                let pushed = json::interpret(&object)
-                    .and_then(|parsed| push_own(&parsed, context, out));
+                let pushed =
+                    json::interpret(&object).and_then(|parsed| push_own(&parsed, context, out));
                 match pushed {
                     Ok(()) => return,
                     Err(fault) => (fault, json::site_of(&object)),
@@ -664,9 +678,8 @@ fn read_settings(
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let named = (1..=249).contains(&topic.len()) && topic != "." && topic != "..";
     if !named || !topic.bytes().all(legal) {
-        let message = format!(
-            "{topic:?} is not a Kafka topic name: 1 to 249 letters, digits, dots, _ and -"
-        );
+        let message =
+            format!("{topic:?} is not a Kafka topic name: 1 to 249 letters, digits, dots, _ and -");
         problems.push(ConfigProblem::new("topic", message));
     }
     FeedSettings {
@@ -703,7 +716,10 @@ fn read_form(
             );
         }
         (Format::MappedJson | Format::Csv, None) => {
-            return one("mapping", "is needed by the formats mapped_json and csv".to_owned());
+            return one(
+                "mapping",
+                "is needed by the formats mapped_json and csv".to_owned(),
+            );
         }
         (Format::MappedJson | Format::Csv, Some(mapping)) => mapping,
     };
@@ -734,14 +750,14 @@ fn read_delimiter(format: Format, mapping: &MappingConfig) -> Result<u8, ConfigP
     let problem = |message: String| Err(ConfigProblem::new("mapping.delimiter", message));
     match (mapping.delimiter.as_deref(), format) {
         (None, _) => Ok(b','),
-        (Some(_), Format::Json | Format::MappedJson) => {
-            problem("is for the format csv".to_owned())
-        }
+        (Some(_), Format::Json | Format::MappedJson) => problem("is for the format csv".to_owned()),
         (Some(text), Format::Csv) => match text.as_bytes() {
             [byte @ (b'\t' | b' '..=b'~')] if !byte.is_ascii_alphanumeric() && *byte != b'"' => {
                 Ok(*byte)
             }
-            _ => problem(format!("{text:?} is not one ASCII character such as ; or a tab")),
+            _ => problem(format!(
+                "{text:?} is not one ASCII character such as ; or a tab"
+            )),
         },
     }
 }

@@ -546,8 +546,18 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
 
 /// Understands the fields of the product's own JSON.
 pub(crate) fn interpret<'o>(object: &'o Object<'_>) -> Result<Parsed<'o>, Fault> {
-    let [id, site, start, end, measure, subject, count, origin, lat, lng] =
-        object.fields.as_slice()
+    let [
+        id,
+        site,
+        start,
+        end,
+        measure,
+        subject,
+        count,
+        origin,
+        lat,
+        lng,
+    ] = object.fields.as_slice()
     else {
         unreachable!("the object was read with the ten own names");
     };
@@ -601,8 +611,7 @@ fn optional_text<'o>(name: &str, field: &'o Field<'_>) -> Result<Option<&'o str>
 }
 
 fn read_time(name: &str, text: &str) -> Result<EventTime, Fault> {
-    parse_rfc3339(text)
-        .map_err(|error| Fault::new(Reason::BadTime, format!("{name}: {error}")))
+    parse_rfc3339(text).map_err(|error| Fault::new(Reason::BadTime, format!("{name}: {error}")))
 }
 
 fn read_word<T>(

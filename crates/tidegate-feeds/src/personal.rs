@@ -241,8 +241,8 @@ impl PersonalFields {
 
     fn denies_loose(&self, name: &[u8]) -> bool {
         let name = String::from_utf8_lossy(name);
-        let name = name
-            .trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\u{feff}'));
+        let name =
+            name.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\u{feff}'));
         if name.contains('\\')
             && let Ok(name) = serde_json::from_str::<String>(&format!("\"{name}\""))
         {
@@ -281,13 +281,38 @@ mod tests {
     #[test]
     fn whole_names_in_any_case_and_joint() {
         for field in [
-            "name", "NAME", "id_card", "idCard", "ID-Card", "Id Card", "phone", "Phone_Number",
-            "手机", "姓名", "身份证号", "MAC", "mac-address", "imsi", "token", "face", "车牌",
+            "name",
+            "NAME",
+            "id_card",
+            "idCard",
+            "ID-Card",
+            "Id Card",
+            "phone",
+            "Phone_Number",
+            "手机",
+            "姓名",
+            "身份证号",
+            "MAC",
+            "mac-address",
+            "imsi",
+            "token",
+            "face",
+            "车牌",
         ] {
             assert!(list().denies(field), "{field}");
         }
         for field in [
-            "", "_", "station_name", "names", "site", "id", "count", "macro", "手机店", "é", "facet",
+            "",
+            "_",
+            "station_name",
+            "names",
+            "site",
+            "id",
+            "count",
+            "macro",
+            "手机店",
+            "é",
+            "facet",
             "platform",
         ] {
             assert!(!list().denies(field), "{field}");
@@ -300,7 +325,8 @@ mod tests {
         assert!(own.denies("badge_no") && !own.denies("name"));
         let none = PersonalFields::try_new(Some(&[])).unwrap();
         assert!(!none.denies("name") && !none.denies(""));
-        let problems = PersonalFields::try_new(Some(&["_".to_owned(), "a".repeat(65)])).unwrap_err();
+        let problems =
+            PersonalFields::try_new(Some(&["_".to_owned(), "a".repeat(65)])).unwrap_err();
         assert_eq!(problems.len(), 2);
     }
 

@@ -219,9 +219,7 @@ impl TimeReader {
         let Length::Days(days) = self.length else {
             return Ok(self.around(self.resolve(local)?));
         };
-        let step = jiff::Span::new()
-            .try_days(days)
-            .map_err(|_| beyond())?;
+        let step = jiff::Span::new().try_days(days).map_err(|_| beyond())?;
         let (start, end) = match self.anchor {
             Anchor::Start => (local, local.checked_add(step).map_err(|_| beyond())?),
             Anchor::End => (local.checked_sub(step).map_err(|_| beyond())?, local),
@@ -402,7 +400,10 @@ mod tests {
                 Ok(interval) => format!("{}/{}", interval.start, interval.end),
                 Err(fault) => Fault::from(fault).detail,
             };
-            assert!(got.contains(want), "{text} {hour:?} {pass}: {got}, not {want}");
+            assert!(
+                got.contains(want),
+                "{text} {hour:?} {pass}: {got}, not {want}"
+            );
         }
     }
 
@@ -415,7 +416,12 @@ mod tests {
         check(&point("unix_ms"), "1754020800000", None, at);
         check(&point("%Y-%m-%d %H:%M:%S"), "2025-08-01 09:30:00", None, at);
         check(&point("%d/%m/%Y %I:%M %p"), "01/08/2025 09:30 AM", None, at);
-        check(&point("%Y-%m-%d %H:%M %z"), "2025-08-01 09:30 +0530", None, at);
+        check(
+            &point("%Y-%m-%d %H:%M %z"),
+            "2025-08-01 09:30 +0530",
+            None,
+            at,
+        );
         check(&point("%s"), "1754020800", None, at);
         for (format, text) in [
             ("rfc3339", "2025-08-01T09:30:00"),
@@ -438,14 +444,25 @@ mod tests {
         let keys: Vec<_> = problems.iter().map(|p| p.key.as_str()).collect();
         assert_eq!(
             keys,
-            ["mapping.time.columns", "mapping.time.format", "mapping.time.interval", "mapping.time.zone"]
+            [
+                "mapping.time.columns",
+                "mapping.time.format",
+                "mapping.time.interval",
+                "mapping.time.zone"
+            ]
         );
         for format in ["%H:%M", "%Y-%m", "%d-%m-%Y %M", "plain", ""] {
             let problems =
                 TimeReader::try_new(&config(format, "UTC", None), Length::Point).unwrap_err();
             assert_eq!(problems[0].key, "mapping.time.format", "{format}");
         }
-        for (interval, good) in [("1d", true), ("0d", false), ("0s", false), ("24h", true), ("", false)] {
+        for (interval, good) in [
+            ("1d", true),
+            ("0d", false),
+            ("0s", false),
+            ("24h", true),
+            ("", false),
+        ] {
             let made = TimeReader::try_new(&config("%F", "UTC", Some(interval)), Length::Point);
             assert_eq!(made.is_ok(), good, "{interval}");
         }
@@ -455,41 +472,128 @@ mod tests {
     fn days_have_their_own_length() {
         // New York 2024: clocks forward on 10 March, back on 3 November.
         let day = config("%m/%d/%Y", "America/New_York", Some("1d"));
-        check(&day, "03/09/2024", None, "2024-03-09T05:00:00Z/2024-03-10T05:00:00Z");
-        check(&day, "03/10/2024", None, "2024-03-10T05:00:00Z/2024-03-11T04:00:00Z");
-        check(&day, "11/03/2024", None, "2024-11-03T04:00:00Z/2024-11-04T05:00:00Z");
-        let ended = TimeConfig { anchor: Anchor::End, ..day.clone() };
-        check(&ended, "11/04/2024", None, "2024-11-03T04:00:00Z/2024-11-04T05:00:00Z");
+        check(
+            &day,
+            "03/09/2024",
+            None,
+            "2024-03-09T05:00:00Z/2024-03-10T05:00:00Z",
+        );
+        check(
+            &day,
+            "03/10/2024",
+            None,
+            "2024-03-10T05:00:00Z/2024-03-11T04:00:00Z",
+        );
+        check(
+            &day,
+            "11/03/2024",
+            None,
+            "2024-11-03T04:00:00Z/2024-11-04T05:00:00Z",
+        );
+        let ended = TimeConfig {
+            anchor: Anchor::End,
+            ..day.clone()
+        };
+        check(
+            &ended,
+            "11/04/2024",
+            None,
+            "2024-11-03T04:00:00Z/2024-11-04T05:00:00Z",
+        );
         // 24h is not a day.
         let fixed = config("%m/%d/%Y", "America/New_York", Some("24h"));
-        check(&fixed, "03/10/2024", None, "2024-03-10T05:00:00Z/2024-03-11T05:00:00Z");
+        check(
+            &fixed,
+            "03/10/2024",
+            None,
+            "2024-03-10T05:00:00Z/2024-03-11T05:00:00Z",
+        );
         // In Beirut clocks go forward at midnight: the day starts at 01:00, whatever `gap` says.
         let beirut = config("%Y-%m-%d", "Asia/Beirut", Some("1d"));
-        check(&beirut, "2022-03-27", None, "2022-03-26T22:00:00Z/2022-03-27T21:00:00Z");
+        check(
+            &beirut,
+            "2022-03-27",
+            None,
+            "2022-03-26T22:00:00Z/2022-03-27T21:00:00Z",
+        );
         // An instant gives the local day it lies in only by its own clock time.
         let service = config("rfc3339", "Asia/Hong_Kong", Some("1d"));
-        check(&service, "2023-01-07T00:00:00+08:00", None, "2023-01-06T16:00:00Z/2023-01-07T16:00:00Z");
+        check(
+            &service,
+            "2023-01-07T00:00:00+08:00",
+            None,
+            "2023-01-06T16:00:00Z/2023-01-07T16:00:00Z",
+        );
     }
 
     #[test]
     fn hours_of_the_two_odd_days() {
         let hour = config("%Y-%m-%d", "America/New_York", Some("1h"));
-        check(&hour, "2024-03-10", Some(1), "2024-03-10T06:00:00Z/2024-03-10T07:00:00Z");
-        check(&hour, "2024-03-10", Some(2), "2024-03-10T02:00:00 does not exist");
-        check(&hour, "2024-03-10", Some(3), "2024-03-10T07:00:00Z/2024-03-10T08:00:00Z");
-        let shift = TimeConfig { gap: Gap::Shift, ..hour.clone() };
-        check(&shift, "2024-03-10", Some(2), "2024-03-10T07:00:00Z/2024-03-10T08:00:00Z");
-        check(&hour, "2024-11-03", Some(1), "2024-11-03T05:00:00Z/2024-11-03T06:00:00Z");
-        let later = TimeConfig { ambiguous: Ambiguous::Later, ..hour.clone() };
-        check(&later, "2024-11-03", Some(1), "2024-11-03T06:00:00Z/2024-11-03T07:00:00Z");
-        let neither = TimeConfig { ambiguous: Ambiguous::Reject, ..hour.clone() };
-        check(&neither, "2024-11-03", Some(1), "occurs twice in America/New_York");
+        check(
+            &hour,
+            "2024-03-10",
+            Some(1),
+            "2024-03-10T06:00:00Z/2024-03-10T07:00:00Z",
+        );
+        check(
+            &hour,
+            "2024-03-10",
+            Some(2),
+            "2024-03-10T02:00:00 does not exist",
+        );
+        check(
+            &hour,
+            "2024-03-10",
+            Some(3),
+            "2024-03-10T07:00:00Z/2024-03-10T08:00:00Z",
+        );
+        let shift = TimeConfig {
+            gap: Gap::Shift,
+            ..hour.clone()
+        };
+        check(
+            &shift,
+            "2024-03-10",
+            Some(2),
+            "2024-03-10T07:00:00Z/2024-03-10T08:00:00Z",
+        );
+        check(
+            &hour,
+            "2024-11-03",
+            Some(1),
+            "2024-11-03T05:00:00Z/2024-11-03T06:00:00Z",
+        );
+        let later = TimeConfig {
+            ambiguous: Ambiguous::Later,
+            ..hour.clone()
+        };
+        check(
+            &later,
+            "2024-11-03",
+            Some(1),
+            "2024-11-03T06:00:00Z/2024-11-03T07:00:00Z",
+        );
+        let neither = TimeConfig {
+            ambiguous: Ambiguous::Reject,
+            ..hour.clone()
+        };
+        check(
+            &neither,
+            "2024-11-03",
+            Some(1),
+            "occurs twice in America/New_York",
+        );
         let flagged = reader(&hour).read("2024-11-03", Some(1)).unwrap();
         assert!(flagged.quality.has(Quality::TIME_AMBIGUOUS));
         assert_eq!(flagged.second, Some(flagged.start.plus(Span::hours(1))));
         // Hours past midnight are of the next day; beyond 47 they are none.
         check(&hour, "2024-03-09", Some(25), "2024-03-10T06:00:00Z/");
-        check(&hour, "2024-03-09", Some(48), "hour 48 is not within 0 to 47");
+        check(
+            &hour,
+            "2024-03-09",
+            Some(48),
+            "hour 48 is not within 0 to 47",
+        );
         check(&hour, "2024-03-09", Some(-1), "hour -1");
         check(&hour, "9999-12-31", Some(47), "outside the calendar");
     }
@@ -501,7 +605,9 @@ mod tests {
             let mut hour = reader(&config("%Y-%m-%d", "America/New_York", Some("1h")));
             let mut day = reader(&config("%Y-%m-%d", "America/New_York", Some("1d")));
             let day = day.read(date, None).unwrap();
-            let read: Vec<_> = (0..24).filter_map(|h| hour.read(date, Some(h)).ok()).collect();
+            let read: Vec<_> = (0..24)
+                .filter_map(|h| hour.read(date, Some(h)).ok())
+                .collect();
             assert_eq!(read.len(), hours);
             assert_eq!(read[0].start, day.start);
             assert_eq!(read[hours - 1].end, day.end);

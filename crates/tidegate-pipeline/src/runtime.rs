@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion::common::DataFusionError;
-use tidegate_alerts::{AlertMachine, AlertTransition};
+use tidegate_alerts::{AlertMachine, AlertTransition, LayerWindow};
 use tidegate_engine::{
     Config, Engine, Firing, Input, LateReason, Output, PartitionId, PartitionSpec, ProcessingTime,
     Timing, WINDOWED_SCHEMA,
@@ -232,7 +232,8 @@ impl Runtime {
             occupancy_slot,
             flows: BTreeMap::new(),
             directory: Directory::new(&pipeline.reference),
-            alerts: AlertMachine::new(pipeline.rules.clone()),
+            alerts: AlertMachine::new(pipeline.rules.clone())
+                .with_time_zone(pipeline.zone.clone()),
             events: VecDeque::new(),
             summary: Summary { pipeline: pipeline.name.clone(), ..Summary::default() },
             pipeline,
@@ -389,7 +390,17 @@ impl Runtime {
             summary.revised += counts.revised;
         }
         for (feed, decoder) in &self.decoders {
-            let faults = decoder.counter_faults().by_kind();
+            let faults = decoder.counter_faults();
+            let faults = [
+                ("baseline", faults.baseline),
+                ("wrap", faults.wrap),
+                ("reset", faults.reset),
+                ("down", faults.down),
+                ("implausible", faults.implausible),
+                ("gap", faults.gap),
+                ("repeated", faults.repeated),
+                ("forgotten", faults.forgotten),
+            ];
             let faults = faults.into_iter().filter(|(_, count)| *count > 0);
             let entry = summary.feeds.entry(feed.to_string()).or_default();
             entry.counter_faults = faults.map(|(kind, count)| (kind.to_owned(), count)).collect();
@@ -576,6 +587,7 @@ impl Runtime {
         let start = frame.end.minus(self.windows[frame.window].size);
         let first = frame.is_final && frame.revision == 0;
         for layer in &self.layers {
+            let mut alerts = Vec::new();
             if layer.window != frame.window || layer.reads_occupancy && !first {
                 continue;
             }
@@ -594,19 +606,21 @@ impl Runtime {
                 *self.summary.layers.entry(layer.name.clone()).or_default() +=
                     rows.num_rows() as u64;
             }
-            let measured = first.then(|| self.directory.measurements(&rows));
-            let layer = layer.name.clone();
-            if rows.num_rows() > 0 {
-                let is_final = frame.is_final;
-                self.events.push_back(Event::Layer { layer: layer.clone(), rows: rows.clone(), is_final });
-            }
-            if let Some(measured) = measured {
-                for transition in self.alerts.observe(&layer, frame.end, &measured) {
+            if first {
+                let measured = self.directory.measurements(&rows);
+                let window =
+                    LayerWindow { layer: &layer.name, start, end: frame.end, rows: &measured };
+                for transition in self.alerts.observe(&window) {
                     let state = transition.state.as_str().to_owned();
                     *self.summary.alerts.entry(state).or_default() += 1;
-                    self.events.push_back(Event::Alert(Box::new(transition)));
+                    alerts.push(Event::Alert(Box::new(transition)));
                 }
             }
+            if rows.num_rows() > 0 {
+                let (layer, is_final) = (layer.name.clone(), frame.is_final);
+                self.events.push_back(Event::Layer { layer, rows, is_final });
+            }
+            self.events.extend(alerts);
         }
         Ok(())
     }

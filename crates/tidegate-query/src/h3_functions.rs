@@ -24,7 +24,7 @@ mod table;
 pub(crate) mod kernel;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use datafusion::logical_expr::ScalarUDF;
 

@@ -38,7 +38,11 @@ const DEFINITIONS: &[Definition] = &[
     Definition {
         name: "prevalence",
         parameters: &[
-            parameter("cases_7d", Kind::Integer, "cases reported in 7 days, 0 or more"),
+            parameter(
+                "cases_7d",
+                Kind::Integer,
+                "cases reported in 7 days, 0 or more",
+            ),
             parameter("population", Kind::Integer, "inhabitants, above 0"),
             parameter(
                 "ascertainment",
@@ -155,4 +159,100 @@ fn prob_any(row: &Row<'_>) -> Result<Output, Fault> {
 fn count(row: &Row<'_>, idx: usize, name: &str) -> Result<u64, Fault> {
     let value = row.integer(idx);
     u64::try_from(value).map_err(|_| Fault::new(format!("{name} {value} is below 0")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::h3_functions::tests::{check_error, check_examples, check_refused, value};
+    use proptest::prelude::*;
+    use tidegate_risk::importation::prob_at_least_one_exact;
+
+    #[test]
+    fn examples_hold() {
+        check_examples(DEFINITIONS);
+    }
+
+    #[test]
+    fn null_gives_null() {
+        for definition in DEFINITIONS {
+            let nulls = vec!["NULL"; definition.parameters.len()].join(", ");
+            assert_eq!(value(&format!("{}({nulls})", definition.name)), "NULL");
+        }
+        assert_eq!(value("prevalence(1, NULL, 0.2, 7)"), "NULL");
+        assert_eq!(value("los_level(NULL, -1)"), "NULL");
+    }
+
+    #[test]
+    fn bad_input_is_named_or_null() {
+        for (call, named) in [
+            ("prevalence(-1, 1000, 0.2, 7)", "cases_7d -1"),
+            ("prevalence(1, -1000, 0.2, 7)", "population -1000"),
+            ("prevalence(1, 0, 0.2, 7)", "population of 0"),
+            ("prevalence(1, 1000, 0, 7)", "ascertainment 0"),
+            ("prevalence(1, 1000, 1.1, 7)", "ascertainment 1.1"),
+            ("prevalence(1, 1000, 0.2, -7)", "-7 infectious days"),
+            ("prevalence(1, 1000, 'NaN'::double, 7)", "NaN"),
+            ("los_level('fruin', 1)", "'fruin'"),
+            ("los_level('fruin_queue', -0.5)", "-0.5"),
+            ("los_level('fruin_queue', 'NaN'::double)", "NaN"),
+            ("ln_none(-1, 0.5)", "n -1"),
+            ("ln_none(1, 1.5)", "1.5"),
+            ("ln_none(1, -0.5)", "-0.5"),
+            ("ln_none(1, 'NaN'::double)", "NaN"),
+            ("prob_any(0.1)", "0.1"),
+            ("prob_any('NaN'::double)", "NaN"),
+        ] {
+            check_refused(call, named);
+        }
+        check_error("ln_none(1.5, 0.5)", &["argument n must be an integer"]);
+    }
+
+    #[test]
+    fn certain_and_impossible_arrivals() {
+        for (call, expected) in [
+            ("ln_none(0, 1.0)", "0.0"),
+            ("ln_none(3, 1.0)", "-inf"),
+            ("ln_none(3, 0.0)", "-0.0"),
+            ("prob_any(ln_none(3, 1.0))", "1.0"),
+            ("prob_any(ln_none(3, 0.0))", "0.0"),
+            ("prob_any(ln_none(0, 1.0))", "0.0"),
+            // Where 1 - exp(x) would have lost every digit.
+            ("prob_any(ln_none(1, 1e-18))", "1e-18"),
+            ("prevalence(9223372036854775807, 1, 0.2, 7)", "1.0"),
+            ("los_level('hcm_queue', 100)", "F"),
+        ] {
+            assert_eq!(value(call), expected, "{call}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// The SQL form of P(≥1) is the exact form of `tidegate-risk`, up to the order of adding.
+        #[test]
+        fn any_is_the_exact_probability(
+            arrivals in prop::collection::vec((0..100_000_u64, 0.0..=1.0_f64, 0..12_i32), 1..8),
+        ) {
+            let arrivals: Vec<_> = arrivals
+                .into_iter()
+                .map(|(n, p, decade)| (n, p * 10.0_f64.powi(-decade)))
+                .collect();
+            let rows: Vec<_> = arrivals
+                .iter()
+                .map(|(n, p)| format!("({n}, arrow_cast('{p}', 'Float64'))"))
+                .collect();
+            let call = format!(
+                "prob_any(sum(ln_none(n, p))) FROM (VALUES {}) AS t(n, p)",
+                rows.join(", ")
+            );
+            let actual: f64 = value(&call).parse().unwrap();
+            let pairs: Vec<_> = arrivals
+                .iter()
+                .map(|&(n, p)| (n, Prevalence::try_new(p).unwrap()))
+                .collect();
+            let expected = prob_at_least_one_exact(&pairs);
+            prop_assert!((actual - expected).abs() <= 1e-12 * expected, "{actual} {expected}");
+        }
+    }
 }

@@ -108,8 +108,10 @@ impl fmt::Display for InjectedKind {
 /// `messages = counted + duplicates + late + future + sum of broken`.
 ///
 /// It holds for a pipeline that takes messages as disordered as [`Day::DELAY_MAX`], calls a time
-/// future when it is more than 30 minutes ahead of its arrival, and closes windows for good
-/// sooner than 40 minutes after their end.
+/// future when it ends more than 30 minutes after its arrival ([`Message::sent_at`]), takes
+/// intervals of at least one minute, and whose windows are so short and close so soon that window
+/// size, out-of-orderness and longest interval together stay below 40 minutes. For a longer window
+/// a record of the late batch may still be in time.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Truth {
     /// All messages.

@@ -98,7 +98,7 @@ pub fn records(form: Place, sites: usize, n: usize, seed: u64) -> impl Iterator<
                 let mut beside = || (random.unit() - 0.5) * 0.0018;
                 write!(
                     bytes,
-                    "{{\"id\":\"van-{site:06}/{nth:016}\",\"site\":\"van-{site:06}\",\
+                    "{{\"id\":\"van-{site:06}/{nth:018}\",\"site\":\"van-{site:06}\",\
                      \"start\":\"{}\",\"end\":\"{}\",\"measure\":\"in\",\"count\":{count},\
                      \"lat\":{:.6},\"lng\":{:.6}}}",
                     Local(start),

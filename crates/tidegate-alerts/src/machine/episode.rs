@@ -1,6 +1,6 @@
 //! One alert on one subject, from its first window at or above `fire_above` to its end.
 
-use tidegate_model::EventTime;
+use tidegate_model::{EventTime, Span};
 
 use crate::digest::digest;
 use crate::measurement::Measurement;
@@ -51,6 +51,7 @@ pub(super) struct EpisodeStep {
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     pub(super) end: EventTime,
+    pub(super) size: Span,
     pub(super) name_zh: String,
     pub(super) name_en: String,
     pub(super) unit: String,
@@ -84,7 +85,7 @@ impl Episode {
         Self {
             id: digest(parts, ID_BYTES),
             since: at,
-            seen: Seen::of(row, at),
+            seen: Seen::of(row),
             phase: Phase::Pending,
             dark: false,
             told: false,
@@ -92,8 +93,8 @@ impl Episode {
     }
 
     /// Remembers a row with a value, for windows without one.
-    pub(super) fn see(&mut self, row: &Measurement<'_>, at: EventTime) {
-        self.seen = Seen::of(row, at);
+    pub(super) fn see(&mut self, row: &Measurement<'_>) {
+        self.seen = Seen::of(row);
     }
 
     /// Takes the window that ends at `at`; `value` is what the rule compares.
@@ -143,7 +144,9 @@ impl Episode {
         if let Phase::Recovering { .. } = self.phase {
             self.phase = Phase::Firing;
         }
-        let change = (!self.dark).then_some(AlertState::NoData);
+        // A pending alert has nothing to tell between two gaps, so only the first is told.
+        let is_told = self.dark || self.told && self.phase == Phase::Pending;
+        let change = (!is_told).then_some(AlertState::NoData);
         self.dark = true;
         self.told = true;
         EpisodeStep {
@@ -154,9 +157,10 @@ impl Episode {
 }
 
 impl Seen {
-    fn of(row: &Measurement<'_>, end: EventTime) -> Self {
+    fn of(row: &Measurement<'_>) -> Self {
         Self {
-            end,
+            end: row.window_end,
+            size: row.window_end.since(row.window_start),
             name_zh: row.name_zh.to_owned(),
             name_en: row.name_en.to_owned(),
             unit: row.unit.to_owned(),

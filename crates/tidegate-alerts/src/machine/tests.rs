@@ -1,1 +1,469 @@
+//! Timelines against the state machine: they try to make it flap, raise twice (A1), speak twice
+//! in a window (A2), forget an alert when data stops, and give other ids on a replay.
 
+use super::*;
+use crate::config::{Compare, OneOrMany, RuleConfig, Severity, Texts};
+use crate::wire::AlertRecord;
+use proptest::prelude::*;
+use tidegate_model::Span;
+
+/// 2026-03-01T00:00:00Z.
+const START: EventTime = EventTime::from_micros(1_772_323_200_000_000);
+const WINDOW: Span = Span::minutes(5);
+
+fn texts(zh: &str, en: &str) -> Texts {
+    Texts {
+        zh: zh.to_owned(),
+        en: en.to_owned(),
+    }
+}
+
+/// Fires at 4, clears at 3.
+fn config(hold_for: &str, keep_firing_for: &str) -> RuleConfig {
+    RuleConfig {
+        name: "crush".to_owned(),
+        layer: "density".to_owned(),
+        subject_kind: None,
+        tags: BTreeMap::new(),
+        fire_above: 4.0,
+        clear_below: 3.0,
+        hold_for: hold_for.to_owned(),
+        keep_firing_for: keep_firing_for.to_owned(),
+        severity: Severity::Critical,
+        compare: Compare::Value,
+        owner: "grid-duty".to_owned(),
+        title: texts("{name}过密 {value}", "{name} is crushed: {value}"),
+        action: texts("暂停入场（{window_end}）。", "Stop entry ({window_end})."),
+    }
+}
+
+fn machine(config: &RuleConfig) -> AlertMachine {
+    AlertMachine::new(vec![Rule::try_new(config).unwrap()])
+}
+
+/// The end of window `index`, counted from 0.
+fn end(index: i64) -> EventTime {
+    START.plus(Span::micros(WINDOW.as_micros() * (index + 1)))
+}
+
+fn row(subject: &str, at: EventTime, value: Option<f64>) -> Measurement<'_> {
+    Measurement {
+        layer: "density",
+        subject_kind: "venue",
+        subject,
+        name_zh: "东门市场",
+        name_en: "East Gate Market",
+        tags: &[],
+        window_start: at.minus(WINDOW),
+        window_end: at,
+        value,
+        lo: value.map(|value| value - 1.0),
+        hi: value.map(|value| value + 1.0),
+        unit: "persons/m²",
+        level: Some("F"),
+        coverage: Some(1.0),
+        data_age: Some(Span::seconds(30)),
+        method: "density/usable-area@1",
+    }
+}
+
+/// Shows one subject a window for each word: a number, `_` for no row, `null`, `nan`, `inf`.
+fn play(machine: &mut AlertMachine, timeline: &str) -> Vec<Vec<AlertTransition>> {
+    let windows = (0..).zip(timeline.split_whitespace());
+    windows
+        .map(|(index, word)| {
+            let at = end(index);
+            let value = match word {
+                "_" => return machine.observe("density", at, &[]),
+                "null" => None,
+                number => Some(number.parse().unwrap()),
+            };
+            machine.observe("density", at, &[row("v1", at, value)])
+        })
+        .collect()
+}
+
+/// `timeline` as [`play`] reads it; `expected` has one mark a window: `F`iring, `R`esolved,
+/// `N`o data, `C`ontinued (resumed), `.` for nothing.
+fn check(config: &RuleConfig, timeline: &str, expected: &str) {
+    let windows = play(&mut machine(config), timeline);
+    let mark = |transitions: &Vec<AlertTransition>| match transitions.as_slice() {
+        [] => ".",
+        [one] => match one.state {
+            AlertState::Firing => "F",
+            AlertState::Resolved => "R",
+            AlertState::NoData => "N",
+            AlertState::Resumed => "C",
+        },
+        many => panic!("A2: {} transitions in one window", many.len()),
+    };
+    let got: Vec<_> = windows.iter().map(mark).collect();
+    let expected: Vec<_> = expected.split_whitespace().collect();
+    assert_eq!(got, expected, "{timeline}");
+}
+
+#[test]
+fn fires_at_and_clears_at_the_thresholds() {
+    let at_once = config("0s", "0s");
+    check(&at_once, "3.9 4.0 3.1 3.0 3.9 4.1", ". F . R . F");
+    check(&at_once, "9 9 0 0 9 0", "F . R . F R");
+    check(&at_once, "3.5 3.5", ". .");
+    let equal = RuleConfig {
+        clear_below: 4.0,
+        ..config("0s", "0s")
+    };
+    check(&equal, "4 4 3.99 4 3.99", "F . R F R");
+}
+
+#[test]
+fn hold_for_counts_from_the_first_window_end() {
+    check(&config("5m", "0s"), "4 4 2", ". F R");
+    check(&config("10m", "0s"), "4 4 4 2", ". . F R");
+    // One microsecond more than two windows needs a third.
+    check(&config("10m 1ms", "0s"), "4 4 4 4", ". . . F");
+    check(&config("9m", "0s"), "4 4 4", ". . F");
+    // Below fire_above, even above clear_below, the wait starts again.
+    check(&config("5m", "0s"), "4 3.5 4 4", ". . . F");
+    check(&config("5m", "0s"), "4 2 4 2", ". . . .");
+}
+
+#[test]
+fn keep_firing_for_counts_from_the_first_window_end() {
+    check(&config("0s", "5m"), "4 2 2 2", "F . R .");
+    check(&config("0s", "10m"), "4 2 2 2", "F . . R");
+    // Above clear_below, even below fire_above, the wait starts again.
+    check(&config("0s", "5m"), "4 2 3.5 2 2", "F . . . R");
+    check(&config("0s", "5m"), "4 2 5 2 2 4", "F . . . R F");
+}
+
+#[test]
+fn missing_data_never_clears_a_raised_alert() {
+    let at_once = config("0s", "0s");
+    check(&at_once, "4 _ _ _ 5 2", "F N . . C R");
+    check(&at_once, "4 null nan inf -inf 2", "F N . . . R");
+    check(&at_once, "4 _ 3.5 _ 3.5", "F N C N C");
+    check(&at_once, "2 _ 2 null", ". . . .");
+    // Nobody saw the recovery go on: the gap does not count towards keep_firing_for.
+    check(&config("0s", "10m"), "4 2 2 _ 2 2 2", "F . . N C . R");
+}
+
+#[test]
+fn missing_data_never_clears_a_pending_alert() {
+    // The gap counts towards `for`.
+    check(&config("10m", "0s"), "4 _ 4 2", ". N F R");
+    check(&config("15m", "0s"), "4 _ 4 4", ". N . F");
+    // Nothing was told in between, so the second gap is no news.
+    check(&config("20m", "0s"), "4 _ 4 _ 4 2", ". N . . F R");
+    // What was told must end.
+    check(&config("15m", "0s"), "4 _ 2 2", ". N R .");
+    check(&config("15m", "0s"), "4 _ 4 2 4 2", ". N . R . .");
+}
+
+#[test]
+fn the_lower_bound_may_decide() {
+    let certain = RuleConfig {
+        compare: Compare::Lo,
+        ..config("0s", "0s")
+    };
+    // `lo` is one less than the value.
+    check(&certain, "4.9 5 4.5 4.1 4 5", ". F . . R F");
+    let at = end(0);
+    let without = Measurement {
+        lo: None,
+        ..row("v1", at, Some(9.0))
+    };
+    assert!(
+        machine(&certain)
+            .observe("density", at, &[without])
+            .is_empty()
+    );
+}
+
+#[test]
+fn subject_kinds_and_tags_select() {
+    let markets = RuleConfig {
+        subject_kind: Some("venue".to_owned()),
+        tags: BTreeMap::from([(
+            "kind".to_owned(),
+            OneOrMany(vec!["market".to_owned(), "supermarket".to_owned()]),
+        )]),
+        ..config("0s", "0s")
+    };
+    let at = end(0);
+    let tagged = |subject, tags| Measurement {
+        tags,
+        ..row(subject, at, Some(9.0))
+    };
+    let rows = [
+        tagged("office", &[("kind", "office")]),
+        tagged("shop", &[("district", "east"), ("kind", "supermarket")]),
+        tagged("bare", &[]),
+        Measurement {
+            subject_kind: "cell",
+            ..tagged("cell", &[("kind", "market")])
+        },
+        tagged("market", &[("kind", "market")]),
+    ];
+    let alerts = machine(&markets).observe("density", at, &rows);
+    let subjects: Vec<_> = alerts.iter().map(|alert| alert.subject.as_str()).collect();
+    assert_eq!(subjects, ["market", "shop"]);
+}
+
+#[test]
+fn the_worst_row_of_a_subject_counts() {
+    let at = end(0);
+    for values in [[Some(2.0), Some(9.0), None], [None, Some(9.0), Some(2.0)]] {
+        let rows = values.map(|value| row("v1", at, value));
+        let alerts = machine(&config("0s", "0s")).observe("density", at, &rows);
+        assert_eq!(alerts.len(), 1);
+        assert_eq!(alerts[0].value, Some(9.0));
+    }
+}
+
+#[test]
+fn layers_and_rules_do_not_meet() {
+    let other = RuleConfig {
+        name: "other".to_owned(),
+        layer: "inflow".to_owned(),
+        ..config("0s", "0s")
+    };
+    let early = RuleConfig {
+        name: "early".to_owned(),
+        fire_above: 3.0,
+        ..config("0s", "0s")
+    };
+    let rules = [other, config("0s", "0s"), early].map(|c| Rule::try_new(&c).unwrap());
+    let mut machine = AlertMachine::new(rules.to_vec());
+    let names = |alerts: Vec<AlertTransition>| -> Vec<String> {
+        alerts.into_iter().map(|alert| alert.rule).collect()
+    };
+    let at = end(0);
+    let rows = [row("v1", at, Some(5.0))];
+    assert_eq!(
+        names(machine.observe("density", at, &rows)),
+        ["crush", "early"]
+    );
+    // A window of another layer without rows says nothing of this one.
+    assert!(machine.observe("inflow", end(1), &[]).is_empty());
+    assert!(machine.observe("unruled", end(0), &[]).is_empty());
+    assert_eq!(machine.open(), 2);
+}
+
+#[test]
+fn beyond_the_limit_new_alerts_wait_and_open_ones_go_on() {
+    let mut machine = machine(&config("0s", "0s")).with_alerts_max(2);
+    let mut show = |index, values: [f64; 3]| -> Vec<String> {
+        let at = end(index);
+        let rows = ["c", "b", "a"].into_iter().zip(values);
+        let rows: Vec<_> = rows.map(|(s, value)| row(s, at, Some(value))).collect();
+        let told = machine.observe("density", at, &rows);
+        assert!(machine.open() <= 2);
+        told.iter()
+            .map(|alert| format!("{} {}", alert.subject, alert.state.as_str()))
+            .collect()
+    };
+    assert_eq!(show(0, [5.0, 5.0, 5.0]), ["a firing", "b firing"]);
+    assert_eq!(show(1, [5.0, 5.0, 5.0]), Vec::<String>::new());
+    assert_eq!(show(2, [5.0, 5.0, 1.0]), ["a resolved", "c firing"]);
+    assert_eq!(machine.refused(), 2);
+}
+
+#[test]
+#[should_panic(expected = "is not after")]
+fn a_revision_must_not_reach_the_machine() {
+    let mut machine = machine(&config("0s", "0s"));
+    machine.observe("density", end(3), &[]);
+    machine.observe("density", end(3), &[]);
+}
+
+#[test]
+#[should_panic(expected = "is shown with layer")]
+fn rows_of_another_window_are_a_bug() {
+    machine(&config("0s", "0s")).observe("density", end(3), &[row("v1", end(2), None)]);
+}
+
+#[test]
+#[should_panic(expected = "two rules are called \"crush\"")]
+fn names_are_unique() {
+    let rule = Rule::try_new(&config("0s", "0s")).unwrap();
+    AlertMachine::new(vec![rule.clone(), rule]);
+}
+
+#[test]
+fn a_raised_alert_in_full() {
+    let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(8));
+    let mut machine = machine(&config("5m", "0s")).with_time_zone(zone);
+    let told: Vec<_> = play(&mut machine, "4.5 4.25 _ 2").concat();
+    let record = serde_json::to_value(AlertRecord::from(&told[0])).unwrap();
+    let expected = serde_json::json!({
+        "id": "d731f7eeda00fb6f3f29dd8c11c6428d",
+        "rule": "crush",
+        "rule_hash": "94b4f65d4708faf6",
+        "layer": "density",
+        "subject_kind": "venue",
+        "subject": "v1",
+        "name_zh": "东门市场",
+        "name_en": "East Gate Market",
+        "state": "firing",
+        "severity": "critical",
+        "window_start": "2026-03-01T00:05:00Z",
+        "window_end": "2026-03-01T00:10:00Z",
+        "value": 4.25,
+        "lo": 3.25,
+        "hi": 5.25,
+        "unit": "persons/m²",
+        "level": "F",
+        "coverage": 1.0,
+        "data_age_s": 30.0,
+        "method": "density/usable-area@1",
+        "title_zh": "东门市场过密 4.25",
+        "title_en": "East Gate Market is crushed: 4.25",
+        "text_zh": "暂停入场（2026-03-01 08:10 +08:00）。",
+        "text_en": "Stop entry (2026-03-01 08:10 +08:00).",
+        "owner": "grid-duty",
+        "since": "2026-03-01T00:05:00Z",
+        "is_final": true,
+    });
+    assert_eq!(record, expected);
+    let dark = AlertRecord::from(&told[1]);
+    assert_eq!((dark.value, dark.level), (None, None));
+    assert_eq!(dark.data_age_s, Some(300.0));
+    assert_eq!(dark.window_start, "2026-03-01T00:10:00Z");
+    assert_eq!(dark.title_en, "No data: East Gate Market is crushed: –");
+    let over = AlertRecord::from(&told[2]);
+    assert_eq!(over.id, told[0].id);
+    assert_eq!(over.title_zh, "已解除：东门市场过密 2");
+    assert_eq!(over.text_en, "Now 2 persons/m²; the alert is over.");
+}
+
+#[test]
+fn unnamed_subjects_go_by_their_id() {
+    let at = end(0);
+    let unnamed = Measurement {
+        name_zh: "",
+        name_en: "",
+        ..row("89309959d73ffff", at, Some(4.0))
+    };
+    let told = machine(&config("0s", "0s")).observe("density", at, &[unnamed]);
+    assert_eq!(told[0].title_zh, "89309959d73ffff过密 4");
+    assert_eq!(told[0].name_en, "89309959d73ffff");
+}
+
+/// Per window the value of each of three subjects; `None` is no row.
+type Windows = Vec<[Option<f64>; 3]>;
+
+fn windows() -> impl Strategy<Value = Windows> {
+    let value = prop_oneof![
+        1 => Just(None),
+        1 => Just(Some(f64::NAN)),
+        6 => prop::sample::select(vec![0.0, 2.9, 3.0, 3.1, 3.9, 4.0, 4.1, 9.0]).prop_map(Some),
+    ];
+    prop::collection::vec(prop::array::uniform3(value), 1..60)
+}
+
+fn run(config: &RuleConfig, windows: &Windows, reversed: bool) -> Vec<AlertTransition> {
+    let mut machine = machine(config);
+    let mut told = Vec::new();
+    for (index, values) in (0..).zip(windows) {
+        let at = end(index);
+        let rows = ["a", "b", "c"].into_iter().zip(values);
+        let mut rows: Vec<_> = rows
+            .filter_map(|(subject, value)| value.map(|value| row(subject, at, Some(value))))
+            .collect();
+        if reversed {
+            rows.reverse();
+        }
+        told.extend(machine.observe("density", at, &rows));
+    }
+    told
+}
+
+fn spans() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["0s", "5m", "7m", "15m"])
+}
+
+proptest! {
+    /// Between the thresholds nothing happens, whatever the wave, once raised or not.
+    #[test]
+    fn a_square_wave_inside_the_band_never_flaps(
+        waves in prop::collection::vec(3.001..3.999_f64, 1..50), raised: bool,
+        hold_for in spans(), keep_firing_for in spans(),
+    ) {
+        let config = config(hold_for, keep_firing_for);
+        let mut machine = machine(&config);
+        let mut index = 0;
+        let mut show = |value| {
+            let at = end(index);
+            index += 1;
+            machine.observe("density", at, &[row("v1", at, Some(value))]).len()
+        };
+        if raised {
+            let told: usize = (0..5).map(|_| show(4.0)).sum();
+            prop_assert_eq!(told, 1);
+        }
+        for value in waves {
+            prop_assert_eq!(show(value), 0);
+        }
+    }
+
+    /// A wave over the whole band raises at most once a period.
+    #[test]
+    fn a_fast_square_wave_is_held_by_the_two_spans(periods in 1..30_usize) {
+        let timeline = "4 2 ".repeat(periods);
+        let both = play(&mut machine(&config("5m", "0s")), &timeline).concat();
+        prop_assert_eq!(both.len(), 0);
+        let kept = play(&mut machine(&config("0s", "10m")), &timeline).concat();
+        prop_assert_eq!(kept.len(), 1);
+    }
+
+    /// A1, A2, the order of states, and what an id stands for.
+    #[test]
+    fn laws(windows in windows(), hold_for in spans(), keep_firing_for in spans()) {
+        let told = run(&config(hold_for, keep_firing_for), &windows, false);
+        let mut seen = BTreeSet::new();
+        for alert in &told {
+            prop_assert!(seen.insert((alert.subject.clone(), alert.window_end)), "A2");
+        }
+        for (column, subject) in ["a", "b", "c"].into_iter().enumerate() {
+            let mine: Vec<_> = told.iter().filter(|alert| alert.subject == subject).collect();
+            let mut last_raise: Option<&AlertTransition> = None;
+            let mut open: Option<&AlertTransition> = None;
+            for alert in mine {
+                if let Some(before) = open {
+                    prop_assert_eq!(&before.id, &alert.id);
+                    prop_assert_ne!(before.state, alert.state);
+                }
+                if alert.state == AlertState::Firing {
+                    if let Some(raise) = last_raise {
+                        let cleared = (0..).zip(&windows).any(|(index, values)| {
+                            end(index) > raise.window_end
+                                && end(index) < alert.window_end
+                                && values[column].is_some_and(|value| value <= 3.0)
+                        });
+                        prop_assert!(cleared, "A1");
+                        prop_assert_ne!(&raise.id, &alert.id);
+                    }
+                    last_raise = Some(alert);
+                }
+                open = (alert.state != AlertState::Resolved).then_some(alert);
+            }
+        }
+    }
+
+    /// The same windows give the same transitions, whatever the order of rows.
+    #[test]
+    fn a_replay_repeats_everything(windows in windows(), hold_for in spans(), keep in spans()) {
+        let config = config(hold_for, keep);
+        let first = run(&config, &windows, false);
+        prop_assert_eq!(&run(&config, &windows, true), &first);
+    }
+
+    /// The gap between two windows without data never ends an alert.
+    #[test]
+    fn darkness_never_resolves(dark in 1..50_usize, hold_for in spans(), keep in spans()) {
+        let timeline = format!("4 4 4 4 {}", "_ ".repeat(dark));
+        let told = play(&mut machine(&config(hold_for, keep)), &timeline).concat();
+        let states: Vec<_> = told.iter().map(|alert| alert.state).collect();
+        prop_assert_eq!(states, [AlertState::Firing, AlertState::NoData]);
+    }
+}

@@ -4,7 +4,6 @@
 use tidegate_model::EventTime;
 
 use super::Change;
-use crate::measurement::LayerWindow;
 use crate::rule::{Rule, Templates};
 use crate::template::{Filling, number};
 use crate::transition::{AlertState, AlertTransition};
@@ -13,7 +12,7 @@ use crate::transition::{AlertState, AlertTransition};
 pub(super) fn transition(
     rule: &Rule,
     change: &Change<'_>,
-    window: &LayerWindow<'_>,
+    at: EventTime,
     zone: &jiff::tz::TimeZone,
 ) -> AlertTransition {
     let (episode, subject) = (&change.episode, &change.subject);
@@ -21,7 +20,7 @@ pub(super) fn transition(
     let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
     let named = |name: &str| if name.is_empty() { &subject.id } else { name }.to_owned();
     let (name_zh, name_en) = (named(&episode.seen.name_zh), named(&episode.seen.name_en));
-    let window_end = local_time(window.end, zone);
+    let window_end = local_time(at, zone);
     let filling = Filling {
         name: &name_zh,
         value: finite(row.and_then(|row| row.value)),
@@ -41,13 +40,13 @@ pub(super) fn transition(
         id: episode.id.clone(),
         rule: rule.name().to_owned(),
         rule_hash: rule.hash().to_owned(),
-        layer: window.layer.to_owned(),
+        layer: rule.layer().to_owned(),
         subject_kind: subject.kind.clone(),
         subject: subject.id.clone(),
         state: change.state,
         severity: rule.severity(),
-        window_start: window.start,
-        window_end: window.end,
+        window_start: row.map_or(at.minus(episode.seen.size), |row| row.window_start),
+        window_end: at,
         value: filling.value,
         lo: filling.lo,
         hi: filling.hi,
@@ -56,7 +55,7 @@ pub(super) fn transition(
         coverage: finite(row.and_then(|row| row.coverage)),
         data_age: match row {
             Some(row) => row.data_age,
-            None => Some(window.end.since(episode.seen.end)),
+            None => Some(at.since(episode.seen.end)),
         },
         method: episode.seen.method.clone(),
         title_zh,
@@ -114,5 +113,8 @@ fn local_time(time: EventTime, zone: &jiff::tz::TimeZone) -> String {
     } else {
         "%Y-%m-%d %H:%M:%S %:z"
     };
-    instant.to_zoned_datetime(zone.clone()).strftime(format).to_string()
+    instant
+        .to_zoned_datetime(zone.clone())
+        .strftime(format)
+        .to_string()
 }

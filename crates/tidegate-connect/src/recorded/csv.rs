@@ -113,7 +113,9 @@ impl Rows {
             taken.push(more);
             if closed {
                 let mut row = line;
-                taken.iter().for_each(|more| row.extend_from_slice(more));
+                for more in &taken {
+                    row.extend_from_slice(more);
+                }
                 return Ok(row);
             }
         }
@@ -155,9 +157,10 @@ impl Quotes {
         let bom = self.state == Inside::FieldStart && line.starts_with(b"\xef\xbb\xbf");
         for &byte in &line[if bom { 3 } else { 0 }..] {
             self.state = match (self.state, byte) {
-                (Inside::FieldStart, b'"') | (Inside::QuoteInQuoted, b'"') => Inside::Quoted,
                 (Inside::Quoted, b'"') => Inside::QuoteInQuoted,
-                (Inside::Quoted, _) => Inside::Quoted,
+                (Inside::FieldStart | Inside::QuoteInQuoted, b'"') | (Inside::Quoted, _) => {
+                    Inside::Quoted
+                }
                 (_, byte) if byte == self.delimiter => Inside::FieldStart,
                 _ => Inside::Text,
             };

@@ -36,7 +36,10 @@ impl Values {
             layout: Layout::Lines,
             row: 1,
         };
-        let start = values.reader.fill_buf().map_err(|e| read_error(path, 1, e))?;
+        let start = values
+            .reader
+            .fill_buf()
+            .map_err(|e| read_error(path, 1, e))?;
         if start.starts_with(b"\xef\xbb\xbf") {
             values.reader.consume(3);
         }
@@ -136,16 +139,12 @@ impl Values {
             if buffered.is_empty() {
                 return Ok(None);
             }
-            match buffered.iter().position(|b| !b.is_ascii_whitespace()) {
-                Some(at) => {
-                    let byte = buffered[at];
-                    self.reader.consume(at);
-                    return Ok(Some(byte));
-                }
-                None => {
-                    let all = buffered.len();
-                    self.reader.consume(all);
-                }
+            let found = buffered.iter().position(|b| !b.is_ascii_whitespace());
+            let skipped = found.unwrap_or(buffered.len());
+            let byte = found.map(|at| buffered[at]);
+            self.reader.consume(skipped);
+            if byte.is_some() {
+                return Ok(byte);
             }
         }
     }
@@ -236,7 +235,7 @@ impl Scan {
                 self.depth -= 1;
                 self.whole = self.depth == 0;
             }
-            b'}' | b']' | b',' => return self.depth == 0,
+            b'}' | b']' | b',' | b' ' | b'\t' | b'\r' | b'\n' => return self.depth == 0,
             _ => {}
         }
         false

@@ -190,7 +190,11 @@ fn open_file(path: &Path) -> Result<File, ConnectError> {
         .metadata()
         .map_err(|e| ConnectError::file("open", path, e))?;
     if !found.is_file() {
-        let what = if found.is_dir() { "a folder" } else { "no regular file" };
+        let what = if found.is_dir() {
+            "a folder"
+        } else {
+            "no regular file"
+        };
         let error = io::Error::new(io::ErrorKind::InvalidInput, format!("it is {what}"));
         return Err(ConnectError::file("open", path, error));
     }
@@ -238,13 +242,13 @@ fn reader(file: File, packing: Packing) -> Reader {
 /// The error of reading at a row: a broken archive is corrupt, the rest is the system's.
 fn read_error(path: &Path, row: u64, error: io::Error) -> ConnectError {
     match error.kind() {
-        io::ErrorKind::InvalidData
-        | io::ErrorKind::InvalidInput
-        | io::ErrorKind::UnexpectedEof => ConnectError::Corrupt {
-            path: path.to_owned(),
-            row: Some(row),
-            detail: format!("the file is broken or cut off: {error}"),
-        },
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => {
+            ConnectError::Corrupt {
+                path: path.to_owned(),
+                row: Some(row),
+                detail: format!("the file is broken or cut off: {error}"),
+            }
+        }
         _ => ConnectError::file("read", path, error),
     }
 }

@@ -44,13 +44,14 @@ impl Rows {
             let Some(batch) = self.reader.next() else {
                 return Ok(None);
             };
-            self.ready = batch
-                .and_then(|batch| objects(&batch))
-                .map_err(|error| ConnectError::Corrupt {
-                    path: path.to_owned(),
-                    row: Some(self.row),
-                    detail: format!("in the {BATCH_ROWS} rows from there: {error}"),
-                })?;
+            self.ready =
+                batch
+                    .and_then(|batch| objects(&batch))
+                    .map_err(|error| ConnectError::Corrupt {
+                        path: path.to_owned(),
+                        row: Some(self.row),
+                        detail: format!("in the {BATCH_ROWS} rows from there: {error}"),
+                    })?;
             self.row += self.ready.len() as u64;
         }
         Ok(self.ready.pop_front())

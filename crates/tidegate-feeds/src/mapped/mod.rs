@@ -12,9 +12,7 @@ pub(crate) use cell::Cell;
 pub(crate) use objects::split_objects;
 pub(crate) use plan::{Frame, Plan, Slots, compile};
 
-use tidegate_model::{
-    Measure, ORIGIN_UNKNOWN, Observation, ObservationBuilder, Position, Reason,
-};
+use tidegate_model::{Measure, ORIGIN_UNKNOWN, Observation, ObservationBuilder, Position, Reason};
 
 use crate::check::{Fault, Limits, check_coordinate, check_name, check_not_negative, shown};
 use crate::config::Ambiguous;
@@ -82,6 +80,10 @@ impl Mapper {
         &self.plan.slots
     }
 
+    pub(crate) fn is_cumulative(&self) -> bool {
+        self.counters.is_some()
+    }
+
     pub(crate) fn faults(&self) -> CounterFaults {
         self.counters
             .as_ref()
@@ -121,7 +123,9 @@ impl Mapper {
         for staged in &self.staged {
             let count = &self.plan.counts[staged.index];
             let origin = match (&count.origin, &self.plan.origin) {
-                (Some(origin), _) | (None, PlannedOrigin::Constant(origin)) => Some(origin.as_str()),
+                (Some(origin), _) | (None, PlannedOrigin::Constant(origin)) => {
+                    Some(origin.as_str())
+                }
                 (None, PlannedOrigin::Column(_)) => Some(self.origin.as_str()),
                 (None, PlannedOrigin::None) => None,
             };
@@ -265,7 +269,13 @@ impl Mapper {
         else {
             return Ok(());
         };
-        join(plan, &plan.counter, JOINT.encode_utf8(&mut [0; 4]), record, text)?;
+        join(
+            plan,
+            &plan.counter,
+            JOINT.encode_utf8(&mut [0; 4]),
+            record,
+            text,
+        )?;
         for staged in staged {
             let seed = (staged.index as u64) << 8 | staged.measure as u64;
             let key = xxhash_rust::xxh3::xxh3_128_with_seed(text.as_bytes(), seed);

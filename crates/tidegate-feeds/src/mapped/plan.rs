@@ -166,7 +166,9 @@ impl Compiler<'_> {
             if self.frame.personal.denies(spelling) {
                 self.problem(
                     key,
-                    format!("{spelling:?} is a field that could identify a person, by personal_fields"),
+                    format!(
+                        "{spelling:?} is a field that could identify a person, by personal_fields"
+                    ),
                 );
             }
             let known = self.slots.spellings.insert(spelling.clone(), (slot, rank));
@@ -201,7 +203,10 @@ impl Compiler<'_> {
             None => Length::Point,
         };
         if mapping.wide.is_some() && mapping.time.hour.is_some() {
-            self.problem("time.hour", "the hour columns of mapping.wide give the hour");
+            self.problem(
+                "time.hour",
+                "the hour columns of mapping.wide give the hour",
+            );
         }
         if mapping.cumulative.is_some() && mapping.time.interval.is_some() {
             self.problem(
@@ -283,7 +288,11 @@ impl Compiler<'_> {
                 origin: count.origin.clone(),
                 hour: None,
             });
-            if count.origin.as_ref().is_some_and(|origin| origin.trim().is_empty()) {
+            if count
+                .origin
+                .as_ref()
+                .is_some_and(|origin| origin.trim().is_empty())
+            {
                 self.problem(&format!("counts[{index}].origin"), "is empty");
             }
         }
@@ -431,7 +440,10 @@ impl Compiler<'_> {
             );
         }
         if reset_below < 0 {
-            self.problem("cumulative.reset_below", format!("{reset_below} is below 0"));
+            self.problem(
+                "cumulative.reset_below",
+                format!("{reset_below} is below 0"),
+            );
         }
         if counters_max == 0 {
             self.problem("cumulative.counters_max", "0 counters cannot be remembered");
@@ -439,7 +451,11 @@ impl Compiler<'_> {
         if self.mapping.wide.is_some() {
             self.problem("cumulative", "a wide table of counters is not read");
         }
-        let directed = self.mapping.direction.iter().flat_map(|d| d.values.values());
+        let directed = self
+            .mapping
+            .direction
+            .iter()
+            .flat_map(|d| d.values.values());
         let measures = counts.iter().filter_map(|count| count.measure.as_ref());
         if measures.chain(directed).any(|measure| !measure.is_flow()) {
             self.problem("cumulative", "a counter counts in, out or through");

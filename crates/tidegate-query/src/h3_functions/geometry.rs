@@ -31,7 +31,7 @@ pub(super) fn cell_to_boundary_geojson(row: &Row<'_>) -> Result<Output, Fault> {
 
 /// The outline of a cell as a polygon, counterclockwise; cut in two where it crosses the
 /// antimeridian (RFC 7946, section 3.1.9), and led over the pole where it contains one.
-fn boundary(cell: CellIndex) -> Geometry {
+pub(super) fn boundary(cell: CellIndex) -> Geometry {
     let vertices = cell.boundary();
     let ring = unwrapped(vertices.iter().map(|vertex| Coord {
         x: vertex.lng(),
@@ -68,7 +68,10 @@ fn unwrapped(vertices: impl Iterator<Item = Coord>) -> Vec<Coord> {
             let pole = 90.0_f64.copysign(first.y);
             ring.push(Coord { x: end, y: first.y });
             ring.push(Coord { x: end, y: pole });
-            ring.push(Coord { x: first.x, y: pole });
+            ring.push(Coord {
+                x: first.x,
+                y: pole,
+            });
         }
     }
     ring
@@ -89,7 +92,10 @@ fn nearest_turn(lng: f64, near: f64) -> f64 {
 fn window(ring: &[Coord], turn: f64) -> Option<Vec<Coord>> {
     let shifted: Vec<_> = ring
         .iter()
-        .map(|at| Coord { x: at.x + turn, y: at.y })
+        .map(|at| Coord {
+            x: at.x + turn,
+            y: at.y,
+        })
         .collect();
     let ring = clip(&clip(&shifted, Side::East), Side::West);
     let west = ring.iter().map(|at| at.x).fold(f64::INFINITY, f64::min);
@@ -151,7 +157,7 @@ pub(super) fn polygon_wkb_to_cells(row: &Row<'_>) -> Result<Output, Fault> {
     cover(polygon_of_wkb(bytes)?, resolution)
 }
 
-fn polygon_of_wkb(bytes: &[u8]) -> Result<Geometry, Fault> {
+pub(super) fn polygon_of_wkb(bytes: &[u8]) -> Result<Geometry, Fault> {
     let broken = |error: &dyn std::fmt::Display| {
         Fault::new(format!("WKB of {} bytes is broken: {error}", bytes.len()))
     };
@@ -255,7 +261,9 @@ pub(super) fn cells_to_multi_polygon_wkt(row: &Row<'_>) -> Result<Output, Fault>
     cells.dedup();
     if cells.is_empty() {
         // The solvent takes no cells for the whole world.
-        return Ok(Output::Text(MultiPolygon::<f64>::new(Vec::new()).wkt_string()));
+        return Ok(Output::Text(
+            MultiPolygon::<f64>::new(Vec::new()).wkt_string(),
+        ));
     }
     let outline = SolventBuilder::new()
         .build()

@@ -38,10 +38,9 @@ pub(super) fn grid_path_cells(row: &Row<'_>) -> Result<Output, Fault> {
              {CELLS_PER_CALL_MAX} cells"
         )));
     }
-    let path: Result<Vec<_>, _> = from
-        .grid_path_cells(to)
-        .and_then(|path| path.collect());
-    path.map(indexes).map_err(|error| unreached(from, to, error))
+    let path: Result<Vec<_>, _> = from.grid_path_cells(to).and_then(|path| path.collect());
+    path.map(indexes)
+        .map_err(|error| unreached(from, to, error))
 }
 
 fn distance(from: CellIndex, to: CellIndex) -> Result<i32, Fault> {

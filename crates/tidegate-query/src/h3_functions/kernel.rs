@@ -110,7 +110,12 @@ impl KernelFunction {
         }
     }
 
-    fn evaluate(&self, columns: &[Column<'_>], rows: usize, returns: &DataType) -> Result<ArrayRef> {
+    fn evaluate(
+        &self,
+        columns: &[Column<'_>],
+        rows: usize,
+        returns: &DataType,
+    ) -> Result<ArrayRef> {
         let definition = self.definition.0;
         let mut sink = Sink::try_new(returns, rows)?;
         let mut row = Row::with_capacity(columns.len());

@@ -49,10 +49,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         kernel: cells::latlng_to_cell,
         about: "The cell that contains a WGS 84 coordinate, as BIGINT UNSIGNED. Latitude comes \
             first.",
-        example: (
-            "h3_latlng_to_cell(51.5072, -0.1276, 9)",
-            "?",
-        ),
+        example: ("h3_latlng_to_cell(51.5072, -0.1276, 9)", "?"),
     },
     Definition {
         name: "h3_latlng_to_cell_string",
@@ -74,10 +71,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Partial,
         kernel: cells::cell_to_lat,
         about: "The latitude of a cell's centre in degrees.",
-        example: (
-            "h3_cell_to_lat('89195da49b7ffff')",
-            "?",
-        ),
+        example: ("h3_cell_to_lat('89195da49b7ffff')", "?"),
     },
     Definition {
         name: "h3_cell_to_lng",
@@ -86,10 +80,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Partial,
         kernel: cells::cell_to_lng,
         about: "The longitude of a cell's centre in degrees.",
-        example: (
-            "h3_cell_to_lng('89195da49b7ffff')",
-            "?",
-        ),
+        example: ("h3_cell_to_lng('89195da49b7ffff')", "?"),
     },
     Definition {
         name: "h3_cell_to_latlng",
@@ -98,10 +89,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Partial,
         kernel: cells::cell_to_latlng,
         about: "A cell's centre as the list [latitude, longitude] in degrees.",
-        example: (
-            "h3_cell_to_latlng('89195da49b7ffff')",
-            "?",
-        ),
+        example: ("h3_cell_to_latlng('89195da49b7ffff')", "?"),
     },
     Definition {
         name: "h3_cell_to_boundary_wkt",
@@ -111,10 +99,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         kernel: geometry::cell_to_boundary_wkt,
         about: "A cell's outline as WKT, longitude before latitude: a POLYGON, or a \
             MULTIPOLYGON cut at the antimeridian.",
-        example: (
-            "h3_cell_to_boundary_wkt('8001fffffffffff')",
-            "?",
-        ),
+        example: ("h3_cell_to_boundary_wkt('8001fffffffffff')", "?"),
     },
     Definition {
         name: "h3_cell_to_boundary_wkb",
@@ -137,10 +122,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         kernel: geometry::cell_to_boundary_geojson,
         about: "A cell's outline as a GeoJSON geometry (RFC 7946); cut as by \
             `h3_cell_to_boundary_wkt`.",
-        example: (
-            "h3_cell_to_boundary_geojson('8001fffffffffff')",
-            "?",
-        ),
+        example: ("h3_cell_to_boundary_geojson('8001fffffffffff')", "?"),
     },
     Definition {
         name: "h3_polygon_wkt_to_cells",
@@ -178,10 +160,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         kernel: geometry::cells_to_multi_polygon_wkt,
         about: "The outline of a list of cells of one resolution as a WKT MULTIPOLYGON. It is \
             not cut at the antimeridian.",
-        example: (
-            "h3_cells_to_multi_polygon_wkt(['8001fffffffffff'])",
-            "?",
-        ),
+        example: ("h3_cells_to_multi_polygon_wkt(['8001fffffffffff'])", "?"),
     },
     Definition {
         name: "h3_cell_to_parent",
@@ -190,10 +169,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Partial,
         kernel: cells::cell_to_parent,
         about: "The ancestor of a cell at a coarser or equal resolution.",
-        example: (
-            "h3_cell_to_parent('89195da49b7ffff', 7)",
-            "?",
-        ),
+        example: ("h3_cell_to_parent('89195da49b7ffff', 7)", "?"),
     },
     Definition {
         name: "h3_cell_to_center_child",
@@ -202,10 +178,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Partial,
         kernel: cells::cell_to_center_child,
         about: "The descendant at a cell's centre, at a finer or equal resolution.",
-        example: (
-            "h3_cell_to_center_child('89195da49b7ffff', 10)",
-            "?",
-        ),
+        example: ("h3_cell_to_center_child('89195da49b7ffff', 10)", "?"),
     },
     Definition {
         name: "h3_cell_to_children",
@@ -252,10 +225,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Partial,
         kernel: grid::grid_disk,
         about: "All cells within `k` steps of a cell, itself included, as a list for UNNEST.",
-        example: (
-            "cardinality(h3_grid_disk('89195da49b7ffff', 2))",
-            "?",
-        ),
+        example: ("cardinality(h3_grid_disk('89195da49b7ffff', 2))", "?"),
     },
     Definition {
         name: "h3_grid_ring",
@@ -264,10 +234,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Partial,
         kernel: grid::grid_ring,
         about: "All cells exactly `k` steps from a cell, as a list for UNNEST.",
-        example: (
-            "cardinality(h3_grid_ring('89195da49b7ffff', 2))",
-            "?",
-        ),
+        example: ("cardinality(h3_grid_ring('89195da49b7ffff', 2))", "?"),
     },
     Definition {
         name: "h3_grid_distance",
@@ -325,10 +292,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Partial,
         kernel: grid::get_directed_edge_origin,
         about: "The cell that a directed edge leaves.",
-        example: (
-            "h3_get_directed_edge_origin('11289195da49b7ffff')",
-            "?",
-        ),
+        example: ("h3_get_directed_edge_origin('11289195da49b7ffff')", "?"),
     },
     Definition {
         name: "h3_get_directed_edge_destination",
@@ -349,10 +313,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Partial,
         kernel: cells::get_resolution,
         about: "The resolution of a cell, 0 to 15.",
-        example: (
-            "h3_get_resolution('89195da49b7ffff')",
-            "?",
-        ),
+        example: ("h3_get_resolution('89195da49b7ffff')", "?"),
     },
     Definition {
         name: "h3_is_valid_cell",
@@ -361,10 +322,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Total,
         kernel: cells::is_valid_cell,
         about: "Whether a value is an H3 cell.",
-        example: (
-            "h3_is_valid_cell('89195da49b7ffff')",
-            "?",
-        ),
+        example: ("h3_is_valid_cell('89195da49b7ffff')", "?"),
     },
     Definition {
         name: "h3_is_pentagon",
@@ -373,10 +331,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Partial,
         kernel: cells::is_pentagon,
         about: "Whether a cell is one of the twelve pentagons of its resolution.",
-        example: (
-            "h3_is_pentagon('8009fffffffffff')",
-            "?",
-        ),
+        example: ("h3_is_pentagon('8009fffffffffff')", "?"),
     },
     Definition {
         name: "h3_string_to_h3",
@@ -386,10 +341,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         kernel: cells::string_to_h3,
         about: "The number of an H3 cell, directed edge or vertex given as hexadecimal text, \
             as BIGINT UNSIGNED.",
-        example: (
-            "h3_string_to_h3('89195da49b7ffff')",
-            "?",
-        ),
+        example: ("h3_string_to_h3('89195da49b7ffff')", "?"),
     },
     Definition {
         name: "h3_h3_to_string",
@@ -398,10 +350,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Partial,
         kernel: cells::h3_to_string,
         about: "The hexadecimal text of an H3 cell, directed edge or vertex.",
-        example: (
-            "h3_h3_to_string(617438716247670783)",
-            "?",
-        ),
+        example: ("h3_h3_to_string(617438716247670783)", "?"),
     },
     Definition {
         name: "h3_cell_area",
@@ -410,10 +359,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Partial,
         kernel: cells::cell_area,
         about: "The true area of a cell on the sphere of H3.",
-        example: (
-            "round(h3_cell_area('89195da49b7ffff', 'm^2'))",
-            "?",
-        ),
+        example: ("round(h3_cell_area('89195da49b7ffff', 'm^2'))", "?"),
     },
     Definition {
         name: "h3_get_hexagon_area_avg",
@@ -423,9 +369,6 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         kernel: cells::get_hexagon_area_avg,
         about: "The mean area of the hexagons of a resolution. The area of one cell differs by \
             up to a half: use `h3_cell_area` for a density.",
-        example: (
-            "h3_get_hexagon_area_avg(9, 'km^2')",
-            "?",
-        ),
+        example: ("h3_get_hexagon_area_avg(9, 'km^2')", "?"),
     },
 ];

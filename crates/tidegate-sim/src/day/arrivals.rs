@@ -70,7 +70,8 @@ impl Station<'_> {
     fn trains(&mut self, plan: &Plan) {
         let mut minute = clock(5, 40) + self.random.below(6);
         while minute < clock(23, 20) {
-            let wave = plan.wave.contains(minute);
+            // Whoever alights belongs to the wave as a whole, or the wave would outlast its end.
+            let wave = plan.wave.contains(minute) && plan.wave.contains(minute + 3);
             let seats = f64::from(self.random.middling(110, 290));
             let full = 0.35 + 0.65 * profile::TRAVEL.at(minute);
             let usual = self.random.poisson(seats * full);

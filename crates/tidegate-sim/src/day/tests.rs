@@ -127,7 +127,7 @@ fn a_normal_day_stays_below_every_threshold() {
 #[test]
 fn a_crush_is_a_crush() {
     let city = &*CITY;
-    for (seed, plan, flows) in &*PLAYED {
+    for (_, plan, flows) in &*PLAYED {
         assert_eq!(plan.crushes.len(), 3);
         assert_ne!(plan.crushes[0].venue, plan.crushes[1].venue);
         for crush in &plan.crushes {

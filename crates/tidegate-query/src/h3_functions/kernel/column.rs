@@ -53,10 +53,7 @@ impl<'a> Column<'a> {
     ) -> Result<Self> {
         let items = Items::of(array);
         let fits = match (&items, parameter.kind) {
-            (
-                Some(Items::UInt64(_) | Items::Int64(_)),
-                Kind::Cell | Kind::Integer,
-            )
+            (Some(Items::UInt64(_) | Items::Int64(_)), Kind::Cell | Kind::Integer)
             | (
                 Some(Items::Utf8(_) | Items::LargeUtf8(_) | Items::Utf8View(_)),
                 Kind::Cell | Kind::Text,
@@ -187,7 +184,10 @@ impl<'a> Row<'a> {
         (0..array.len())
             .map(|item_idx| match items.value(item_idx) {
                 Some(value) => cell(&value),
-                None => Err(Fault::new(format!("item {} of the list is NULL", item_idx + 1))),
+                None => Err(Fault::new(format!(
+                    "item {} of the list is NULL",
+                    item_idx + 1
+                ))),
             })
             .collect()
     }

@@ -168,7 +168,9 @@ impl Builder {
         match (self, output) {
             (Self::List(list), Output::Indexes(indexes)) => {
                 list.start_row(indexes.len());
-                indexes.into_iter().all(|index| list.items.push_index(index))
+                indexes
+                    .into_iter()
+                    .all(|index| list.items.push_index(index))
             }
             (Self::List(list), Output::Floats(floats)) => {
                 list.start_row(floats.len());
@@ -204,8 +206,9 @@ impl Builder {
     fn push_index(&mut self, index: u64) -> bool {
         match self {
             Self::UInt64(builder) => builder.append_value(index),
-            Self::Int64(builder) => builder
-                .append_value(i64::try_from(index).expect("bit 63 of an H3 index is zero")),
+            Self::Int64(builder) => {
+                builder.append_value(i64::try_from(index).expect("bit 63 of an H3 index is zero"))
+            }
             Self::Utf8(builder) => builder.append_value(format!("{index:x}")),
             Self::LargeUtf8(builder) => builder.append_value(format!("{index:x}")),
             Self::Utf8View(builder) => builder.append_value(format!("{index:x}")),

@@ -61,10 +61,9 @@ impl Kind {
                 | DataType::LargeListView(item),
             ) => Self::Cell.coerce(item.data_type()).map(list_of),
             (Self::Float, given) if given.is_numeric() => Some(DataType::Float64),
-            (
-                Self::Bytes,
-                DataType::Binary | DataType::LargeBinary | DataType::BinaryView,
-            ) => Some(given.clone()),
+            (Self::Bytes, DataType::Binary | DataType::LargeBinary | DataType::BinaryView) => {
+                Some(given.clone())
+            }
             (Self::Bytes, DataType::FixedSizeBinary(_)) => Some(DataType::Binary),
             _ => None,
         }

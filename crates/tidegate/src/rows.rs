@@ -1,0 +1,167 @@
+//! Outputs as rows: Arrow batches for the lake, JSON for topics.
+
+use std::sync::{Arc, LazyLock};
+
+use anyhow::Result;
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, Float64Array, Int32Array, Int64Array, RecordBatch,
+    StringArray, TimestampMicrosecondArray,
+};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, UInt64Type};
+use arrow::json::LineDelimitedWriter;
+use tidegate_alerts::AlertTransition;
+use tidegate_model::{EventTime, OBSERVATION_SCHEMA, ObservationBatch, Rejected};
+
+fn utc() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+/// Columns of rejected records.
+pub static REJECTED_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    Arc::new(Schema::new(vec![
+        Field::new("feed", DataType::Utf8, false),
+        Field::new("source_partition", DataType::Int32, false),
+        Field::new("source_offset", DataType::Int64, false),
+        Field::new("source_row", DataType::Int32, false),
+        Field::new("reason", DataType::Utf8, false),
+        Field::new("detail", DataType::Utf8, false),
+        Field::new("site_id", DataType::Utf8, true),
+        Field::new("bytes", DataType::Binary, true),
+    ]))
+});
+
+/// Columns of late records: those of an observation, why, and the watermark that they missed.
+pub static LATE_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let mut fields: Vec<_> = OBSERVATION_SCHEMA.fields().iter().cloned().collect();
+    fields.push(Arc::new(Field::new("late_reason", DataType::Utf8, false)));
+    fields.push(Arc::new(Field::new("watermark", utc(), false)));
+    Arc::new(Schema::new(fields))
+});
+
+/// Columns of alert transitions.
+pub static ALERT_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let text = |name| Field::new(name, DataType::Utf8, false);
+    let number = |name| Field::new(name, DataType::Float64, true);
+    Arc::new(Schema::new(vec![
+        text("id"),
+        text("rule"),
+        text("rule_hash"),
+        text("layer"),
+        text("subject_kind"),
+        text("subject"),
+        text("state"),
+        text("severity"),
+        Field::new("window_start", utc(), false),
+        Field::new("window_end", utc(), false),
+        Field::new("since", utc(), false),
+        number("value"),
+        number("lo"),
+        number("hi"),
+        text("unit"),
+        Field::new("level", DataType::Utf8, true),
+        number("coverage"),
+        number("data_age"),
+        text("method"),
+        text("title_zh"),
+        text("title_en"),
+        text("text_zh"),
+        text("text_en"),
+        text("owner"),
+    ]))
+});
+
+/// Alert transitions as rows of [`ALERT_SCHEMA`].
+pub fn alert_rows(alerts: &[AlertTransition]) -> Result<RecordBatch> {
+    let text = |pick: fn(&AlertTransition) -> &str| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(alerts.iter().map(pick)))
+    };
+    let number = |pick: fn(&AlertTransition) -> Option<f64>| -> ArrayRef {
+        Arc::new(alerts.iter().map(pick).collect::<Float64Array>())
+    };
+    let time = |pick: fn(&AlertTransition) -> EventTime| -> ArrayRef {
+        let times = alerts.iter().map(|alert| pick(alert).micros());
+        Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC"))
+    };
+    let columns = vec![
+        text(|a| &a.id),
+        text(|a| &a.rule),
+        text(|a| &a.rule_hash),
+        text(|a| &a.layer),
+        text(|a| &a.subject_kind),
+        text(|a| &a.subject),
+        text(|a| a.state.as_str()),
+        text(|a| a.severity.as_str()),
+        time(|a| a.window_start),
+        time(|a| a.window_end),
+        time(|a| a.since),
+        number(|a| a.value),
+        number(|a| a.lo),
+        number(|a| a.hi),
+        text(|a| &a.unit),
+        Arc::new(alerts.iter().map(|a| a.level.as_deref()).collect::<StringArray>()),
+        number(|a| a.coverage),
+        number(|a| a.data_age.map(tidegate_model::Span::as_seconds_f64)),
+        text(|a| &a.method),
+        text(|a| &a.title_zh),
+        text(|a| &a.title_en),
+        text(|a| &a.text_zh),
+        text(|a| &a.text_en),
+        text(|a| &a.owner),
+    ];
+    Ok(RecordBatch::try_new(Arc::clone(&ALERT_SCHEMA), columns)?)
+}
+
+/// Rejected records as rows of [`REJECTED_SCHEMA`].
+pub fn rejected_rows(rejected: &[Rejected]) -> Result<RecordBatch> {
+    let text = |pick: fn(&Rejected) -> &str| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(rejected.iter().map(pick)))
+    };
+    let columns: Vec<ArrayRef> = vec![
+        text(|r| r.feed.as_str()),
+        Arc::new(Int32Array::from_iter_values(rejected.iter().map(|r| r.position.partition))),
+        Arc::new(Int64Array::from_iter_values(rejected.iter().map(|r| r.position.offset))),
+        Arc::new(Int32Array::from_iter_values(rejected.iter().map(|r| r.position.row))),
+        text(|r| r.reason.code()),
+        text(|r| &r.detail),
+        Arc::new(rejected.iter().map(|r| r.site.as_deref()).collect::<StringArray>()),
+        Arc::new(rejected.iter().map(|r| r.bytes.as_deref()).collect::<BinaryArray>()),
+    ];
+    Ok(RecordBatch::try_new(Arc::clone(&REJECTED_SCHEMA), columns)?)
+}
+
+/// Late records as rows of [`LATE_SCHEMA`].
+pub fn late_rows(
+    batch: &ObservationBatch,
+    reason: &str,
+    watermark: EventTime,
+) -> Result<RecordBatch> {
+    let mut columns = batch.batch().columns().to_vec();
+    columns.push(Arc::new(StringArray::from(vec![reason; batch.len()])));
+    let watermarks = vec![watermark.micros(); batch.len()];
+    columns.push(Arc::new(TimestampMicrosecondArray::from(watermarks).with_timezone("UTC")));
+    Ok(RecordBatch::try_new(Arc::clone(&LATE_SCHEMA), columns)?)
+}
+
+/// Rows as JSON objects, one a line; cells are hexadecimal text, bytes hexadecimal too.
+pub fn json_lines(rows: &RecordBatch) -> Result<Vec<u8>> {
+    let schema = rows.schema();
+    let mut fields = Vec::new();
+    let mut columns = Vec::new();
+    for (field, column) in schema.fields().iter().zip(rows.columns()) {
+        if field.data_type() == &DataType::UInt64 && field.name().contains("cell") {
+            let cells = column.as_primitive::<UInt64Type>();
+            let cells: StringArray =
+                cells.iter().map(|cell| cell.map(|cell| format!("{cell:x}"))).collect();
+            fields.push(Field::new(field.name(), DataType::Utf8, field.is_nullable()));
+            columns.push(Arc::new(cells) as ArrayRef);
+        } else {
+            fields.push(field.as_ref().clone());
+            columns.push(Arc::clone(column));
+        }
+    }
+    let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
+    let mut writer = LineDelimitedWriter::new(Vec::new());
+    writer.write(&rows)?;
+    writer.finish()?;
+    Ok(writer.into_inner())
+}

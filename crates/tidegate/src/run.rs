@@ -1,0 +1,57 @@
+//! `tidegate run`: a pipeline on a Kafka cluster.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result};
+use tidegate_connect::{KafkaSink, KafkaSource, Properties, Retention, SourceConfig, Stop};
+use tidegate_pipeline::{Mode, Runtime, Summary};
+
+use crate::cli::Run;
+use crate::drive::{Progress, Until, drive};
+use crate::folder;
+use crate::outputs::{Outputs, Show, TOPICS};
+use crate::progress::Bar;
+
+/// Runs the command; an interrupt ends it with the summary of what was done.
+pub async fn run(args: &Run) -> Result<Summary> {
+    let pipeline = folder::load(&args.pipeline).await?;
+    let stopped = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stopped);
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
+        .context("cannot listen for interrupts")?;
+    let topics = pipeline
+        .feeds
+        .iter()
+        .map(|feed| (feed.id.clone(), feed.decoder.config().topic.clone()))
+        .collect();
+    let (stop, until) = if args.until_caught_up {
+        (Stop::CaughtUp, Until::CaughtUp)
+    } else {
+        (Stop::Never, Until::Stopped(stopped))
+    };
+    let mut source = KafkaSource::open(SourceConfig::new(&args.bootstrap, topics, stop))?;
+    let sink = if args.no_publish { None } else { Some(sink(&args.bootstrap)?) };
+    let mut runtime = Runtime::new(Arc::clone(&pipeline), Mode::Stream).await?;
+    let show = if args.json { Show::Nothing } else { Show::Alerts };
+    let mut outputs = Outputs::new(&runtime, args.out.as_deref(), sink, show)?;
+    let bar = Bar::new("records");
+    drive(&mut source, &mut runtime, &mut outputs, &until, |progress| match progress {
+        Progress::Batch(batch) => bar.inc(batch.len() as u64),
+        Progress::Stalled(what) => tracing::warn!(what, "Waiting for the broker."),
+        Progress::Event(..) => {}
+    })
+    .await?;
+    bar.finish();
+    let summary = runtime.summary();
+    outputs.finish(&summary)?;
+    Ok(summary)
+}
+
+/// A sink whose topics exist.
+fn sink(bootstrap: &str) -> Result<KafkaSink> {
+    let sink = KafkaSink::connect(bootstrap, &Properties::new())?;
+    let topics = TOPICS.map(|topic| (topic, 1, Retention::Broker));
+    sink.ensure_topics(&topics)?;
+    Ok(sink)
+}

@@ -1,0 +1,29 @@
+-- Expected infectious arrivals over all cordon sites, each traveller once.
+WITH arrivals AS (
+  SELECT
+    f.persons,
+    prevalence(coalesce(i.cases_7d, u.cases_7d), coalesce(i.population, u.population),
+      coalesce(i.ascertainment_mid, u.ascertainment_mid),
+      coalesce(i.infectious_days, u.infectious_days)) AS p,
+    prevalence(coalesce(i.cases_7d, u.cases_7d), coalesce(i.population, u.population),
+      coalesce(i.ascertainment_high, u.ascertainment_high),
+      coalesce(i.infectious_days, u.infectious_days)) AS p_lo,
+    prevalence(coalesce(i.cases_7d, u.cases_7d), coalesce(i.population, u.population),
+      coalesce(i.ascertainment_low, u.ascertainment_low),
+      coalesce(i.infectious_days, u.infectious_days)) AS p_hi
+  FROM inflow_15m f
+  JOIN site s ON s.site_id = f.site_id
+  LEFT JOIN incidence i ON i.origin = f.origin
+  CROSS JOIN (SELECT * FROM incidence WHERE origin = 'unknown') u
+  WHERE s.cordon
+)
+SELECT
+  'city'                  AS subject_kind,
+  'city'                  AS subject,
+  4 * sum(persons * p)    AS value,
+  4 * sum(persons * p_lo) AS lo,
+  4 * sum(persons * p_hi) AS hi,
+  'infectious arrivals/h' AS unit,
+  'inflow/lambda-plugin@1' AS method
+FROM arrivals
+HAVING count(*) > 0

@@ -1,0 +1,112 @@
+//! The command line: exit codes, messages, the demo's summary, every pipeline folder.
+
+use crate::support::{root, stdout, tidegate};
+
+#[test]
+fn every_pipeline_is_good_and_passes_its_own_tests() {
+    for entry in std::fs::read_dir(root().join("pipelines")).unwrap() {
+        let folder = entry.unwrap().path();
+        let folder = folder.to_str().unwrap();
+        assert!(stdout(["check", folder]).contains("is good"), "{folder}");
+        assert!(stdout(["test", folder]).contains("0 failed"), "{folder}");
+    }
+}
+
+#[test]
+fn the_demo_detects_what_was_injected_and_accounts_for_every_record() {
+    let text = stdout(["demo", "--exit", "--json", "--seed", "5"]);
+    let summary: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let number = |name: &str| summary[name].as_u64().unwrap_or_else(|| panic!("{name} in {text}"));
+    assert_eq!(
+        number("received"),
+        number("counted") + number("late") + number("duplicate") + number("rejected")
+    );
+    let injected = summary["injected"].as_array().unwrap();
+    assert!(injected.len() >= 8, "{text}");
+    for event in injected {
+        assert_eq!(event["detected"], true, "{event}");
+    }
+    let day = tidegate_sim::Day::new(&tidegate_sim::City::standard(), 5);
+    let truth = day.truth();
+    assert_eq!(number("received"), truth.messages);
+    assert_eq!(number("duplicate"), truth.duplicates);
+    assert_eq!(number("late"), truth.late);
+    assert_eq!(number("counted"), truth.counted());
+    let by_reason = &summary["rejected_by_reason"];
+    assert_eq!(by_reason["time_in_future"].as_u64(), Some(truth.future));
+    for (reason, count) in &truth.broken {
+        assert_eq!(by_reason[reason].as_u64(), Some(*count), "{reason}");
+    }
+}
+
+#[test]
+fn a_bad_pipeline_exits_78_and_lists_all_problems() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write(
+        "pipeline.toml",
+        "name = \"bad\"\nzone = \"Mars/Olympus\"\n[[window]]\nname = \"w\"\nsize = \"10m\"\nslide = \"3m\"\n\
+         [[layer]]\nname = \"l\"\non = \"nope\"\n",
+    );
+    write("feeds/gate.toml", "format = \"json\"\ncount_max = -5\n");
+    write("windows/w.sql", "SELECT sum(latitude) AS x FROM observation");
+    write("windows/unused.sql", "SELECT 1");
+    write("layers/l.sql", "SELECT 1");
+    write(
+        "rules.toml",
+        "[[rule]]\nname = \"r\"\nlayer = \"l\"\nfire_above = 0.8\nclear_below = 0.9\nseverity = \"watch\"\n\
+         owner = \"duty\"\ntitle = { zh-CN = \"x\", en = \"x\" }\ndo = { zh-CN = \"x\", en = \"x\" }\n",
+    );
+    let output = tidegate(["check", folder.path().to_str().unwrap()]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(78), "{text}");
+    for wanted in [
+        "pipeline.toml:2: zone: \"Mars/Olympus\"",
+        "slide 3m must divide window size 10m",
+        "\"nope\" is not a window",
+        "feeds/gate.toml:2: count_max",
+        "windows/unused.sql: is not used",
+        "rules.toml:5:",
+        "0.9",
+        "0.8",
+    ] {
+        assert!(text.contains(wanted), "{wanted:?} is not in\n{text}");
+    }
+}
+
+#[test]
+fn wrong_command_lines_exit_2_and_name_the_word() {
+    for (args, wanted) in [
+        (["backfill", "x", "--input", "rail"], "FEED=PATH"),
+        (["demo", "--speed", "0", "--exit"], "above 0"),
+        (["frobnicate", "", "", ""], "frobnicate"),
+    ] {
+        let output = tidegate(args);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains(wanted), "{text}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let out = tempfile::tempdir().unwrap();
+    let out = out.path().join("out");
+    let out = out.to_str().unwrap();
+    let hk = "pipelines/hong-kong-border";
+    let fails = |args: [&str; 6], wanted: &str| {
+        let output = tidegate(args);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {text}");
+        assert!(text.contains(wanted), "{args:?}: {wanted:?} is not in {text}");
+    };
+    fails(["backfill", hk, "--input", "checkpoint=no-such.csv", "--out", out], "no-such.csv");
+    fails(["backfill", hk, "--input", "rail=README.md", "--out", out], "it has checkpoint");
+    fails(["backfill", hk, "--input", "checkpoint=README.md", "--out", out], "README.md");
+    fails(["run", hk, "--bootstrap", "127.0.0.1:9", "--until-caught-up", "--json"], "127.0.0.1:9");
+    assert!(!std::path::Path::new(out).join("summary.json").exists());
+}
