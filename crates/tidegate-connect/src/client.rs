@@ -186,6 +186,20 @@ pub(crate) fn passing(error: &KafkaError) -> bool {
     )
 }
 
+/// The last of the client's errors that says more than that all brokers are down, without the
+/// library's remarks on timing.
+pub(crate) fn most_telling(mut troubles: Vec<String>) -> Option<String> {
+    let last = troubles
+        .iter()
+        .rposition(|text| !text.contains("brokers are down"))
+        .or_else(|| troubles.len().checked_sub(1))?;
+    let mut text = troubles.swap_remove(last);
+    if let Some(at) = text.find(" (after ") {
+        text.truncate(at);
+    }
+    Some(text)
+}
+
 /// One bounded wait over several calls.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline {
@@ -229,7 +243,7 @@ pub(crate) fn reach(
     deadline: Deadline,
     serve: &dyn Fn(),
 ) -> Result<Metadata, ConnectError> {
-    let mut said = String::from("no answer");
+    let mut said = None;
     loop {
         match client.fetch_metadata(None, deadline.left(Duration::from_secs(2))) {
             Ok(metadata) => return Ok(metadata),
@@ -244,21 +258,16 @@ pub(crate) fn reach(
                 for _ in 0..TROUBLES_MAX {
                     serve();
                 }
-                let troubles = client.context().take_troubles();
-                // "All brokers are down" says less than what each of them said.
-                said = troubles
-                    .into_iter()
-                    .rfind(|text| !text.contains("brokers are down"))
-                    .unwrap_or_else(|| {
-                        if said == "no answer" {
-                            cause(&error)
-                        } else {
-                            said
-                        }
-                    });
+                let told = most_telling(client.context().take_troubles());
+                said = match (told, said) {
+                    (Some(told), _) => Some(told),
+                    (None, Some(said)) => Some(said),
+                    (None, None) => Some(cause(&error)),
+                };
             }
         }
         if deadline.passed() {
+            let said = said.unwrap_or_else(|| "no answer".to_owned());
             return Err(deadline.unreachable(bootstrap, said));
         }
         std::thread::sleep(deadline.left(Duration::from_millis(50)));
@@ -296,7 +305,8 @@ pub(crate) fn find_topics(
     }
 }
 
-fn look_up(
+/// The partition counts of `wanted`, from metadata of the whole cluster.
+pub(crate) fn look_up(
     metadata: &Metadata,
     bootstrap: &str,
     wanted: &[&str],
@@ -315,7 +325,8 @@ fn look_up(
                 detail: "topic authorization failed".to_owned(),
             });
         }
-        if topic.partitions().is_empty() {
+        let unknown = code == Some(RDKafkaErrorCode::UnknownTopicOrPartition);
+        if unknown || topic.partitions().is_empty() {
             missing.push((*name).to_owned());
             continue;
         }

@@ -33,6 +33,8 @@ struct Command {
 enum Act {
     GoAway,
     ComeBack,
+    #[cfg(test)]
+    Forget(String),
 }
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
@@ -94,6 +96,12 @@ impl EmbeddedBroker {
         self.order(Act::ComeBack)
     }
 
+    /// From now on it says that there is no such topic.
+    #[cfg(test)]
+    pub(crate) fn forget(&self, topic: &str) -> Result<(), ConnectError> {
+        self.order(Act::Forget(topic.to_owned()))
+    }
+
     fn order(&self, act: Act) -> Result<(), ConnectError> {
         let gone = || broken("its thread ended".to_owned());
         let (done, outcome) = channel();
@@ -127,6 +135,12 @@ fn serve(cluster: &Cluster, orders: &Receiver<Command>) {
         let outcome = match act {
             Act::GoAway => cluster.broker_down(-1),
             Act::ComeBack => cluster.broker_up(-1),
+            #[cfg(test)]
+            Act::Forget(topic) => {
+                let unknown =
+                    rdkafka_sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+                cluster.topic_error(&topic, unknown)
+            }
         };
         // Whoever asked may have given up waiting.
         drop(done.send(outcome.map_err(|error| error.to_string())));

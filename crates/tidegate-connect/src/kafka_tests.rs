@@ -433,6 +433,23 @@ fn a_broker_that_goes_away_is_told_and_reading_goes_on() {
 }
 
 #[test]
+fn a_topic_deleted_while_read_is_named() {
+    let broker = EmbeddedBroker::start(&[("a", 1), ("b", 1)]).unwrap();
+    let mut config = config(&broker, &["a", "b"], Stop::Never);
+    config.check_after = Duration::from_millis(100);
+    let mut source = KafkaSource::open(config).unwrap();
+    broker.forget("b").unwrap();
+    let error = loop {
+        match source.next(LONG) {
+            Ok(event) => assert!(matches!(event, Some(SourceEvent::CaughtUp { .. }))),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::TopicMissing);
+    assert!(error.to_string().contains("topic b on"), "{error}");
+}
+
+#[test]
 fn deliveries_given_up_are_counted() {
     let broker = EmbeddedBroker::start(&[("a", 1)]).unwrap();
     let properties = Properties::from([

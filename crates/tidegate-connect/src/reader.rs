@@ -11,7 +11,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use tidegate_model::FeedId;
 
 use crate::batch::{BatchQueue, Client, MessageBatch, Polled};
-use crate::client::client_error;
+use crate::client::{client_error, look_up, most_telling};
 use crate::error::ConnectError;
 use crate::source::{Events, Shared, SourceConfig, SourceEvent, serve_events};
 
@@ -19,8 +19,10 @@ use crate::source::{Events, Shared, SourceConfig, SourceEvent, serve_events};
 const LINGER: Duration = Duration::from_millis(10);
 /// How often a full channel is tried again.
 const FULL_RETRY: Duration = Duration::from_millis(5);
-/// How often the same trouble is reported again.
+/// How often a stall is told again.
 const STALLED_EVERY: Duration = Duration::from_secs(5);
+/// How long a look at the topics may hold up reading.
+const CHECK_WITHIN: Duration = Duration::from_secs(1);
 /// How long waking the brokers may hold up reading.
 const WAKE_WITHIN: Duration = Duration::from_millis(500);
 /// How long local operations of the client may take.
@@ -70,7 +72,12 @@ pub(crate) struct Reader {
     config: SourceConfig,
     outlet: Outlet,
     paused: bool,
-    stalled: Option<(String, Instant)>,
+    /// When a stall was last told.
+    stalled: Option<Instant>,
+    /// When the last record came or the topics were last looked at.
+    quiet_since: Instant,
+    /// Looks in a row that missed a topic.
+    misses: u8,
 }
 
 impl Reader {
@@ -89,6 +96,8 @@ impl Reader {
             outlet,
             paused: false,
             stalled: None,
+            quiet_since: Instant::now(),
+            misses: 0,
         }
     }
 
@@ -122,7 +131,14 @@ impl Reader {
             if self.paused && !self.try_resume()? {
                 continue;
             }
-            for polled in self.queue.consume(LINGER) {
+            let polled = self.queue.consume(LINGER);
+            if polled.is_empty() {
+                self.check_topics()?;
+            } else {
+                self.quiet_since = Instant::now();
+                self.misses = 0;
+            }
+            for polled in polled {
                 self.handle(polled)?;
             }
         }
@@ -155,6 +171,36 @@ impl Reader {
                 detail: format!("{code}: {text}"),
             })),
         }
+    }
+
+    /// Looks whether the topics still exist after a time of silence.
+    ///
+    /// librdkafka tells of a deleted topic by an event that consuming in batches turns into a line
+    /// of its log, so a reader of a deleted topic would wait for ever. One miss may be a broker
+    /// that has not caught up with the others; two are believed.
+    fn check_topics(&mut self) -> Result<(), Halt> {
+        if self.quiet_since.elapsed() < self.config.check_after {
+            return Ok(());
+        }
+        let names: Vec<&str> = self.config.topics.iter().map(|(_, t)| t.as_str()).collect();
+        // A broker that does not answer is told of as stalled.
+        let looked = self
+            .client
+            .fetch_metadata(None, CHECK_WITHIN)
+            .map(|metadata| look_up(&metadata, &self.config.bootstrap, &names));
+        self.quiet_since = Instant::now();
+        match looked {
+            Ok(Err(error @ ConnectError::TopicMissing { .. })) => {
+                self.misses += 1;
+                if self.misses >= 2 {
+                    return Err(Halt::Failed(error));
+                }
+            }
+            Ok(Err(error @ ConnectError::Denied { .. })) => return Err(Halt::Failed(error)),
+            Ok(Ok(_)) => self.misses = 0,
+            Ok(Err(_)) | Err(_) => {}
+        }
+        Ok(())
     }
 
     fn lane(&self, topic: usize, partition: i32) -> usize {
@@ -269,18 +315,14 @@ impl Reader {
         }))
     }
 
-    /// Tells of a broker that is away, each trouble at most every five seconds.
+    /// Tells of a broker that is away, at most every five seconds: the client tries again, and
+    /// complains, many times a second.
     fn report_troubles(&mut self) -> Result<(), Halt> {
-        let context = Arc::clone(self.client.client().context());
-        for what in context.take_troubles() {
-            let recent = self
-                .stalled
-                .as_ref()
-                .is_some_and(|(said, when)| *said == what && when.elapsed() < STALLED_EVERY);
-            if !recent {
-                self.stalled = Some((what.clone(), Instant::now()));
-                self.send(Ok(SourceEvent::Stalled { what }))?;
-            }
+        let troubles = self.client.client().context().take_troubles();
+        let recent = self.stalled.is_some_and(|at| at.elapsed() < STALLED_EVERY);
+        if let Some(what) = most_telling(troubles).filter(|_| !recent) {
+            self.stalled = Some(Instant::now());
+            self.send(Ok(SourceEvent::Stalled { what }))?;
         }
         if let Some((code, text)) = self.client.client().fatal_error() {
             return Err(Halt::Failed(ConnectError::Client {

@@ -59,13 +59,15 @@ pub struct SourceConfig {
     pub reach_within: Duration,
     /// How long the queue may be full before the partitions are paused.
     pub pause_after: Duration,
+    /// How long nothing may come before it is checked that the topics still exist.
+    pub check_after: Duration,
     /// Further librdkafka properties, such as those for security.
     pub properties: Properties,
 }
 
 impl SourceConfig {
     /// The usual limits: batches of 8,192, 8 in the queue, 10 s to reach a broker, pausing after
-    /// half a second.
+    /// half a second, a look at the topics after 10 s of silence.
     pub fn new(bootstrap: &str, topics: Vec<(FeedId, String)>, stop: Stop) -> Self {
         Self {
             bootstrap: bootstrap.to_owned(),
@@ -75,6 +77,7 @@ impl SourceConfig {
             queue_batches_max: 8,
             reach_within: REACH_WITHIN,
             pause_after: Duration::from_millis(500),
+            check_after: Duration::from_secs(10),
             properties: Properties::new(),
         }
     }

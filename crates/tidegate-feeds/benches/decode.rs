@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use tidegate_feeds::{Decoder, FeedConfig, TimeLimit};
 use tidegate_model::{EventTime, FeedId, ObservationBuilder, Payload, Position};
 
@@ -72,14 +72,15 @@ fn mapping(format: &str, rest: &str) -> FeedConfig {
 fn run(criterion: &mut Criterion, name: &str, config: &FeedConfig, payloads: &[Vec<u8>]) {
     let bytes = payloads.iter().map(Vec::len).sum::<usize>() / payloads.len();
     let feed = FeedId::new("bench");
-    let mut decoder = Decoder::try_new(feed.clone(), config).expect("the bench's file is valid");
+    let decoder = Decoder::try_new(feed.clone(), config).expect("the bench's file is valid");
     let limit = TimeLimit {
         latest: EventTime::MAX,
     };
     let mut group = criterion.benchmark_group("decode");
     group.throughput(Throughput::Elements(payloads.len() as u64));
     group.bench_function(format!("{name}, {bytes} bytes"), |bencher| {
-        bencher.iter(|| {
+        let fresh = || decoder.clone();
+        let run = |mut decoder: Decoder| {
             let mut out = ObservationBuilder::new(feed.clone(), payloads.len());
             let mut rejected = Vec::new();
             for (offset, bytes) in (0..).zip(payloads) {
@@ -97,7 +98,8 @@ fn run(criterion: &mut Criterion, name: &str, config: &FeedConfig, payloads: &[V
             }
             assert!(rejected.is_empty(), "{:?}", rejected.first());
             black_box(out.finish())
-        });
+        };
+        bencher.iter_batched(fresh, run, BatchSize::PerIteration);
     });
     group.finish();
 }

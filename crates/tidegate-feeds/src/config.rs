@@ -363,8 +363,8 @@ pub struct CumulativeConfig {
     /// A counter that goes down to a reading below this has started again from 0.
     #[serde(default = "reset_below_default")]
     pub reset_below: i64,
-    /// How many counters are remembered; beyond it the one read longest ago is forgotten, and its
-    /// next reading counts as a first one.
+    /// How many counters are remembered; beyond it the sixteenth of them that was read longest ago
+    /// is forgotten, and the next reading of each counts as a first one.
     #[serde(default = "counters_max_default")]
     pub counters_max: usize,
 }

@@ -1,9 +1,9 @@
 //! Cumulative counters: readings to counts, so that no wrap, reset or fault becomes a crowd.
 //!
-//! State is one small record a counter, at most `counters_max` of them; beyond it the counter that
-//! was read longest ago is forgotten, which is counted.
+//! State is one small record a counter, at most `counters_max` of them; beyond it the counters that
+//! were read longest ago are forgotten, which is counted.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use tidegate_model::{EventTime, Quality, Span};
 
@@ -59,10 +59,7 @@ struct Counter {
 #[derive(Debug, Clone)]
 pub(crate) struct Counters {
     rules: CounterRules,
-    counters: BTreeMap<u128, Counter>,
-    /// Readings in order, to find the counter read longest ago. An entry is stale when its
-    /// counter was read again since; stale entries are dropped when they outnumber the counters.
-    turns: VecDeque<(u64, u128)>,
+    known: BTreeMap<u128, Counter>,
     turn: u64,
     faults: CounterFaults,
 }
@@ -71,8 +68,7 @@ impl Counters {
     pub(crate) fn new(rules: CounterRules) -> Self {
         Self {
             rules,
-            counters: BTreeMap::new(),
-            turns: VecDeque::new(),
+            known: BTreeMap::new(),
             turn: 0,
             faults: CounterFaults::default(),
         }
@@ -84,7 +80,7 @@ impl Counters {
 
     /// When the counter was last read.
     pub(crate) fn last_time(&self, key: u128) -> Option<EventTime> {
-        self.counters.get(&key).map(|counter| counter.time)
+        self.known.get(&key).map(|counter| counter.time)
     }
 
     /// Takes the reading `value`, 0 or more, of the counter `key` at `time`.
@@ -94,20 +90,22 @@ impl Counters {
             start: time,
             quality,
         };
-        let last = self.counters.get(&key).copied();
-        if let Some(last) = last
-            && time < last.time
-        {
-            // An old reading that comes late must not become the base of the next step.
-            self.touch(key, last.value, last.time);
-            self.faults.repeated += 1;
-            return flagged(Quality::COUNTER_REPEATED);
-        }
-        self.touch(key, value, time);
-        let Some(last) = last else {
+        self.turn += 1;
+        let turn = self.turn;
+        let Some(counter) = self.known.get_mut(&key) else {
+            self.forget_oldest();
+            self.known.insert(key, Counter { value, time, turn });
             self.faults.baseline += 1;
             return flagged(Quality::COUNTER_BASELINE);
         };
+        counter.turn = turn;
+        let last = *counter;
+        if time < last.time {
+            // An old reading that comes late must not become the base of the next step.
+            self.faults.repeated += 1;
+            return flagged(Quality::COUNTER_REPEATED);
+        }
+        *counter = Counter { value, time, turn };
         let (mut quality, mut count) = self.judge(last.value, value);
         if time == last.time {
             self.faults.repeated += 1;
@@ -126,6 +124,23 @@ impl Counters {
                 quality,
             },
         }
+    }
+
+    /// Makes room for one more counter: when there are `counters_max`, forgets the sixteenth of
+    /// them (at least one) that was read longest ago, so that looking for them is rare.
+    fn forget_oldest(&mut self) {
+        let CounterRules { counters_max, .. } = self.rules;
+        if self.known.len() < counters_max {
+            return;
+        }
+        let surplus = (counters_max / 16).max(1);
+        let mut turns: Vec<u64> = self.known.values().map(|counter| counter.turn).collect();
+        let (_, newest_forgotten, _) = turns.select_nth_unstable(surplus - 1);
+        let newest_forgotten = *newest_forgotten;
+        let before = self.known.len();
+        self.known
+            .retain(|_, counter| counter.turn > newest_forgotten);
+        self.faults.forgotten += (before - self.known.len()) as u64;
     }
 
     /// The step from `last` to `value` by its size alone; no count where it cannot be true.
@@ -156,35 +171,6 @@ impl Counters {
             self.faults.down += 1;
             (Quality::COUNTER_DOWN, None)
         }
-    }
-
-    fn touch(&mut self, key: u128, value: i64, time: EventTime) {
-        self.turn += 1;
-        let turn = self.turn;
-        self.counters.insert(key, Counter { value, time, turn });
-        self.turns.push_back((turn, key));
-        while self.counters.len() > self.rules.counters_max {
-            let Some((turn, key)) = self.turns.pop_front() else {
-                break;
-            };
-            if self.is_latest(turn, key) {
-                self.counters.remove(&key);
-                self.faults.forgotten += 1;
-            }
-        }
-        if self.turns.len() > 2 * self.counters.len() + 64 {
-            let turns = std::mem::take(&mut self.turns);
-            self.turns = turns
-                .into_iter()
-                .filter(|&(turn, key)| self.is_latest(turn, key))
-                .collect();
-        }
-    }
-
-    fn is_latest(&self, turn: u64, key: u128) -> bool {
-        self.counters
-            .get(&key)
-            .is_some_and(|counter| counter.turn == turn)
     }
 }
 
@@ -224,6 +210,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table of cases")]
     fn steps() {
         use Quality as Q;
         let base = Q::COUNTER_BASELINE;
@@ -339,8 +326,7 @@ mod tests {
                 let step = counters.read(key, value, at(second));
                 prop_assert!((0..=100).contains(&step.count));
                 prop_assert!(step.start <= at(second));
-                prop_assert!(counters.counters.len() <= 4);
-                prop_assert!(counters.turns.len() <= 2 * 4 + 66);
+                prop_assert!(counters.known.len() <= 4);
             }
         }
 

@@ -2,24 +2,19 @@
 
 use tidegate_model::{
     EventTime, FeedId, ORIGIN_UNKNOWN, Observation, ObservationBuilder, Payload, Position, Quality,
-    Reason, Rejected, Span, event_id,
+    Reason, Rejected, event_id,
 };
 
 use crate::check::{Fault, Limits, check_coordinate, check_name};
-use crate::config::{ConfigProblem, FeedConfig, Format, MappingConfig, UnknownSite};
+use crate::config::{ConfigProblem, FeedConfig};
 use crate::counter::CounterFaults;
-use crate::csv::Splitter;
-use crate::json::{self, Names, OWN_FIELDS, Object, OwnNames, Parsed};
-use crate::mapped::{self, Cell, Context, Mapper, Record, Slots};
+use crate::csv::CsvForm;
+use crate::json::{self, Object, OwnNames, Parsed};
+use crate::mapped::{self, Cell, Context, Mapper, Record};
 use crate::personal::PersonalFields;
+use crate::settings::{FeedSettings, read_form, read_settings};
 
-/// The largest `count_max`: sums of a billion such counts still fit an `i64`.
-const COUNT_MAX_MAX: i64 = 1_000_000_000;
-
-/// The largest `payload_bytes_max`.
-const PAYLOAD_BYTES_MAX_MAX: usize = 64 << 20;
-
-const BOM: &[u8] = b"\xef\xbb\xbf";
+pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// How new an event may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,25 +22,6 @@ pub struct TimeLimit {
     /// The newest event time that is taken as possible; an interval that ends after it is rejected
     /// as [`Reason::TimeInFuture`], so that one wrong clock does not close every window.
     pub latest: EventTime,
-}
-
-/// What the rest of a pipeline needs of a feed's file, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FeedSettings {
-    /// The Kafka topic.
-    pub topic: String,
-    /// How far behind the newest event time of its partition a record may come in time; 0 or more.
-    pub out_of_orderness: Span,
-    /// The longest interval of an observation; above 0.
-    pub interval_max: Span,
-    /// How long event ids are remembered; above 0, `None` for no duplicate check.
-    pub dedup_within: Option<Span>,
-    /// The largest count of an observation; 1 or more.
-    pub count_max: i64,
-    /// The largest payload in bytes; 1 or more.
-    pub payload_bytes_max: usize,
-    /// What becomes of a site that is not in the registry.
-    pub unknown_site: UnknownSite,
 }
 
 /// Decodes the payloads of one feed.
@@ -80,7 +56,7 @@ pub struct Decoder {
 }
 
 #[derive(Debug, Clone)]
-enum Form {
+pub(crate) enum Form {
     Json,
     MappedJson(Box<Mapper>),
     Csv(Box<CsvForm>),
@@ -128,7 +104,7 @@ impl Decoder {
         let personal =
             PersonalFields::try_new(config.personal_fields.as_deref()).unwrap_or_else(|found| {
                 problems.extend(found);
-                PersonalFields::try_new(None).expect("the built-in list is valid")
+                PersonalFields::built_in()
             });
         let form = read_form(config, &settings, &personal).unwrap_or_else(|found| {
             problems.extend(found);
@@ -232,15 +208,15 @@ impl Decoder {
 }
 
 /// Where rejections go.
-struct Rejects<'r> {
+pub(crate) struct Rejects<'r> {
     feed: &'r FeedId,
-    personal: &'r PersonalFields,
+    pub(crate) personal: &'r PersonalFields,
     rejected: &'r mut Vec<Rejected>,
 }
 
 impl Rejects<'_> {
     /// Keeps one rejection. Bytes that could not be read are searched for personal data first.
-    fn add(
+    pub(crate) fn add(
         &mut self,
         mut fault: Fault,
         position: Position,
@@ -354,11 +330,11 @@ fn push_own(
     Ok(())
 }
 
-fn not_utf8() -> Fault {
+pub(crate) fn not_utf8() -> Fault {
     Fault::new(Reason::NotUtf8, "bytes that are not UTF-8")
 }
 
-fn at_row(position: Position, row: usize) -> Position {
+pub(crate) fn at_row(position: Position, row: usize) -> Position {
     Position {
         row: i32::try_from(row).unwrap_or(i32::MAX),
         ..position
@@ -410,354 +386,5 @@ fn decode_object(
 impl Record for Object<'_> {
     fn cell(&self, slot: usize) -> Cell<'_> {
         self.fields.get(slot).map_or(Cell::Absent, Cell::of_field)
-    }
-}
-
-// --- CSV -------------------------------------------------------------------------------------
-
-#[derive(Debug, Clone)]
-struct CsvForm {
-    mapper: Mapper,
-    splitter: Splitter,
-    header: Header,
-}
-
-/// A header line, understood. The last one is kept: a payload that starts with the same bytes
-/// needs no second look.
-#[derive(Debug, Clone, Default)]
-struct Header {
-    /// The payload's bytes up to the first row, with BOM and line break.
-    raw: Vec<u8>,
-    /// How many cells it has, and how many up to the last one with a name.
-    width: usize,
-    named: usize,
-    /// The cell of each slot.
-    cells: Vec<Option<usize>>,
-    /// Why no row under it can be read.
-    fault: Option<Fault>,
-    /// Whether `raw` alone, whatever follows, says all of this.
-    reusable: bool,
-}
-
-struct CsvRecord<'r> {
-    splitter: &'r Splitter,
-    row: &'r str,
-    cells: &'r [Option<usize>],
-}
-
-impl Record for CsvRecord<'_> {
-    fn cell(&self, slot: usize) -> Cell<'_> {
-        let Some(Some(index)) = self.cells.get(slot) else {
-            return Cell::Absent;
-        };
-        self.splitter
-            .cell(self.row, *index)
-            .map_or(Cell::Empty, Cell::of_text)
-    }
-}
-
-impl CsvForm {
-    fn decode(
-        &mut self,
-        bytes: &[u8],
-        context: Context<'_>,
-        out: &mut ObservationBuilder,
-        rejects: &mut Rejects<'_>,
-    ) {
-        let known = self.header.reusable && bytes.starts_with(&self.header.raw);
-        if !known {
-            self.header = read_header(
-                &mut self.splitter,
-                bytes,
-                self.mapper.slots(),
-                rejects.personal,
-            );
-        }
-        let rows = &bytes[self.header.raw.len()..];
-        let (mut at, mut index) = (0, 0);
-        while at < rows.len() {
-            let width = self.header.width;
-            let row = self.splitter.split(&rows[at..], |cells| cells == width);
-            let line = &rows[at..at + row.len];
-            at += row.consumed;
-            if line.trim_ascii().is_empty() {
-                continue;
-            }
-            let context = Context {
-                position: at_row(context.position, index),
-                ..context
-            };
-            index += 1;
-            self.mapper.clear_site();
-            if let Err(fault) = self.decode_row(line, row.problem, context, out) {
-                let kept = self.with_header(line);
-                rejects.add(fault, context.position, self.mapper.site(), Some(&kept));
-            }
-        }
-        if index == 0 {
-            let fault = self
-                .header
-                .fault
-                .clone()
-                .unwrap_or_else(|| Fault::new(Reason::Malformed, "a header without a row"));
-            rejects.add(fault, context.position, None, Some(bytes));
-        }
-    }
-
-    fn decode_row(
-        &mut self,
-        line: &[u8],
-        problem: Option<&'static str>,
-        context: Context<'_>,
-        out: &mut ObservationBuilder,
-    ) -> Result<(), Fault> {
-        let Self {
-            mapper,
-            splitter,
-            header,
-        } = self;
-        if let Some(fault) = &header.fault {
-            return Err(fault.clone());
-        }
-        let text = std::str::from_utf8(line).map_err(|_| not_utf8())?;
-        if let Some(problem) = problem {
-            return Err(Fault::new(Reason::Malformed, problem));
-        }
-        splitter.unquote(text);
-        splitter
-            .check_width(text, header.width, header.named)
-            .map_err(|ragged| {
-                Fault::new(
-                    Reason::Malformed,
-                    format!(
-                        "the row has {} cells, its header {}",
-                        ragged.cells, header.width
-                    ),
-                )
-            })?;
-        let record = CsvRecord {
-            splitter,
-            row: text,
-            cells: &header.cells,
-        };
-        mapper.map(&record, context, out)
-    }
-
-    /// A row as it is kept when rejected: below its header, so that it can be read alone.
-    fn with_header(&self, line: &[u8]) -> Vec<u8> {
-        let header = &self.header.raw;
-        let mut kept = Vec::with_capacity(header.len() + line.len() + 1);
-        kept.extend_from_slice(header);
-        if !kept.ends_with(b"\n") {
-            kept.push(b'\n');
-        }
-        kept.extend_from_slice(line);
-        kept
-    }
-}
-
-/// Reads the header line of a CSV payload, behind a BOM and blank lines.
-fn read_header(
-    splitter: &mut Splitter,
-    bytes: &[u8],
-    slots: &Slots,
-    personal: &PersonalFields,
-) -> Header {
-    let mut at = if bytes.starts_with(BOM) { BOM.len() } else { 0 };
-    let (line, problem) = loop {
-        if at >= bytes.len() {
-            return Header {
-                raw: bytes.to_vec(),
-                fault: Some(Fault::new(Reason::Malformed, "no header line")),
-                ..Header::default()
-            };
-        }
-        let row = splitter.split(&bytes[at..], |_| true);
-        let line = &bytes[at..at + row.len];
-        at += row.consumed;
-        if !line.trim_ascii().is_empty() {
-            break (line, row.problem);
-        }
-    };
-    let mut header = Header {
-        raw: bytes[..at].to_vec(),
-        reusable: problem.is_none() && bytes[..at].ends_with(b"\n"),
-        ..Header::default()
-    };
-    header.fault = name_cells(&mut header, splitter, line, slots)
-        .err()
-        .or_else(|| problem.map(|problem| Fault::new(Reason::Malformed, problem)));
-    let denied = std::str::from_utf8(line).is_ok_and(|line| {
-        problem.is_none()
-            && (0..splitter.len())
-                .filter_map(|index| splitter.cell(line, index))
-                .any(|cell| personal.denies(cell))
-    });
-    if denied || (header.fault.is_some() && personal.find_in_header(line)) {
-        header.fault = Some(Fault::new(
-            Reason::PersonalData,
-            "a column could identify a person",
-        ));
-    }
-    header
-}
-
-/// Finds which cell of the header each slot is.
-fn name_cells(
-    header: &mut Header,
-    splitter: &mut Splitter,
-    line: &[u8],
-    slots: &Slots,
-) -> Result<(), Fault> {
-    let text = std::str::from_utf8(line).map_err(|_| not_utf8())?;
-    splitter.unquote(text);
-    header.width = splitter.len();
-    header.cells = vec![None; slots.slots()];
-    let mut ranks = vec![usize::MAX; slots.slots()];
-    for index in 0..splitter.len() {
-        let name = splitter.cell(text, index).unwrap_or_default();
-        if !name.is_empty() {
-            header.named = index + 1;
-        }
-        let Some((slot, rank)) = slots.find(name) else {
-            continue;
-        };
-        if rank == ranks[slot] {
-            return Err(Fault::new(
-                Reason::Malformed,
-                format!("column {name} is in the header twice"),
-            ));
-        }
-        if rank < ranks[slot] {
-            ranks[slot] = rank;
-            header.cells[slot] = Some(index);
-        }
-    }
-    Ok(())
-}
-
-// --- Settings --------------------------------------------------------------------------------
-
-fn read_settings(
-    feed: &FeedId,
-    config: &FeedConfig,
-    problems: &mut Vec<ConfigProblem>,
-) -> FeedSettings {
-    let mut span = |key: &str, text: &str, least: Span| match text.parse::<Span>() {
-        Ok(span) if span >= least => span,
-        Ok(span) => {
-            problems.push(ConfigProblem::new(key, format!("{span} is too short")));
-            Span::hours(1)
-        }
-        Err(error) => {
-            problems.push(ConfigProblem::new(key, error.to_string()));
-            Span::hours(1)
-        }
-    };
-    let out_of_orderness = span("out_of_orderness", &config.out_of_orderness, Span::ZERO);
-    let interval_max = span("interval_max", &config.interval_max, Span::micros(1));
-    let dedup_within = config
-        .dedup_within
-        .as_deref()
-        .map(|text| span("dedup_within", text, Span::micros(1)));
-    if !(1..=COUNT_MAX_MAX).contains(&config.count_max) {
-        let message = format!("{} is not within 1 to {COUNT_MAX_MAX}", config.count_max);
-        problems.push(ConfigProblem::new("count_max", message));
-    }
-    if !(1..=PAYLOAD_BYTES_MAX_MAX).contains(&config.payload_bytes_max) {
-        let message = format!(
-            "{} is not within 1 to {PAYLOAD_BYTES_MAX_MAX}",
-            config.payload_bytes_max
-        );
-        problems.push(ConfigProblem::new("payload_bytes_max", message));
-    }
-    let topic = match &config.topic {
-        Some(topic) => topic.clone(),
-        None => format!("tidegate.feed.{feed}"),
-    };
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    let named = (1..=249).contains(&topic.len()) && topic != "." && topic != "..";
-    if !named || !topic.bytes().all(legal) {
-        let message =
-            format!("{topic:?} is not a Kafka topic name: 1 to 249 letters, digits, dots, _ and -");
-        problems.push(ConfigProblem::new("topic", message));
-    }
-    FeedSettings {
-        topic,
-        out_of_orderness,
-        interval_max,
-        dedup_within,
-        count_max: config.count_max,
-        payload_bytes_max: config.payload_bytes_max,
-        unknown_site: config.unknown_site,
-    }
-}
-
-fn read_form(
-    config: &FeedConfig,
-    settings: &FeedSettings,
-    personal: &PersonalFields,
-) -> Result<Form, Vec<ConfigProblem>> {
-    let one = |key: &str, message: String| Err(vec![ConfigProblem::new(key, message)]);
-    let mapping = match (config.format, &config.mapping) {
-        (Format::Json, None) => {
-            return match OWN_FIELDS.iter().find(|field| personal.denies(field)) {
-                None => Ok(Form::Json),
-                Some(field) => one(
-                    "personal_fields",
-                    format!("{field:?} is a field of the product's own JSON"),
-                ),
-            };
-        }
-        (Format::Json, Some(_)) => {
-            return one(
-                "mapping",
-                "is for the formats mapped_json and csv; the format is json".to_owned(),
-            );
-        }
-        (Format::MappedJson | Format::Csv, None) => {
-            return one(
-                "mapping",
-                "is needed by the formats mapped_json and csv".to_owned(),
-            );
-        }
-        (Format::MappedJson | Format::Csv, Some(mapping)) => mapping,
-    };
-    let frame = mapped::Frame {
-        interval_max: settings.interval_max,
-        count_max: settings.count_max,
-        personal,
-    };
-    let delimiter = read_delimiter(config.format, mapping);
-    match (mapped::compile(mapping, frame), delimiter) {
-        (Ok(mapper), Ok(delimiter)) => Ok(match config.format {
-            Format::Csv => Form::Csv(Box::new(CsvForm {
-                mapper,
-                splitter: Splitter::new(delimiter),
-                header: Header::default(),
-            })),
-            Format::Json | Format::MappedJson => Form::MappedJson(Box::new(mapper)),
-        }),
-        (mapper, delimiter) => {
-            let mut problems: Vec<ConfigProblem> = delimiter.err().into_iter().collect();
-            problems.extend(mapper.err().into_iter().flatten());
-            Err(problems)
-        }
-    }
-}
-
-fn read_delimiter(format: Format, mapping: &MappingConfig) -> Result<u8, ConfigProblem> {
-    let problem = |message: String| Err(ConfigProblem::new("mapping.delimiter", message));
-    match (mapping.delimiter.as_deref(), format) {
-        (None, _) => Ok(b','),
-        (Some(_), Format::Json | Format::MappedJson) => problem("is for the format csv".to_owned()),
-        (Some(text), Format::Csv) => match text.as_bytes() {
-            [byte @ (b'\t' | b' '..=b'~')] if !byte.is_ascii_alphanumeric() && *byte != b'"' => {
-                Ok(*byte)
-            }
-            _ => problem(format!(
-                "{text:?} is not one ASCII character such as ; or a tab"
-            )),
-        },
     }
 }

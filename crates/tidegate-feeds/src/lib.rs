@@ -16,6 +16,7 @@
 
 mod config;
 mod decoder;
+mod settings;
 
 mod check;
 mod personal;
@@ -33,8 +34,9 @@ pub use config::{
     WideConfig,
 };
 pub use counter::CounterFaults;
-pub use decoder::{Decoder, FeedSettings, TimeLimit};
+pub use decoder::{Decoder, TimeLimit};
 pub use personal::DEFAULT_PERSONAL_FIELDS;
+pub use settings::FeedSettings;
 
 #[cfg(test)]
 mod tests;

@@ -153,35 +153,40 @@ pub(crate) struct PersonalFields {
 impl PersonalFields {
     /// The list of `fields`, or the default one.
     pub(crate) fn try_new(fields: Option<&[String]>) -> Result<Self, Vec<ConfigProblem>> {
-        let mut problems = Vec::new();
-        let mut names: Vec<Box<str>> = match fields {
-            None => DEFAULT_PERSONAL_FIELDS
-                .iter()
-                .map(|name| fold(name).into())
-                .collect(),
-            Some(fields) => {
-                for (index, field) in fields.iter().enumerate() {
-                    let folded = fold(field);
-                    if folded.is_empty() || folded.len() > NAME_BYTES_MAX {
-                        problems.push(ConfigProblem::new(
-                            format!("personal_fields[{index}]"),
-                            format!("{field:?} is not a field name of 1 to {NAME_BYTES_MAX} bytes"),
-                        ));
-                    }
-                }
-                fields.iter().map(|name| fold(name).into()).collect()
-            }
+        let Some(fields) = fields else {
+            return Ok(Self::built_in());
         };
+        let problems: Vec<ConfigProblem> = fields
+            .iter()
+            .enumerate()
+            .filter(|(_, field)| !(1..=NAME_BYTES_MAX).contains(&fold(field).len()))
+            .map(|(index, field)| {
+                ConfigProblem::new(
+                    format!("personal_fields[{index}]"),
+                    format!("{field:?} is not a field name of 1 to {NAME_BYTES_MAX} bytes"),
+                )
+            })
+            .collect();
         if !problems.is_empty() {
             return Err(problems);
         }
+        Ok(Self::of(fields.iter().map(String::as_str)))
+    }
+
+    /// The list of a feed that has none of its own.
+    pub(crate) fn built_in() -> Self {
+        Self::of(DEFAULT_PERSONAL_FIELDS.iter().copied())
+    }
+
+    fn of<'n>(names: impl Iterator<Item = &'n str>) -> Self {
+        let mut names: Vec<Box<str>> = names.map(|name| fold(name).into()).collect();
         names.sort_unstable();
         names.dedup();
         let mut first = [false; 256];
-        for name in &names {
-            first[usize::from(name.as_bytes()[0])] = true;
+        for byte in names.iter().filter_map(|name| name.bytes().next()) {
+            first[usize::from(byte)] = true;
         }
-        Ok(Self { names, first })
+        Self { names, first }
     }
 
     /// Whether a field called `field` could identify a person.

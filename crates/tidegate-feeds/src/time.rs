@@ -109,30 +109,30 @@ impl TimeReader {
                 default_length
             }
         };
-        let zone = match &config.zone {
-            Some(name) => TimeZoneDatabase::bundled().get(name).map_err(|_| {
-                problem(
+        let local = matches!(shape, Shape::Local(_))
+            || config.hour.is_some()
+            || matches!(length, Length::Days(_));
+        let mut zone = TimeZone::UTC;
+        match &config.zone {
+            Some(name) => match TimeZoneDatabase::bundled().get(name) {
+                Ok(found) => zone = found,
+                Err(_) => problem(
                     "zone",
                     format!("{name:?} is not an IANA time zone such as Asia/Shanghai"),
-                );
-            }),
-            None => {
-                let local = matches!(shape, Shape::Local(_));
-                if local || config.hour.is_some() || matches!(length, Length::Days(_)) {
-                    problem(
-                        "zone",
-                        "is needed for local times, hours and calendar days".to_owned(),
-                    );
-                }
-                Ok(TimeZone::UTC)
-            }
-        };
+                ),
+            },
+            None if local => problem(
+                "zone",
+                "is needed for local times, hours and calendar days".to_owned(),
+            ),
+            None => {}
+        }
         if !problems.is_empty() {
             return Err(problems);
         }
         Ok(Self {
             shape,
-            zone: zone.unwrap_or(TimeZone::UTC),
+            zone,
             zone_name: config.zone.clone().unwrap_or_else(|| "UTC".to_owned()),
             ambiguous: config.ambiguous,
             gap: config.gap,
@@ -190,7 +190,7 @@ impl TimeReader {
                 let local = strtime::parse(format, text)
                     .and_then(|time| time.to_datetime())
                     .map_err(|_| bad())?;
-                return self.from_local(local, hour);
+                return self.at_local(local, hour);
             }
             Shape::Rfc3339 => parse_rfc3339(text).map_err(|_| bad())?,
             Shape::UnixSeconds => unix(text, 1_000_000).ok_or_else(bad)?,
@@ -202,12 +202,12 @@ impl TimeReader {
         };
         if hour.is_some() || matches!(self.length, Length::Days(_)) {
             let time = Timestamp::from_microsecond(instant.micros()).map_err(|_| bad())?;
-            return self.from_local(self.zone.to_datetime(time), hour);
+            return self.at_local(self.zone.to_datetime(time), hour);
         }
         Ok(self.around(Resolved::certain(instant)))
     }
 
-    fn from_local(&self, local: civil::DateTime, hour: Option<i64>) -> Result<Interval, TimeFault> {
+    fn at_local(&self, local: civil::DateTime, hour: Option<i64>) -> Result<Interval, TimeFault> {
         let beyond = || other(format!("time {local} is outside the calendar"));
         let local = match hour {
             None => local,

@@ -14,7 +14,7 @@ pub struct Locator {
     resolution: Resolution,
     /// Only looked up, never walked: its order reaches no output.
     sites: FxHashMap<String, (Option<String>, Option<Cell>)>,
-    cache: Vec<Option<(u64, u64, Cell)>>,
+    cache: CellCache,
 }
 
 /// A row that could not be located.
@@ -39,7 +39,7 @@ impl Locator {
             .iter()
             .map(|site| (site.id.clone(), (site.venue_id.clone(), site.cell)))
             .collect();
-        Self { resolution, sites, cache: vec![None; CACHE_SLOTS] }
+        Self { resolution, sites, cache: CellCache(vec![None; CACHE_SLOTS]) }
     }
 
     /// The rows of `batch` with venue and cell, and those that could not be located.
@@ -54,22 +54,20 @@ impl Locator {
         let mut kept = Vec::new();
         for row in 0..batch.len() {
             let site_id = batch.site_id().value(row);
-            let found = match self.sites.get(site_id) {
+            let registered = self.sites.get(site_id);
+            let mut by_coordinate = || self.cache.cell(batch, row, self.resolution);
+            let found = match registered {
                 Some((venue, Some(cell))) => Ok((venue.as_deref(), Some(*cell))),
-                Some((venue, None)) => match self.by_coordinate(batch, row) {
-                    Some(cell) => {
-                        // Borrowed again: the cache above needed the locator to itself.
-                        let venue = self.sites.get(site_id).and_then(|(venue, _)| venue.as_deref());
-                        Ok((venue, Some(cell)))
-                    }
-                    None if unknown == Unknown::Accept || venue.is_some() => Ok((venue.as_deref(), None)),
-                    None => Err(Reason::UnlocatableSite),
-                },
-                None => match self.by_coordinate(batch, row) {
-                    Some(cell) => Ok((None, Some(cell))),
-                    None if unknown == Unknown::Accept => Ok((None, None)),
-                    None => Err(Reason::UnknownSite),
-                },
+                // A registered site without a place may still say where it is.
+                Some((venue, None)) => Ok((venue.as_deref(), by_coordinate())),
+                None => Ok((None, by_coordinate())),
+            };
+            let found = match found {
+                Ok((None, None)) if unknown == Unknown::Reject => Err(match registered {
+                    Some(_) => Reason::UnlocatableSite,
+                    None => Reason::UnknownSite,
+                }),
+                found => found,
             };
             match found {
                 Ok((venue, cell)) => {
@@ -96,10 +94,16 @@ impl Locator {
             .expect("one bit a row");
         (ObservationBatch::try_new(rows).expect("filtering keeps the schema"), unlocated)
     }
+}
 
-    /// The cell of the row's own coordinate. Sites repeat their coordinates, so the cells of
-    /// coordinates seen lately are remembered by their exact bits: the answer is always h3o's.
-    fn by_coordinate(&mut self, batch: &ObservationBatch, row: usize) -> Option<Cell> {
+/// Cells of coordinates seen lately. Sites repeat their coordinates, so most cells are found by
+/// the exact bits of the coordinate: the answer is always h3o's.
+#[derive(Debug)]
+struct CellCache(Vec<Option<(u64, u64, Cell)>>);
+
+impl CellCache {
+    /// The cell of the row's own coordinate, if it has one.
+    fn cell(&mut self, batch: &ObservationBatch, row: usize, resolution: Resolution) -> Option<Cell> {
         if batch.latitude().is_null(row) || batch.longitude().is_null(row) {
             return None;
         }
@@ -107,13 +111,13 @@ impl Locator {
         let (a, b) = (latitude.to_bits(), longitude.to_bits());
         let hash = (a.rotate_left(17) ^ b).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 49;
         let slot = usize::try_from(hash).expect("15 bits") % CACHE_SLOTS;
-        if let Some((x, y, cell)) = self.cache[slot]
+        if let Some((x, y, cell)) = self.0[slot]
             && (x, y) == (a, b)
         {
             return Some(cell);
         }
-        let cell = Cell::at(latitude, longitude, self.resolution).ok()?;
-        self.cache[slot] = Some((a, b, cell));
+        let cell = Cell::at(latitude, longitude, resolution).ok()?;
+        self.0[slot] = Some((a, b, cell));
         Some(cell)
     }
 }

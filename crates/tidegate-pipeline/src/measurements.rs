@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Float64Type;
 use tidegate_alerts::Measurement;
-use tidegate_model::{Span, VenueKind};
+use tidegate_model::{EventTime, Span, VenueKind};
 
 use crate::Reference;
 
@@ -50,7 +50,13 @@ impl Directory {
     }
 
     /// The rows of a layer batch, borrowed.
-    pub(crate) fn measurements<'a>(&'a self, rows: &'a RecordBatch) -> Vec<Measurement<'a>> {
+    pub(crate) fn measurements<'a>(
+        &'a self,
+        layer: &'a str,
+        window_start: EventTime,
+        window_end: EventTime,
+        rows: &'a RecordBatch,
+    ) -> Vec<Measurement<'a>> {
         let text = |name: &str| rows.column_by_name(name).expect("a layer column").as_string::<i32>();
         let number = |name: &str, row: usize| {
             let column = rows.column_by_name(name).expect("a layer column");
@@ -64,6 +70,9 @@ impl Directory {
                 let kind = kinds.value(row);
                 let entry = self.entry(kind, subjects.value(row));
                 Measurement {
+                    layer,
+                    window_start,
+                    window_end,
                     subject_kind: kind,
                     subject: subjects.value(row),
                     name_zh: entry.map_or("", |entry| &entry.name_zh),

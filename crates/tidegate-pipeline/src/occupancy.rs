@@ -141,7 +141,7 @@ impl Occupancies {
         let Ok(now) = jiff::Timestamp::from_microsecond(end.micros()) else { return false };
         let date = now.to_zoned_datetime(self.zone.clone()).date();
         // A time that the clocks skip is taken where they go on.
-        let Ok(at) = date.to_datetime(empty_at).to_zoned(self.zone.clone()) else { return false };
+        let Ok(at) = date.to_datetime(empty_at).to_zoned_datetime(self.zone.clone()) else { return false };
         let at = EventTime::from_micros(at.timestamp().as_microsecond());
         let after = self.last_end.map_or(start, |last| last.min(start));
         at <= end && at > after.minus(tidegate_model::Span::micros(1)) && at <= start

@@ -1,6 +1,6 @@
 //! A validated pipeline: everything that a run needs, checked.
 
-use tidegate_alerts::{Rules, RulesFile};
+use tidegate_alerts::{Rule, RuleConfig};
 use tidegate_engine::{WINDOWED_SCHEMA, WindowSpec};
 use tidegate_feeds::{Decoder, FeedConfig};
 use tidegate_model::{FeedId, Resolution, Span};
@@ -70,7 +70,7 @@ pub struct Pipeline {
     /// Layers in order of evaluation.
     pub layers: Vec<Layer>,
     /// Alert rules.
-    pub rules: Rules,
+    pub rules: Vec<Rule>,
     pub(crate) occupancy: Option<OccupancySpec>,
     pub(crate) cases: Vec<(String, String)>,
 }
@@ -189,7 +189,7 @@ impl Pipeline {
                 problems.push(Problem::new(&file, "", error.to_string()));
             }
         }
-        for rule in self.rules.iter() {
+        for rule in &self.rules {
             if !self.layers.iter().any(|layer| layer.name == rule.layer()) {
                 let names: Vec<_> = self.layers.iter().map(|layer| layer.name.as_str()).collect();
                 let message = format!(
@@ -243,27 +243,40 @@ fn read_feeds(source: &Source, problems: &mut Vec<Problem>) -> Vec<Feed> {
     feeds
 }
 
-fn read_rules(source: &Source, problems: &mut Vec<Problem>) -> Rules {
+/// The content of `rules.toml`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RulesFile {
+    #[serde(default)]
+    rule: Vec<RuleConfig>,
+}
+
+fn read_rules(source: &Source, problems: &mut Vec<Problem>) -> Vec<Rule> {
     let file = "rules.toml";
     let text = source.get(file).unwrap_or_default();
     let configs = match read_toml::<RulesFile>(file, text) {
         Ok(rules) => rules.rule,
         Err(found) => {
             problems.extend(found);
-            Vec::new()
+            return Vec::new();
         }
     };
-    Rules::try_new(&configs).unwrap_or_else(|found| {
-        problems.extend(found.into_iter().map(|found| {
-            // Keys look like rule[2].clear_below.
-            let index = found.key.strip_prefix("rule[").and_then(|rest| rest.split(']').next());
-            let index = index.and_then(|index| index.parse().ok()).unwrap_or(0);
-            let key = found.key.split_once('.').map_or("", |(_, key)| key);
+    let mut rules: Vec<Rule> = Vec::new();
+    for (index, config) in configs.iter().enumerate() {
+        let mut problem = |key: &str, message: String| {
             let line = line_of(text, "[[rule]]", index, key);
-            Problem::new(file, &found.key, found.message).at(line)
-        }));
-        Rules::try_new(&[]).expect("no rules have no problems")
-    })
+            let path = format!("rule[{index}].{key}");
+            problems.push(Problem::new(file, &path, message).at(line));
+        };
+        match Rule::try_new(config) {
+            Ok(rule) if rules.iter().any(|other| other.name() == rule.name()) => {
+                problem("name", format!("{:?} is the name of an earlier rule too", rule.name()));
+            }
+            Ok(rule) => rules.push(rule),
+            Err(found) => found.into_iter().for_each(|found| problem(&found.key, found.message)),
+        }
+    }
+    rules
 }
 
 fn read_reference(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion::common::DataFusionError;
-use tidegate_alerts::{AlertMachine, AlertTransition, LayerWindow};
+use tidegate_alerts::{AlertMachine, AlertTransition};
 use tidegate_engine::{
     Config, Engine, Firing, Input, LateReason, Output, PartitionId, PartitionSpec, ProcessingTime,
     Timing, WINDOWED_SCHEMA,
@@ -607,10 +607,8 @@ impl Runtime {
                     rows.num_rows() as u64;
             }
             if first {
-                let measured = self.directory.measurements(&rows);
-                let window =
-                    LayerWindow { layer: &layer.name, start, end: frame.end, rows: &measured };
-                for transition in self.alerts.observe(&window) {
+                let measured = self.directory.measurements(&layer.name, start, frame.end, &rows);
+                for transition in self.alerts.observe(&layer.name, frame.end, &measured) {
                     let state = transition.state.as_str().to_owned();
                     *self.summary.alerts.entry(state).or_default() += 1;
                     alerts.push(Event::Alert(Box::new(transition)));

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int32Array, RecordBatch, StringArray,
+    ArrayRef, AsArray, BooleanArray, Int32Array, RecordBatch, StringArray,
     TimestampMicrosecondArray, new_null_array,
 };
 use arrow::compute::{SortColumn, cast, concat_batches, lexsort_to_indices, take_record_batch};

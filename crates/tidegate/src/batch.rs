@@ -20,7 +20,7 @@ const CHUNK_MESSAGES: usize = 4_096;
 const ROWS_PER_MESSAGE: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
 
 /// Runs the command.
-pub async fn backfill(args: &Backfill) -> Result<Summary> {
+pub(crate) async fn backfill(args: &Backfill) -> Result<Summary> {
     let pipeline = folder::load(&args.pipeline).await?;
     recorded::check_feeds(&pipeline, &args.input)?;
     let mut runtime = Runtime::new(std::sync::Arc::clone(&pipeline), Mode::Batch).await?;

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "tidegate", version, about, propagate_version = true)]
 #[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong command line, 78 wrong pipeline folder.")]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -16,7 +16,7 @@ pub struct Cli {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Play one day of a synthetic city through an embedded Kafka broker, live on this terminal.
     #[command(after_help = "Example: tidegate demo --seed 7 --exit --json")]
     Demo(Demo),
@@ -54,7 +54,7 @@ pub enum Command {
 
 /// See [`Command::Demo`].
 #[derive(Debug, Args)]
-pub struct Demo {
+pub(crate) struct Demo {
     /// Which day: noise, exact minutes and the venues that are hit vary with it.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -71,7 +71,7 @@ pub struct Demo {
 
 /// See [`Command::Run`].
 #[derive(Debug, Args)]
-pub struct Run {
+pub(crate) struct Run {
     /// The pipeline folder.
     pub pipeline: PathBuf,
     /// Brokers to ask first.
@@ -93,7 +93,7 @@ pub struct Run {
 
 /// See [`Command::Backfill`].
 #[derive(Debug, Args)]
-pub struct Backfill {
+pub(crate) struct Backfill {
     /// The pipeline folder.
     pub pipeline: PathBuf,
     /// A recorded file of a feed; may be given several times.
@@ -109,7 +109,7 @@ pub struct Backfill {
 
 /// See [`Command::Replay`].
 #[derive(Debug, Args)]
-pub struct Replay {
+pub(crate) struct Replay {
     /// The pipeline folder.
     pub pipeline: PathBuf,
     /// A recorded file of a feed; may be given several times.
@@ -131,7 +131,7 @@ pub struct Replay {
 
 /// A pipeline folder.
 #[derive(Debug, Args)]
-pub struct Folder {
+pub(crate) struct Folder {
     /// The pipeline folder.
     pub pipeline: PathBuf,
     /// Print the result as JSON.
@@ -141,7 +141,7 @@ pub struct Folder {
 
 /// See [`Command::Sql`].
 #[derive(Debug, Args)]
-pub struct Sql {
+pub(crate) struct Sql {
     /// The folder that a backfill or run has written.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -154,7 +154,7 @@ pub struct Sql {
 
 /// A recorded file of a feed.
 #[derive(Debug, Clone)]
-pub struct Input {
+pub(crate) struct Input {
     /// The feed.
     pub feed: String,
     /// The file.

@@ -61,7 +61,7 @@ const FILES: &[(&str, &str)] = &demo_files![
 
 /// What became of one injected event.
 #[derive(Debug, serde::Serialize)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Its name.
     pub name: String,
     /// What it is.
@@ -74,7 +74,7 @@ pub struct Outcome {
 
 /// Alerts of the day.
 #[derive(Debug, serde::Serialize)]
-pub struct Alerts {
+pub(crate) struct Alerts {
     /// Raised.
     pub fired: u64,
     /// Over again.
@@ -85,7 +85,7 @@ pub struct Alerts {
 
 /// The closing summary.
 #[derive(Debug, serde::Serialize)]
-pub struct DemoSummary {
+pub(crate) struct DemoSummary {
     /// The seed of the day.
     pub seed: u64,
     /// Records found in the messages.
@@ -111,7 +111,7 @@ pub struct DemoSummary {
 }
 
 /// Runs the command.
-pub async fn demo(args: &Demo) -> Result<DemoSummary> {
+pub(crate) async fn demo(args: &Demo) -> Result<DemoSummary> {
     let started = Instant::now();
     let files = FILES.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
     let pipeline = Arc::new(Pipeline::load(&Source::new(files)).await.map_err(BadPipeline)?);

@@ -17,7 +17,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// When the loop ends.
 #[derive(Debug, Clone)]
-pub enum Until {
+pub(crate) enum Until {
     /// At the ends that the topics had when the source was opened.
     CaughtUp,
     /// When this flag is set.
@@ -28,7 +28,7 @@ pub enum Until {
 
 /// What the loop tells an observer.
 #[derive(Debug)]
-pub enum Progress<'a> {
+pub(crate) enum Progress<'a> {
     /// A batch was read.
     Batch(&'a MessageBatch),
     /// The run gave something out; the latest arrival stamp so far comes along.
@@ -38,7 +38,7 @@ pub enum Progress<'a> {
 }
 
 /// Runs until the end, closing all windows unless the loop was stopped.
-pub async fn drive(
+pub(crate) async fn drive(
     source: &mut KafkaSource,
     runtime: &mut Runtime,
     outputs: &mut Outputs,
@@ -94,12 +94,12 @@ pub async fn drive(
 }
 
 /// Now, for records without a stamp of their own: an event later than this is not believed.
-pub fn wall_clock() -> EventTime {
+pub(crate) fn wall_clock() -> EventTime {
     EventTime::from_micros(jiff::Timestamp::now().as_microsecond())
 }
 
 /// The time of a Kafka timestamp.
-pub fn from_millis(millis: i64) -> EventTime {
+pub(crate) fn from_millis(millis: i64) -> EventTime {
     EventTime::from_micros(millis.saturating_mul(1_000))
 }
 

@@ -13,7 +13,7 @@ const FILE_BYTES_MAX: u64 = 64 << 20;
 /// A pipeline folder with problems: exit code 78 (`EX_CONFIG`).
 #[derive(Debug, thiserror::Error)]
 #[error("{}", list(.0))]
-pub struct BadPipeline(pub Vec<Problem>);
+pub(crate) struct BadPipeline(pub Vec<Problem>);
 
 fn list(problems: &[Problem]) -> String {
     let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
@@ -22,7 +22,7 @@ fn list(problems: &[Problem]) -> String {
 }
 
 /// Reads and checks the folder at `path`.
-pub async fn load(path: &Path) -> Result<Arc<Pipeline>> {
+pub(crate) async fn load(path: &Path) -> Result<Arc<Pipeline>> {
     let source = read(path).map_err(|error| {
         let message = format!("{error:#}");
         BadPipeline(vec![Problem::new(&path.display().to_string(), "", message)])

@@ -14,12 +14,12 @@ use crate::rows::{
 };
 
 /// Topics that a run publishes to.
-pub const TOPICS: [&str; 5] =
+pub(crate) const TOPICS: [&str; 5] =
     ["tidegate.pane", "tidegate.layer", "tidegate.alert", "tidegate.late", "tidegate.rejected"];
 
 /// Whether alerts are shown as they happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Show {
+pub(crate) enum Show {
     /// On standard output.
     Alerts,
     /// Not at all: standard output is for one JSON object.
@@ -28,7 +28,7 @@ pub enum Show {
 
 /// The places that events go to.
 #[derive(Debug)]
-pub struct Outputs {
+pub(crate) struct Outputs {
     lake: Option<Lake>,
     sink: Option<KafkaSink>,
     show: Show,
@@ -36,7 +36,7 @@ pub struct Outputs {
 
 impl Outputs {
     /// Outputs to a folder and to topics, each only where given.
-    pub fn new(runtime: &Runtime, out: Option<&Path>, sink: Option<KafkaSink>, show: Show) -> Result<Self> {
+    pub(crate) fn new(runtime: &Runtime, out: Option<&Path>, sink: Option<KafkaSink>, show: Show) -> Result<Self> {
         let mut lake = out.map(Lake::create).transpose()?;
         if let Some(lake) = &mut lake {
             for (name, schema) in runtime.pane_schemas() {
@@ -53,7 +53,7 @@ impl Outputs {
     }
 
     /// Passes on everything that the run has to give.
-    pub fn drain(&mut self, runtime: &mut Runtime, mut seen: impl FnMut(&Event)) -> Result<()> {
+    pub(crate) fn drain(&mut self, runtime: &mut Runtime, mut seen: impl FnMut(&Event)) -> Result<()> {
         while let Some(event) = runtime.poll_event() {
             seen(&event);
             self.pass(&event)?;
@@ -62,7 +62,7 @@ impl Outputs {
     }
 
     /// Waits for the topics and makes the files visible.
-    pub fn finish(mut self, summary: &Summary) -> Result<()> {
+    pub(crate) fn finish(mut self, summary: &Summary) -> Result<()> {
         if let Some(sink) = &mut self.sink {
             sink.flush(Duration::from_secs(60))?;
         }

@@ -7,11 +7,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// A counter with a rate.
 #[derive(Debug)]
-pub struct Bar(ProgressBar);
+pub(crate) struct Bar(ProgressBar);
 
 impl Bar {
     /// A counter of `what`; silent when standard error is not a terminal.
-    pub fn new(what: &str) -> Self {
+    pub(crate) fn new(what: &str) -> Self {
         if !std::io::stderr().is_terminal() {
             return Self(ProgressBar::hidden());
         }
@@ -23,12 +23,12 @@ impl Bar {
     }
 
     /// `n` more.
-    pub fn inc(&self, n: u64) {
+    pub(crate) fn inc(&self, n: u64) {
         self.0.inc(n);
     }
 
     /// Takes the counter off the screen.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.0.finish_and_clear();
     }
 }

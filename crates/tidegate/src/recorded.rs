@@ -16,7 +16,7 @@ const DECODE_MESSAGES: usize = 8_192;
 
 /// A message with the time at which its producer would have sent it.
 #[derive(Debug)]
-pub struct Timed {
+pub(crate) struct Timed {
     /// End of its latest count.
     pub sent_at: EventTime,
     /// The site of its first count; empty where nothing could be read.
@@ -26,7 +26,7 @@ pub struct Timed {
 }
 
 /// Checks that every input names a feed of the pipeline.
-pub fn check_feeds(pipeline: &Pipeline, inputs: &[Input]) -> Result<()> {
+pub(crate) fn check_feeds(pipeline: &Pipeline, inputs: &[Input]) -> Result<()> {
     let known: Vec<&str> = pipeline.feeds.iter().map(|feed| feed.id.as_str()).collect();
     let unknown: BTreeSet<&str> = inputs
         .iter()
@@ -40,7 +40,7 @@ pub fn check_feeds(pipeline: &Pipeline, inputs: &[Input]) -> Result<()> {
 }
 
 /// The messages of a file as they stand in it, up to `rows` table rows a message.
-pub fn for_each_message(
+pub(crate) fn for_each_message(
     input: &Input,
     rows: NonZeroUsize,
     mut take: impl FnMut(Vec<u8>) -> Result<()>,
@@ -56,7 +56,7 @@ pub fn for_each_message(
 /// the end of what they count, equal ones as they stand in the files.
 ///
 /// A message that cannot be read keeps its place behind the one before it.
-pub fn in_order(decoder: &Decoder, inputs: &[&Input]) -> Result<Vec<Timed>> {
+pub(crate) fn in_order(decoder: &Decoder, inputs: &[&Input]) -> Result<Vec<Timed>> {
     let mut messages: Vec<Timed> = Vec::new();
     for input in inputs {
         let from = messages.len();

@@ -14,13 +14,13 @@ use crate::{folder, recorded};
 
 /// What was sent, by feed.
 #[derive(Debug, serde::Serialize)]
-pub struct Sent {
+pub(crate) struct Sent {
     /// Messages by feed.
     pub sent: BTreeMap<String, u64>,
 }
 
 /// Runs the command.
-pub async fn replay(args: &Replay) -> Result<Sent> {
+pub(crate) async fn replay(args: &Replay) -> Result<Sent> {
     let pipeline = folder::load(&args.pipeline).await?;
     recorded::check_feeds(&pipeline, &args.input)?;
     let mut sink = KafkaSink::connect(&args.bootstrap, &Properties::new())?;
@@ -64,19 +64,19 @@ fn earliest(heads: &[Option<Timed>]) -> Option<usize> {
 
 /// Waits so that event time passes `speed` times as fast as the clock.
 #[derive(Debug)]
-pub struct Pace {
+pub(crate) struct Pace {
     speed: f64,
     began: Option<(Instant, EventTime)>,
 }
 
 impl Pace {
     /// A pace that begins with the first message.
-    pub fn new(speed: f64) -> Self {
+    pub(crate) fn new(speed: f64) -> Self {
         Self { speed, began: None }
     }
 
     /// Returns when the message of `at` is due; `true` when it had to wait.
-    pub fn wait(&mut self, at: EventTime) -> bool {
+    pub(crate) fn wait(&mut self, at: EventTime) -> bool {
         let (started, first) = *self.began.get_or_insert((Instant::now(), at));
         let seconds = (at.since(first).as_seconds_f64() / self.speed).max(0.0);
         let due = started + Duration::from_secs_f64(seconds);

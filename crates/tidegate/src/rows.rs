@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use anyhow::Result;
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, Float64Array, Int32Array, Int64Array, RecordBatch,
+    ArrayRef, AsArray, BinaryArray, Float64Array, Int32Array, Int64Array, RecordBatch,
     StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, UInt64Type};
@@ -17,7 +17,7 @@ fn utc() -> DataType {
 }
 
 /// Columns of rejected records.
-pub static REJECTED_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+pub(crate) static REJECTED_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(vec![
         Field::new("feed", DataType::Utf8, false),
         Field::new("source_partition", DataType::Int32, false),
@@ -31,7 +31,7 @@ pub static REJECTED_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
 });
 
 /// Columns of late records: those of an observation, why, and the watermark that they missed.
-pub static LATE_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+pub(crate) static LATE_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let mut fields: Vec<_> = OBSERVATION_SCHEMA.fields().iter().cloned().collect();
     fields.push(Arc::new(Field::new("late_reason", DataType::Utf8, false)));
     fields.push(Arc::new(Field::new("watermark", utc(), false)));
@@ -39,7 +39,7 @@ pub static LATE_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
 });
 
 /// Columns of alert transitions.
-pub static ALERT_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+pub(crate) static ALERT_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let text = |name| Field::new(name, DataType::Utf8, false);
     let number = |name| Field::new(name, DataType::Float64, true);
     Arc::new(Schema::new(vec![
@@ -71,7 +71,7 @@ pub static ALERT_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
 });
 
 /// Alert transitions as rows of [`ALERT_SCHEMA`].
-pub fn alert_rows(alerts: &[AlertTransition]) -> Result<RecordBatch> {
+pub(crate) fn alert_rows(alerts: &[AlertTransition]) -> Result<RecordBatch> {
     let text = |pick: fn(&AlertTransition) -> &str| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(alerts.iter().map(pick)))
     };
@@ -112,7 +112,7 @@ pub fn alert_rows(alerts: &[AlertTransition]) -> Result<RecordBatch> {
 }
 
 /// Rejected records as rows of [`REJECTED_SCHEMA`].
-pub fn rejected_rows(rejected: &[Rejected]) -> Result<RecordBatch> {
+pub(crate) fn rejected_rows(rejected: &[Rejected]) -> Result<RecordBatch> {
     let text = |pick: fn(&Rejected) -> &str| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(rejected.iter().map(pick)))
     };
@@ -130,7 +130,7 @@ pub fn rejected_rows(rejected: &[Rejected]) -> Result<RecordBatch> {
 }
 
 /// Late records as rows of [`LATE_SCHEMA`].
-pub fn late_rows(
+pub(crate) fn late_rows(
     batch: &ObservationBatch,
     reason: &str,
     watermark: EventTime,
@@ -143,7 +143,7 @@ pub fn late_rows(
 }
 
 /// Rows as JSON objects, one a line; cells are hexadecimal text, bytes hexadecimal too.
-pub fn json_lines(rows: &RecordBatch) -> Result<Vec<u8>> {
+pub(crate) fn json_lines(rows: &RecordBatch) -> Result<Vec<u8>> {
     let schema = rows.schema();
     let mut fields = Vec::new();
     let mut columns = Vec::new();

@@ -14,7 +14,7 @@ use crate::outputs::{Outputs, Show, TOPICS};
 use crate::progress::Bar;
 
 /// Runs the command; an interrupt ends it with the summary of what was done.
-pub async fn run(args: &Run) -> Result<Summary> {
+pub(crate) async fn run(args: &Run) -> Result<Summary> {
     let pipeline = folder::load(&args.pipeline).await?;
     let stopped = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stopped);

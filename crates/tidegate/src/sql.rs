@@ -11,7 +11,7 @@ use crate::cli::Sql;
 use crate::rows::json_lines;
 
 /// Runs the query and gives the text to print.
-pub async fn sql(args: &Sql) -> Result<String> {
+pub(crate) async fn sql(args: &Sql) -> Result<String> {
     let session = Session::new();
     if let Some(data) = &args.data {
         register(&session, data).await?;

@@ -279,9 +279,10 @@ impl Mapper {
         for staged in staged {
             let seed = (staged.index as u64) << 8 | staged.measure as u64;
             let key = xxhash_rust::xxh3::xxh3_128_with_seed(text.as_bytes(), seed);
-            let (mut time, last) = (staged.interval.end, counters.last_time(key));
+            let mut time = staged.interval.end;
             // A counter already read in the first of two hours is in the second one now.
-            if let (Some(second), Some(last)) = (staged.interval.second, last)
+            if let Some(second) = staged.interval.second
+                && let Some(last) = counters.last_time(key)
                 && self.time.ambiguous() == Ambiguous::Earlier
                 && (time..second).contains(&last)
                 && second <= limits.latest

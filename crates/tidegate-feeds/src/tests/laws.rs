@@ -3,7 +3,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tidegate_model::{ObservationRecord, parse_rfc3339};
+use tidegate_model::{EventTime, ObservationRecord, parse_rfc3339};
 
 use super::{Bench, event_ids, lines};
 use crate::FeedConfig;
@@ -115,7 +115,7 @@ proptest! {
             (Some((record, start, end)), Some(exact)) => {
                 prop_assert_eq!(record.id.as_deref(), exact.id);
                 prop_assert_eq!(record.site.as_str(), exact.site);
-                prop_assert_eq!((start, end), (exact.start.micros(), exact.end.map(|e| e.micros())));
+                prop_assert_eq!((start, end), (exact.start.micros(), exact.end.map(EventTime::micros)));
                 prop_assert_eq!((record.measure, record.subject), (exact.measure, exact.subject));
                 prop_assert_eq!(record.count, exact.count);
                 prop_assert_eq!(record.origin.as_deref(), exact.origin);

@@ -157,6 +157,7 @@ fn a_counter_knows_which_of_two_hours_it_is_in() {
 // --- Bengaluru -------------------------------------------------------------------------------
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn bengaluru() {
     let out = "Indiranagar 2025-07-31T22:30:00Z 2025-07-31T23:30:00Z out person 3 from Magadi Road";
     let one = r#"{"Date":"2025-08-01","Hour":4,"Origin Station":"Magadi Road","Destination Station":"Indiranagar","Ridership":3}"#;
@@ -295,6 +296,7 @@ fn a_rejected_row_can_be_read_alone() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn headers() {
     let row = "07-01-2023,Lo Wu,Arrival,6\n";
     let good = "Lo Wu 2023-01-06T16:00:00Z 2023-01-07T16:00:00Z in person 6";
@@ -504,6 +506,7 @@ fn origins_coordinates_ids_and_several_counts() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn mapping_problems_are_all_listed() {
     let keys = |toml: &str| -> Vec<String> { problems(toml).into_iter().map(|p| p.key).collect() };
     let time = "time = { columns = ['t'], format = 'rfc3339' }";

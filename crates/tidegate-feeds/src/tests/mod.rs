@@ -107,16 +107,16 @@ fn lines(batch: &ObservationBatch) -> Vec<String> {
                 batch.count().value(row),
             );
             if batch.origin().is_valid(row) {
-                line += &format!(" from {}", batch.origin().value(row));
+                line.extend([format!(" from {}", batch.origin().value(row))]);
             }
             if batch.latitude().is_valid(row) {
                 let (lat, lng) = (batch.latitude().value(row), batch.longitude().value(row));
-                line += &format!(" at {lat},{lng}");
+                line.extend([format!(" at {lat},{lng}")]);
             }
             let quality = Quality::from_bits(batch.quality().value(row));
             for (flag, name) in Quality::NAMES {
                 if quality.has(flag) {
-                    line += &format!(" {name}");
+                    line.extend([format!(" {name}")]);
                 }
             }
             line

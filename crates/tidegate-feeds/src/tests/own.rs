@@ -96,6 +96,7 @@ fn good_records() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn bad_records() {
     check_rejected("", "empty -: a payload of zero bytes");
     check_rejected("{", "malformed -: not a JSON object: EOF");

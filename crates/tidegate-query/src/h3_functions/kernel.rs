@@ -129,10 +129,8 @@ impl KernelFunction {
                 Err(fault) => match self.on_fault {
                     OnFault::Null => sink.push_null(),
                     OnFault::Fail => {
-                        return exec_err!(
-                            "{name}: {fault} (try_{name} gives NULL instead)",
-                            name = self.name
-                        );
+                        let name = &self.name;
+                        return exec_err!("{name}: {fault} (try_{name} gives NULL instead)");
                     }
                 },
             }

@@ -146,6 +146,15 @@ fn nobody_and_nothing_are_no_risk() {
     check(none.at_least_one, 0.0, 15);
 }
 
+/// Without the bound, these come out one bit above λ.
+#[test]
+fn rounding_does_not_break_the_union_bound() {
+    for p in [3.112_240_501_274_589e-2, 4.512_032_423_956_081e-2] {
+        let window = [(1, share(p))];
+        assert!(prob_at_least_one_exact(&window) <= lambda(&window), "{p}");
+    }
+}
+
 #[test]
 fn low_ascertainment_is_high_risk() {
     let range = Ascertainment::try_new([0.1, 0.2, 0.4]).unwrap();

@@ -1,0 +1,155 @@
+//! A feed's file, checked: its settings, and the form of its decoder.
+
+use tidegate_model::{FeedId, Span};
+
+use crate::config::{ConfigProblem, FeedConfig, Format, MappingConfig, UnknownSite};
+use crate::csv::CsvForm;
+use crate::decoder::Form;
+use crate::json::OWN_FIELDS;
+use crate::mapped;
+use crate::personal::PersonalFields;
+
+/// The largest `count_max`: sums of a billion such counts still fit an `i64`.
+const COUNT_MAX_MAX: i64 = 1_000_000_000;
+
+/// The largest `payload_bytes_max`.
+const PAYLOAD_BYTES_MAX_MAX: usize = 64 << 20;
+
+/// What the rest of a pipeline needs of a feed's file, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedSettings {
+    /// The Kafka topic.
+    pub topic: String,
+    /// How far behind the newest event time of its partition a record may come in time; 0 or more.
+    pub out_of_orderness: Span,
+    /// The longest interval of an observation; above 0.
+    pub interval_max: Span,
+    /// How long event ids are remembered; above 0, `None` for no duplicate check.
+    pub dedup_within: Option<Span>,
+    /// The largest count of an observation; 1 or more.
+    pub count_max: i64,
+    /// The largest payload in bytes; 1 or more.
+    pub payload_bytes_max: usize,
+    /// What becomes of a site that is not in the registry.
+    pub unknown_site: UnknownSite,
+}
+
+pub(crate) fn read_settings(
+    feed: &FeedId,
+    config: &FeedConfig,
+    problems: &mut Vec<ConfigProblem>,
+) -> FeedSettings {
+    let mut span = |key: &str, text: &str, least: Span| match text.parse::<Span>() {
+        Ok(span) if span >= least => span,
+        Ok(span) => {
+            problems.push(ConfigProblem::new(key, format!("{span} is too short")));
+            Span::hours(1)
+        }
+        Err(error) => {
+            problems.push(ConfigProblem::new(key, error.to_string()));
+            Span::hours(1)
+        }
+    };
+    let out_of_orderness = span("out_of_orderness", &config.out_of_orderness, Span::ZERO);
+    let interval_max = span("interval_max", &config.interval_max, Span::micros(1));
+    let dedup_within = config
+        .dedup_within
+        .as_deref()
+        .map(|text| span("dedup_within", text, Span::micros(1)));
+    if !(1..=COUNT_MAX_MAX).contains(&config.count_max) {
+        let message = format!("{} is not within 1 to {COUNT_MAX_MAX}", config.count_max);
+        problems.push(ConfigProblem::new("count_max", message));
+    }
+    if !(1..=PAYLOAD_BYTES_MAX_MAX).contains(&config.payload_bytes_max) {
+        let message = format!(
+            "{} is not within 1 to {PAYLOAD_BYTES_MAX_MAX}",
+            config.payload_bytes_max
+        );
+        problems.push(ConfigProblem::new("payload_bytes_max", message));
+    }
+    let topic = match &config.topic {
+        Some(topic) => topic.clone(),
+        None => format!("tidegate.feed.{feed}"),
+    };
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let named = (1..=249).contains(&topic.len()) && topic != "." && topic != "..";
+    if !named || !topic.bytes().all(legal) {
+        let message =
+            format!("{topic:?} is not a Kafka topic name: 1 to 249 letters, digits, dots, _ and -");
+        problems.push(ConfigProblem::new("topic", message));
+    }
+    FeedSettings {
+        topic,
+        out_of_orderness,
+        interval_max,
+        dedup_within,
+        count_max: config.count_max,
+        payload_bytes_max: config.payload_bytes_max,
+        unknown_site: config.unknown_site,
+    }
+}
+
+pub(crate) fn read_form(
+    config: &FeedConfig,
+    settings: &FeedSettings,
+    personal: &PersonalFields,
+) -> Result<Form, Vec<ConfigProblem>> {
+    let one = |key: &str, message: String| Err(vec![ConfigProblem::new(key, message)]);
+    let mapping = match (config.format, &config.mapping) {
+        (Format::Json, None) => {
+            return match OWN_FIELDS.iter().find(|field| personal.denies(field)) {
+                None => Ok(Form::Json),
+                Some(field) => one(
+                    "personal_fields",
+                    format!("{field:?} is a field of the product's own JSON"),
+                ),
+            };
+        }
+        (Format::Json, Some(_)) => {
+            return one(
+                "mapping",
+                "is for the formats mapped_json and csv; the format is json".to_owned(),
+            );
+        }
+        (Format::MappedJson | Format::Csv, None) => {
+            return one(
+                "mapping",
+                "is needed by the formats mapped_json and csv".to_owned(),
+            );
+        }
+        (Format::MappedJson | Format::Csv, Some(mapping)) => mapping,
+    };
+    let frame = mapped::Frame {
+        interval_max: settings.interval_max,
+        count_max: settings.count_max,
+        personal,
+    };
+    let delimiter = read_delimiter(config.format, mapping);
+    match (mapped::compile(mapping, frame), delimiter) {
+        (Ok(mapper), Ok(delimiter)) => Ok(match config.format {
+            Format::Csv => Form::Csv(Box::new(CsvForm::new(mapper, delimiter))),
+            Format::Json | Format::MappedJson => Form::MappedJson(Box::new(mapper)),
+        }),
+        (mapper, delimiter) => {
+            let mut problems: Vec<ConfigProblem> = delimiter.err().into_iter().collect();
+            problems.extend(mapper.err().into_iter().flatten());
+            Err(problems)
+        }
+    }
+}
+
+fn read_delimiter(format: Format, mapping: &MappingConfig) -> Result<u8, ConfigProblem> {
+    let problem = |message: String| Err(ConfigProblem::new("mapping.delimiter", message));
+    match (mapping.delimiter.as_deref(), format) {
+        (None, _) => Ok(b','),
+        (Some(_), Format::Json | Format::MappedJson) => problem("is for the format csv".to_owned()),
+        (Some(text), Format::Csv) => match text.as_bytes() {
+            [byte @ (b'\t' | b' '..=b'~')] if !byte.is_ascii_alphanumeric() && *byte != b'"' => {
+                Ok(*byte)
+            }
+            _ => problem(format!(
+                "{text:?} is not one ASCII character such as ; or a tab"
+            )),
+        },
+    }
+}
