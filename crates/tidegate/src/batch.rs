@@ -27,9 +27,11 @@ pub(crate) async fn backfill(args: &Backfill) -> Result<Summary> {
     let mut outputs = Outputs::new(&runtime, Some(Path::new(&args.out)), None, Show::Nothing)?;
     let bar = Bar::new("records");
     for feed in &pipeline.feeds {
+        runtime.assign(&feed.id, 0)?;
+    }
+    for feed in &pipeline.feeds {
         let inputs: Vec<&Input> =
             args.input.iter().filter(|input| input.feed == feed.id.as_str()).collect();
-        runtime.assign(&feed.id, 0)?;
         let mut chunk = Chunk { feed: &feed.id, messages: Vec::new(), offset: 0 };
         if feed.decoder.is_cumulative() {
             // The difference of two readings needs them in the order in which they were taken.
