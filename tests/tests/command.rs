@@ -16,7 +16,11 @@ fn every_pipeline_is_good_and_passes_its_own_tests() {
 fn the_demo_detects_what_was_injected_and_accounts_for_every_record() {
     let text = stdout(["demo", "--exit", "--json", "--seed", "5"]);
     let summary: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let number = |name: &str| summary[name].as_u64().unwrap_or_else(|| panic!("{name} in {text}"));
+    let number = |name: &str| {
+        summary[name]
+            .as_u64()
+            .unwrap_or_else(|| panic!("{name} in {text}"))
+    };
     assert_eq!(
         number("received"),
         number("counted") + number("late") + number("duplicate") + number("rejected")
@@ -53,7 +57,10 @@ fn a_bad_pipeline_exits_78_and_lists_all_problems() {
          [[layer]]\nname = \"l\"\non = \"nope\"\n",
     );
     write("feeds/gate.toml", "format = \"json\"\ncount_max = -5\n");
-    write("windows/w.sql", "SELECT sum(latitude) AS x FROM observation");
+    write(
+        "windows/w.sql",
+        "SELECT sum(latitude) AS x FROM observation",
+    );
     write("windows/unused.sql", "SELECT 1");
     write("layers/l.sql", "SELECT 1");
     write(
@@ -102,11 +109,47 @@ fn what_is_missing_is_named() {
         let output = tidegate(args);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{args:?}: {text}");
-        assert!(text.contains(wanted), "{args:?}: {wanted:?} is not in {text}");
+        assert!(
+            text.contains(wanted),
+            "{args:?}: {wanted:?} is not in {text}"
+        );
     };
-    fails(["backfill", hk, "--input", "checkpoint=no-such.csv", "--out", out], "no-such.csv");
-    fails(["backfill", hk, "--input", "rail=README.md", "--out", out], "it has checkpoint");
-    fails(["backfill", hk, "--input", "checkpoint=README.md", "--out", out], "README.md");
-    fails(["run", hk, "--bootstrap", "127.0.0.1:9", "--until-caught-up", "--json"], "127.0.0.1:9");
+    fails(
+        [
+            "backfill",
+            hk,
+            "--input",
+            "checkpoint=no-such.csv",
+            "--out",
+            out,
+        ],
+        "no-such.csv",
+    );
+    fails(
+        ["backfill", hk, "--input", "rail=README.md", "--out", out],
+        "it has checkpoint",
+    );
+    fails(
+        [
+            "backfill",
+            hk,
+            "--input",
+            "checkpoint=README.md",
+            "--out",
+            out,
+        ],
+        "README.md",
+    );
+    fails(
+        [
+            "run",
+            hk,
+            "--bootstrap",
+            "127.0.0.1:9",
+            "--until-caught-up",
+            "--json",
+        ],
+        "127.0.0.1:9",
+    );
     assert!(!std::path::Path::new(out).join("summary.json").exists());
 }

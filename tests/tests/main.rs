@@ -1,6 +1,12 @@
 //! One binary for what crosses crates: the engine against plain SQL, the command line, recorded
 //! real feeds, and a real Apache Kafka.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a helper of tests fails and speaks as a test does"
+)]
+
 mod command;
 mod readme;
 mod real_feeds;

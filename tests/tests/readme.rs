@@ -17,9 +17,16 @@ fn every_command_of_the_readme_works() {
         .filter(|line| !line.trim().is_empty())
         .collect();
     assert!(commands.len() >= 5, "the README's blocks were not found");
-    assert!(commands.contains(&THIS), "the README names the test command");
+    assert!(
+        commands.contains(&THIS),
+        "the README names the test command"
+    );
     for command in commands.iter().filter(|command| **command != THIS) {
-        let output = Command::new("sh").args(["-c", command]).current_dir(root()).output().unwrap();
+        let output = Command::new("sh")
+            .args(["-c", command])
+            .current_dir(root())
+            .output()
+            .unwrap();
         assert!(
             output.status.success(),
             "`{command}` failed\n{}\n{}",

@@ -95,7 +95,10 @@ fn hong_kong_border_totals() {
         "SELECT persons FROM pane_border_1d WHERE site_id = 'Lo Wu'
          AND window_end IN ('2023-02-05T16:00:00Z', '2023-02-06T16:00:00Z') ORDER BY window_end",
     );
-    assert_eq!((lo_wu[0]["persons"].as_i64(), lo_wu[1]["persons"].as_i64()), (Some(0), Some(63_975)));
+    assert_eq!(
+        (lo_wu[0]["persons"].as_i64(), lo_wu[1]["persons"].as_i64()),
+        (Some(0), Some(63_975))
+    );
 }
 
 #[test]
@@ -113,7 +116,10 @@ fn bengaluru_matrix_sums_and_exits_equal_the_matrix_by_destination() {
          WHERE e.value IS DISTINCT FROM o.value",
     );
     assert_eq!(differences[0]["n"], 0);
-    let exits = query(out.path(), "SELECT sum(persons) AS persons FROM pane_exits_1h");
+    let exits = query(
+        out.path(),
+        "SELECT sum(persons) AS persons FROM pane_exits_1h",
+    );
     assert_eq!(exits[0]["persons"], 12_059_475);
 }
 
@@ -124,7 +130,10 @@ fn new_york_counter_faults_are_counted_and_never_become_crowds() {
     let summary = NEW_YORK.backfill(&data, out.path());
     let faults = &summary["feeds"]["turnstile"]["counter_faults"];
     let down = faults["down"].as_u64().unwrap_or(0) + faults["reset"].as_u64().unwrap_or(0);
-    assert!(down > 5_000, "two weeks have thousands of downward steps: {faults}");
+    assert!(
+        down > 5_000,
+        "two weeks have thousands of downward steps: {faults}"
+    );
     assert!(faults["implausible"].as_u64().unwrap() > 0, "{faults}");
     // No counter may add more than the step limit in one reading, so no station more than that
     // for each of its readings; a wrapped or reset counter would add up to ten digits.
@@ -144,7 +153,9 @@ fn new_york_counter_faults_are_counted_and_never_become_crowds() {
 /// Panes and layers, byte for byte, of files and of a real broker.
 #[test]
 fn a_real_kafka_gives_the_same_bytes_as_files() {
-    let (Some(data), Some(bootstrap)) = (shared_data(), real_kafka()) else { return };
+    let (Some(data), Some(bootstrap)) = (shared_data(), real_kafka()) else {
+        return;
+    };
     for recorded in [&HONG_KONG, &NEW_YORK, &BENGALURU] {
         let (files, kafka) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         recorded.backfill(&data, files.path());

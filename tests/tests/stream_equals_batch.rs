@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use proptest::prelude::*;
 use tidegate_model::{EventTime, FeedId, Payload, Position, Span};
@@ -21,7 +23,7 @@ const BOUND_S: i64 = 120;
 struct Count {
     site: u8,
     second: i64,
-    count: i64,
+    persons: i64,
     /// How much later than in order it is sent, at most the bound.
     jitter: i64,
 }
@@ -36,14 +38,21 @@ impl Count {
     }
 
     fn json(&self) -> Vec<u8> {
-        let (site, at, count) = (self.site, self.at(), self.count);
-        format!(r#"{{"site":"s{site}","start":"{at}","measure":"in","count":{count}}}"#).into_bytes()
+        let (site, at, count) = (self.site, self.at(), self.persons);
+        format!(r#"{{"site":"s{site}","start":"{at}","measure":"in","count":{count}}}"#)
+            .into_bytes()
     }
 }
 
 fn counts() -> impl Strategy<Value = Vec<Count>> {
-    let count = (0_u8..6, 0_i64..3_600, 0_i64..1_000, 0_i64..=BOUND_S)
-        .prop_map(|(site, second, count, jitter)| Count { site, second, count, jitter });
+    let count = (0_u8..6, 0_i64..3_600, 0_i64..1_000, 0_i64..=BOUND_S).prop_map(
+        |(site, second, persons, jitter)| Count {
+            site,
+            second,
+            persons,
+            jitter,
+        },
+    );
     prop::collection::vec(count, 1..120)
 }
 
@@ -80,14 +89,22 @@ fn stream(
     turns: &[u8],
 ) -> (BTreeMap<(String, u32), Panes>, u64) {
     let feed = FeedId::new("gate");
-    let mut logs: Vec<Vec<(Position, Vec<u8>)>> = vec![Vec::new(); usize::try_from(partitions).unwrap()];
+    let mut logs: Vec<Vec<(Position, Vec<u8>)>> =
+        vec![Vec::new(); usize::try_from(partitions).unwrap()];
     let mut ordered = counts.to_vec();
     ordered.sort_by_key(|count| count.second + count.jitter);
     for count in &ordered {
         let partition = i32::from(count.site) % partitions;
         let log = &mut logs[usize::try_from(partition).unwrap()];
         let offset = i64::try_from(log.len()).unwrap();
-        log.push((Position { partition, offset, row: 0 }, count.json()));
+        log.push((
+            Position {
+                partition,
+                offset,
+                row: 0,
+            },
+            count.json(),
+        ));
     }
     block_on(async {
         let mut runtime = Runtime::new(pipeline(), Mode::Stream).await.unwrap();
@@ -105,18 +122,32 @@ fn stream(
             let to = (read[log] + size).min(logs[log].len());
             let payloads: Vec<Payload<'_>> = logs[log][read[log]..to]
                 .iter()
-                .map(|(position, bytes)| Payload { position: *position, bytes: Some(bytes), arrived: None })
+                .map(|(position, bytes)| Payload {
+                    position: *position,
+                    bytes: Some(bytes),
+                    arrived: None,
+                })
                 .collect();
             read[log] = to;
             if !payloads.is_empty() {
                 let partition = i32::try_from(log).unwrap();
-                runtime.ingest(&feed, partition, &payloads, EventTime::MAX).await.unwrap();
+                runtime
+                    .ingest(&feed, partition, &payloads, EventTime::MAX)
+                    .await
+                    .unwrap();
             }
         }
         runtime.end().await.unwrap();
         let mut found: BTreeMap<(String, u32), Panes> = BTreeMap::new();
         while let Some(event) = runtime.poll_event() {
-            if let Event::Pane { window, rows, revision, is_final: true, .. } = event {
+            if let Event::Pane {
+                window,
+                rows,
+                revision,
+                is_final: true,
+                ..
+            } = event
+            {
                 read_panes(&rows, found.entry((window, revision)).or_default());
             }
         }
@@ -128,14 +159,21 @@ fn stream(
 
 fn read_panes(rows: &RecordBatch, panes: &mut Panes) {
     let number = |name: &str, row: usize| {
-        rows.column_by_name(name).unwrap().as_primitive::<Int64Type>().value(row)
+        rows.column_by_name(name)
+            .unwrap()
+            .as_primitive::<Int64Type>()
+            .value(row)
     };
     let ends = rows.column_by_name("window_end").unwrap();
     let ends = ends.as_primitive::<TimestampMicrosecondType>();
     let sites = rows.column_by_name("site_id").unwrap().as_string::<i32>();
     for row in 0..rows.num_rows() {
         let key = (ends.value(row), sites.value(row).to_owned());
-        let value = (number("persons", row), number("rows", row), number("largest", row));
+        let value = (
+            number("persons", row),
+            number("rows", row),
+            number("largest", row),
+        );
         assert!(panes.insert(key, value).is_none(), "a pane came twice");
     }
 }
@@ -145,12 +183,24 @@ fn batch_sql(counts: &[Count], size_minutes: i64) -> Panes {
     let at = TimestampMicrosecondArray::from_iter_values(counts.iter().map(|c| c.at().micros()));
     let rows = RecordBatch::try_from_iter([
         ("at", Arc::new(at.with_timezone("UTC")) as Arc<dyn Array>),
-        ("site_id", Arc::new(StringArray::from_iter_values(counts.iter().map(|c| format!("s{}", c.site))))),
-        ("count", Arc::new(Int64Array::from_iter_values(counts.iter().map(|c| c.count)))),
+        (
+            "site_id",
+            Arc::new(StringArray::from_iter_values(
+                counts.iter().map(|c| format!("s{}", c.site)),
+            )),
+        ),
+        (
+            "count",
+            Arc::new(Int64Array::from_iter_values(
+                counts.iter().map(|c| c.persons),
+            )),
+        ),
     ])
     .unwrap();
     let session = Session::new();
-    session.register_rows("o", rows.schema(), vec![rows]).unwrap();
+    session
+        .register_rows("o", rows.schema(), vec![rows])
+        .unwrap();
     let shifts: Vec<String> = (1..=size_minutes / 5).map(|n| format!("({n})")).collect();
     let sql = format!(
         "SELECT date_bin(INTERVAL '5 minutes', at, TIMESTAMP '1970-01-01T00:00:00Z')
@@ -166,7 +216,10 @@ fn batch_sql(counts: &[Count], size_minutes: i64) -> Panes {
         let mut columns = batch.columns().to_vec();
         columns[0] = arrow::compute::cast(&columns[0], &utc).unwrap();
         let names = ["window_end", "site_id", "persons", "rows", "largest"];
-        read_panes(&RecordBatch::try_from_iter(names.into_iter().zip(columns)).unwrap(), &mut panes);
+        read_panes(
+            &RecordBatch::try_from_iter(names.into_iter().zip(columns)).unwrap(),
+            &mut panes,
+        );
     }
     panes
 }

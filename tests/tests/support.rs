@@ -6,7 +6,10 @@ use std::sync::OnceLock;
 
 /// The repository's root.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap()
 }
 
 /// The release binary, built once with the command of the README.
@@ -19,22 +22,32 @@ fn binary() -> &'static Path {
             .status()
             .unwrap();
         assert!(status.success(), "the binary does not build");
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+        let target = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| root().join("target"), PathBuf::from);
         target.join("release/tidegate")
     })
 }
 
 /// Runs `tidegate` in the repository's root.
 pub(crate) fn tidegate<const N: usize>(args: [&str; N]) -> Output {
-    Command::new(binary()).args(args).current_dir(root()).output().unwrap()
+    Command::new(binary())
+        .args(args)
+        .current_dir(root())
+        .output()
+        .unwrap()
 }
 
 /// Standard output of a run that must succeed.
 pub(crate) fn stdout<const N: usize>(args: [&str; N]) -> String {
     let output = tidegate(args);
-    let (out, err) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "tidegate {args:?} failed\n{out}\n{err}");
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(
+        output.status.success(),
+        "tidegate {args:?} failed\n{out}\n{err}"
+    );
     out.into_owned()
 }
 
@@ -46,7 +59,9 @@ pub(crate) fn shared_data() -> Option<PathBuf> {
     if data.is_dir() {
         return Some(data);
     }
-    eprintln!("SKIPPED: recorded real feeds are not at ../shared/data nor at $TIDEGATE_SHARED/data");
+    eprintln!(
+        "SKIPPED: recorded real feeds are not at ../shared/data nor at $TIDEGATE_SHARED/data"
+    );
     None
 }
 
@@ -54,7 +69,10 @@ pub(crate) fn shared_data() -> Option<PathBuf> {
 pub(crate) fn real_kafka() -> Option<String> {
     let bootstrap = std::env::var("TIDEGATE_TEST_KAFKA").ok();
     if bootstrap.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "in CI a real Kafka must be there");
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "in CI a real Kafka must be there"
+        );
         eprintln!("SKIPPED: no real Kafka; `cargo ci` starts one, or set TIDEGATE_TEST_KAFKA");
     }
     bootstrap
@@ -62,5 +80,8 @@ pub(crate) fn real_kafka() -> Option<String> {
 
 /// Drives a future on this thread.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(future)
 }

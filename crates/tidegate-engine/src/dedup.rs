@@ -96,10 +96,7 @@ impl IdSet {
 /// Puts `id` into its slot; `false` when it is there already. There is always a free slot.
 fn place(slots: &mut [u128], id: u128) -> bool {
     let mask = slots.len() - 1;
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "any bits of a hash choose a slot"
-    )]
+    // Any bits of a hash choose a slot.
     let mut slot = id as usize & mask;
     loop {
         if slots[slot] == id {
@@ -137,7 +134,7 @@ mod tests {
         assert!(!dedup.insert(7, EventTime::EARLIEST));
         for minute in 0..40 {
             dedup.insert(
-                100 + u128::from(minute as u8),
+                100 + u128::try_from(minute).unwrap(),
                 EventTime::EARLIEST.plus(Span::minutes(minute)),
             );
         }

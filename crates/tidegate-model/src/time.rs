@@ -34,11 +34,13 @@ impl EventTime {
     }
 
     /// This time plus `span`, held at [`EventTime::MAX`] and [`EventTime::MIN`].
+    #[must_use]
     pub const fn plus(self, span: Span) -> Self {
         Self(self.0.saturating_add(span.0))
     }
 
     /// This time minus `span`, held at [`EventTime::MIN`] and [`EventTime::MAX`].
+    #[must_use]
     pub const fn minus(self, span: Span) -> Self {
         Self(self.0.saturating_sub(span.0))
     }
@@ -52,6 +54,7 @@ impl EventTime {
     ///
     /// # Panics
     /// When `step` is not positive.
+    #[must_use]
     pub const fn floor(self, step: Span) -> Self {
         assert!(step.0 > 0, "a window step is positive");
         Self(self.0 - self.0.rem_euclid(step.0))

@@ -24,7 +24,10 @@ fn pipeline(runtime: &tokio::runtime::Runtime) -> Arc<Pipeline> {
             )
         })
         .collect();
-    let sites = format!(r#"{{"type":"FeatureCollection","features":[{}]}}"#, features.join(","));
+    let sites = format!(
+        r#"{{"type":"FeatureCollection","features":[{}]}}"#,
+        features.join(",")
+    );
     let files = [
         (
             "pipeline.toml",
@@ -32,7 +35,10 @@ fn pipeline(runtime: &tokio::runtime::Runtime) -> Arc<Pipeline> {
              [[window]]\nname = \"cell_5m\"\nsize = \"5m\"\n"
                 .to_owned(),
         ),
-        ("feeds/venue.toml", "format = \"json\"\nout_of_orderness = \"1m\"\ninterval_max = \"5m\"\n".to_owned()),
+        (
+            "feeds/venue.toml",
+            "format = \"json\"\nout_of_orderness = \"1m\"\ninterval_max = \"5m\"\n".to_owned(),
+        ),
         (
             "windows/cell_5m.sql",
             "SELECT cell, sum(count) AS persons FROM observation GROUP BY cell".to_owned(),
@@ -40,15 +46,23 @@ fn pipeline(runtime: &tokio::runtime::Runtime) -> Arc<Pipeline> {
         ("sites.geojson", sites),
     ];
     let source = Source::new(files.map(|(path, text)| (path.to_owned(), text)));
-    Arc::new(runtime.block_on(Pipeline::load(&source)).expect("the bench's pipeline is good"))
+    Arc::new(
+        runtime
+            .block_on(Pipeline::load(&source))
+            .expect("the bench's pipeline is good"),
+    )
 }
 
 fn ingest(criterion: &mut Criterion) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
     let pipeline = pipeline(&runtime);
     let feed = FeedId::new("venue");
     let mut group = criterion.benchmark_group("ingest");
-    group.throughput(Throughput::Elements(RECORDS as u64)).sample_size(10);
+    group
+        .throughput(Throughput::Elements(RECORDS as u64))
+        .sample_size(10);
     let known: Vec<Vec<u8>> = bench_records(SITES, RECORDS, 1).collect();
     let raw: Vec<Vec<u8>> = bench_records_with_coordinates(SITES, RECORDS, 1).collect();
     for (name, records) in [("known", &known), ("raw", &raw)] {
@@ -56,14 +70,19 @@ fn ingest(criterion: &mut Criterion) {
             .iter()
             .zip(0..)
             .map(|(bytes, offset)| Payload {
-                position: Position { partition: 0, offset, row: 0 },
+                position: Position {
+                    partition: 0,
+                    offset,
+                    row: 0,
+                },
                 bytes: Some(bytes),
                 arrived: None,
             })
             .collect();
         let fresh = || {
-            let mut run =
-                runtime.block_on(Runtime::new(Arc::clone(&pipeline), Mode::Stream)).expect("planned");
+            let mut run = runtime
+                .block_on(Runtime::new(Arc::clone(&pipeline), Mode::Stream))
+                .expect("planned");
             run.assign(&feed, 0).expect("the feed is there");
             run
         };

@@ -88,19 +88,24 @@ pub async fn run_cases(pipeline: &Arc<Pipeline>) -> Result<Vec<CaseOutcome>, Vec
         let file = format!("tests/{name}.toml");
         match read_toml::<CaseFile>(&file, text) {
             Ok(case) => match run_case(pipeline, &case).await {
-                Ok(failures) => outcomes.push(CaseOutcome { file, name: case.name, failures }),
+                Ok(failures) => outcomes.push(CaseOutcome {
+                    file,
+                    name: case.name,
+                    failures,
+                }),
                 Err(error) => problems.push(Problem::new(&file, "given", error.to_string())),
             },
             Err(found) => problems.extend(found),
         }
     }
-    if problems.is_empty() { Ok(outcomes) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(outcomes)
+    } else {
+        Err(problems)
+    }
 }
 
-async fn run_case(
-    pipeline: &Arc<Pipeline>,
-    case: &CaseFile,
-) -> Result<Vec<String>, RuntimeError> {
+async fn run_case(pipeline: &Arc<Pipeline>, case: &CaseFile) -> Result<Vec<String>, RuntimeError> {
     let mut runtime = Runtime::new(Arc::clone(pipeline), Mode::Stream).await?;
     for feed in &pipeline.feeds {
         runtime.assign(&feed.id, 0)?;
@@ -112,8 +117,16 @@ async fn run_case(
             .iter()
             .map(|record| {
                 offset += 1;
-                let position = Position { partition: 0, offset, row: 0 };
-                Payload { position, bytes: Some(record.as_bytes()), arrived: None }
+                let position = Position {
+                    partition: 0,
+                    offset,
+                    row: 0,
+                };
+                Payload {
+                    position,
+                    bytes: Some(record.as_bytes()),
+                    arrived: None,
+                }
             })
             .collect();
         let feed = FeedId::new(&given.feed);
@@ -127,11 +140,14 @@ async fn run_case(
     Ok(found.failures(&case.expect, &runtime.summary()))
 }
 
+/// Value and level of a layer row.
+type FoundRow = (Option<f64>, Option<String>);
+
 /// What a case's run gave out.
 #[derive(Debug, Default)]
 struct Found {
-    /// (layer, subject, window end) -> (value, level).
-    layers: BTreeMap<(String, String, i64), (Option<f64>, Option<String>)>,
+    /// By layer, subject and window end.
+    layers: BTreeMap<(String, String, i64), FoundRow>,
     alerts: Vec<AlertTransition>,
 }
 
@@ -143,7 +159,11 @@ impl Found {
                 let ends = rows.column(2).as_primitive::<TimestampMicrosecondType>();
                 let values = rows.column(5).as_primitive::<Float64Type>();
                 for row in 0..rows.num_rows() {
-                    let key = (layer.clone(), text(4).value(row).to_owned(), ends.value(row));
+                    let key = (
+                        layer.clone(),
+                        text(4).value(row).to_owned(),
+                        ends.value(row),
+                    );
                     let value = values.is_valid(row).then(|| values.value(row));
                     let level = text(9).is_valid(row).then(|| text(9).value(row).to_owned());
                     self.layers.insert(key, (value, level));
@@ -204,23 +224,38 @@ impl Found {
     }
 
     fn layer_failure(&self, expect: &ExpectLayer) -> Option<String> {
-        let what = format!("{} of {} at {}", expect.layer, expect.subject, expect.window_end);
+        let what = format!(
+            "{} of {} at {}",
+            expect.layer, expect.subject, expect.window_end
+        );
         let end = match parse_rfc3339(&expect.window_end) {
             Ok(end) => end.micros(),
             Err(error) => return Some(error.to_string()),
         };
         let key = (expect.layer.clone(), expect.subject.clone(), end);
         let Some((value, level)) = self.layers.get(&key) else {
-            return Some(format!("expected {what} to be {}, found no row", expect.value));
+            return Some(format!(
+                "expected {what} to be {}, found no row",
+                expect.value
+            ));
         };
         let Some(value) = value else {
-            return Some(format!("expected {what} to be {}, found null", expect.value));
+            return Some(format!(
+                "expected {what} to be {}, found null",
+                expect.value
+            ));
         };
         if (value - expect.value).abs() > TOLERANCE * expect.value.abs().max(1.0) {
-            return Some(format!("expected {what} to be {}, found {value}", expect.value));
+            return Some(format!(
+                "expected {what} to be {}, found {value}",
+                expect.value
+            ));
         }
         if expect.level.is_some() && expect.level != *level {
-            return Some(format!("expected level of {what} {:?}, found {level:?}", expect.level));
+            return Some(format!(
+                "expected level of {what} {:?}, found {level:?}",
+                expect.level
+            ));
         }
         None
     }

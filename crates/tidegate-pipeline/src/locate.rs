@@ -39,7 +39,11 @@ impl Locator {
             .iter()
             .map(|site| (site.id.clone(), (site.venue_id.clone(), site.cell)))
             .collect();
-        Self { resolution, sites, cache: CellCache(vec![None; CACHE_SLOTS]) }
+        Self {
+            resolution,
+            sites,
+            cache: CellCache(vec![None; CACHE_SLOTS]),
+        }
     }
 
     /// The rows of `batch` with venue and cell, and those that could not be located.
@@ -80,7 +84,11 @@ impl Locator {
                     }
                     kept[row] = false;
                     let position = batch.position(row);
-                    unlocated.push(Unlocated { position, site: site_id.to_owned(), reason });
+                    unlocated.push(Unlocated {
+                        position,
+                        site: site_id.to_owned(),
+                        reason,
+                    });
                     venues.append_null();
                     cells.append_null();
                 }
@@ -90,9 +98,12 @@ impl Locator {
         if unlocated.is_empty() {
             return (located, unlocated);
         }
-        let rows: RecordBatch = filter_record_batch(located.batch(), &BooleanArray::from(kept))
-            .expect("one bit a row");
-        (ObservationBatch::try_new(rows).expect("filtering keeps the schema"), unlocated)
+        let rows: RecordBatch =
+            filter_record_batch(located.batch(), &BooleanArray::from(kept)).expect("one bit a row");
+        (
+            ObservationBatch::try_new(rows).expect("filtering keeps the schema"),
+            unlocated,
+        )
     }
 }
 
@@ -103,7 +114,12 @@ struct CellCache(Vec<Option<(u64, u64, Cell)>>);
 
 impl CellCache {
     /// The cell of the row's own coordinate, if it has one.
-    fn cell(&mut self, batch: &ObservationBatch, row: usize, resolution: Resolution) -> Option<Cell> {
+    fn cell(
+        &mut self,
+        batch: &ObservationBatch,
+        row: usize,
+        resolution: Resolution,
+    ) -> Option<Cell> {
         if batch.latitude().is_null(row) || batch.longitude().is_null(row) {
             return None;
         }

@@ -31,7 +31,14 @@ impl Directory {
             venue_kinds.insert(&venue.id, venue.kind);
             let tags = vec![("kind", venue.kind.as_str())];
             let (name_zh, name_en) = (venue.name_zh.clone(), venue.name_en.clone());
-            entries.insert(("venue", venue.id.clone()), Entry { name_zh, name_en, tags });
+            entries.insert(
+                ("venue", venue.id.clone()),
+                Entry {
+                    name_zh,
+                    name_en,
+                    tags,
+                },
+            );
         }
         for site in &reference.sites {
             let mut tags = vec![("kind", site.kind.as_str())];
@@ -39,12 +46,26 @@ impl Directory {
             let venue = site.venue_id.as_deref().and_then(|id| venue_kinds.get(id));
             tags.extend(venue.map(|kind| ("venue_kind", kind.as_str())));
             let (name_zh, name_en) = (site.name.clone(), site.name.clone());
-            entries.insert(("site", site.id.clone()), Entry { name_zh, name_en, tags });
+            entries.insert(
+                ("site", site.id.clone()),
+                Entry {
+                    name_zh,
+                    name_en,
+                    tags,
+                },
+            );
         }
         for unit in &reference.grid_units {
             let (name_zh, name_en) = (unit.name_zh.clone(), unit.name_en.clone());
             let tags = Vec::new();
-            entries.insert(("grid_unit", unit.id.clone()), Entry { name_zh, name_en, tags });
+            entries.insert(
+                ("grid_unit", unit.id.clone()),
+                Entry {
+                    name_zh,
+                    name_en,
+                    tags,
+                },
+            );
         }
         Self { entries }
     }
@@ -57,7 +78,11 @@ impl Directory {
         window_end: EventTime,
         rows: &'a RecordBatch,
     ) -> Vec<Measurement<'a>> {
-        let text = |name: &str| rows.column_by_name(name).expect("a layer column").as_string::<i32>();
+        let text = |name: &str| {
+            rows.column_by_name(name)
+                .expect("a layer column")
+                .as_string::<i32>()
+        };
         let number = |name: &str, row: usize| {
             let column = rows.column_by_name(name).expect("a layer column");
             let column = column.as_primitive::<Float64Type>();
@@ -93,7 +118,9 @@ impl Directory {
     }
 
     fn entry(&self, kind: &str, subject: &str) -> Option<&Entry> {
-        let kind = ["venue", "site", "grid_unit"].into_iter().find(|known| *known == kind)?;
+        let kind = ["venue", "site", "grid_unit"]
+            .into_iter()
+            .find(|known| *known == kind)?;
         self.entries.get(&(kind, subject.to_owned()))
     }
 }

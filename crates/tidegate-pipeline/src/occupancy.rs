@@ -68,9 +68,17 @@ impl Occupancies {
             corrections: 0,
             heard: None,
         };
-        let venues =
-            reference.sites.iter().filter_map(|s| s.venue_id.clone()).map(|id| (id, state()));
-        Self { spec: spec.clone(), zone: zone.clone(), venues: venues.collect(), last_end: None }
+        let venues = reference
+            .sites
+            .iter()
+            .filter_map(|s| s.venue_id.clone())
+            .map(|id| (id, state()));
+        Self {
+            spec: spec.clone(),
+            zone: zone.clone(),
+            venues: venues.collect(),
+            last_end: None,
+        }
     }
 
     pub(crate) fn window(&self) -> usize {
@@ -80,18 +88,30 @@ impl Occupancies {
     /// The flows in a pane of the flow window.
     pub(crate) fn flows(&self, pane: &RecordBatch) -> Flows {
         let column = |name: &str| {
-            let column = pane.column_by_name(name).expect("checked when the pipeline was loaded");
+            let column = pane
+                .column_by_name(name)
+                .expect("checked when the pipeline was loaded");
             cast(column, &DataType::Int64).expect("a sum of counts is a number")
         };
-        let venue = pane.column_by_name("venue_id").expect("checked when the pipeline was loaded");
+        let venue = pane
+            .column_by_name("venue_id")
+            .expect("checked when the pipeline was loaded");
         let venue = cast(venue, &DataType::Utf8).expect("an id is a text");
         let (arrivals, departures) = (column(&self.spec.arrivals), column(&self.spec.departures));
-        let (arrivals, departures) =
-            (arrivals.as_primitive::<Int64Type>(), departures.as_primitive::<Int64Type>());
+        let (arrivals, departures) = (
+            arrivals.as_primitive::<Int64Type>(),
+            departures.as_primitive::<Int64Type>(),
+        );
         let mut flows = Flows::new();
         for (row, venue) in venue.as_string::<i32>().iter().enumerate() {
             let Some(venue) = venue else { continue };
-            let value = |column: &Int64Array| if column.is_null(row) { 0 } else { column.value(row) };
+            let value = |column: &Int64Array| {
+                if column.is_null(row) {
+                    0
+                } else {
+                    column.value(row)
+                }
+            };
             let flow = flows.entry(venue.to_owned()).or_default();
             flow.0 += value(arrivals);
             flow.1 += value(departures);
@@ -137,11 +157,20 @@ impl Occupancies {
     /// Whether the time of day at which venues are known to be empty lies in `(last end, end]`,
     /// at or before the window's start.
     fn known_empty(&self, start: EventTime, end: EventTime) -> bool {
-        let Some(empty_at) = self.spec.empty_at else { return false };
-        let Ok(now) = jiff::Timestamp::from_microsecond(end.micros()) else { return false };
+        let Some(empty_at) = self.spec.empty_at else {
+            return false;
+        };
+        let Ok(now) = jiff::Timestamp::from_microsecond(end.micros()) else {
+            return false;
+        };
         let date = now.to_zoned_datetime(self.zone.clone()).date();
         // A time that the clocks skip is taken where they go on.
-        let Ok(at) = date.to_datetime(empty_at).to_zoned_datetime(self.zone.clone()) else { return false };
+        let Ok(at) = date
+            .to_datetime(empty_at)
+            .to_zoned_datetime(self.zone.clone())
+        else {
+            return false;
+        };
         let at = EventTime::from_micros(at.timestamp().as_microsecond());
         let after = self.last_end.map_or(start, |last| last.min(start));
         at <= end && at > after.minus(tidegate_model::Span::micros(1)) && at <= start
@@ -174,17 +203,13 @@ impl Occupancies {
 impl VenueState {
     fn step(&mut self, arrivals: i64, departures: i64) -> u64 {
         (self.arrivals, self.departures, self.clamped) = (arrivals, departures, 0);
-        match self.occupancy.step(arrivals, departures) {
-            Ok(step) => {
-                self.clamped = step.clamped;
-                self.corrections += i64::from(step.clamped > 0);
-                u64::from(step.clamped > 0)
-            }
+        let Ok(step) = self.occupancy.step(arrivals, departures) else {
             // A sum beyond what an integer holds: the step is not taken, and counted.
-            Err(_) => {
-                self.corrections += 1;
-                1
-            }
-        }
+            self.corrections += 1;
+            return 1;
+        };
+        self.clamped = step.clamped;
+        self.corrections += i64::from(step.clamped > 0);
+        u64::from(step.clamped > 0)
     }
 }

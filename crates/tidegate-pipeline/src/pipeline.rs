@@ -130,8 +130,10 @@ impl Pipeline {
         let layers = keys.layers(&config.layer, &windows, source);
         let occupancy = keys.occupancy(&config, &windows);
         let reference = read_reference(source, &config, resolution, problems);
-        let cases =
-            source.in_folder("tests", "toml").map(|(n, t)| (n.to_owned(), t.to_owned())).collect();
+        let cases = source
+            .in_folder("tests", "toml")
+            .map(|(n, t)| (n.to_owned(), t.to_owned()))
+            .collect();
         Ok(Self {
             name: config.name,
             zone,
@@ -166,7 +168,8 @@ impl Pipeline {
                         let schema = query.pane_schema();
                         for name in ["venue_id", &occupancy.arrivals, &occupancy.departures] {
                             if schema.column_with_name(name).is_none() {
-                                let message = format!("has no column {name}, which [occupancy] reads");
+                                let message =
+                                    format!("has no column {name}, which [occupancy] reads");
                                 problems.push(Problem::new(&file, "", message));
                             }
                         }
@@ -191,7 +194,11 @@ impl Pipeline {
         }
         for rule in &self.rules {
             if !self.layers.iter().any(|layer| layer.name == rule.layer()) {
-                let names: Vec<_> = self.layers.iter().map(|layer| layer.name.as_str()).collect();
+                let names: Vec<_> = self
+                    .layers
+                    .iter()
+                    .map(|layer| layer.name.as_str())
+                    .collect();
                 let message = format!(
                     "rule {:?} rests on layer {:?}, which is not one of {}",
                     rule.name(),
@@ -205,8 +212,12 @@ impl Pipeline {
 
     /// Files that look as if they should count, but nothing names them.
     fn check_unused(&self, source: &Source, problems: &mut Vec<Problem>) {
-        let windows = source.in_folder("windows", "sql").map(|(name, _)| ("window", name));
-        let layers = source.in_folder("layers", "sql").map(|(name, _)| ("layer", name));
+        let windows = source
+            .in_folder("windows", "sql")
+            .map(|(name, _)| ("window", name));
+        let layers = source
+            .in_folder("layers", "sql")
+            .map(|(name, _)| ("layer", name));
         for (what, name) in windows.chain(layers) {
             let known = match what {
                 "window" => self.windows.iter().any(|(spec, _)| spec.name() == name),
@@ -238,7 +249,11 @@ fn read_feeds(source: &Source, problems: &mut Vec<Problem>) -> Vec<Feed> {
         }
     }
     if feeds.is_empty() && problems.is_empty() {
-        problems.push(Problem::new("feeds", "", "holds no NAME.toml: a pipeline needs a feed"));
+        problems.push(Problem::new(
+            "feeds",
+            "",
+            "holds no NAME.toml: a pipeline needs a feed",
+        ));
     }
     feeds
 }
@@ -270,10 +285,15 @@ fn read_rules(source: &Source, problems: &mut Vec<Problem>) -> Vec<Rule> {
         };
         match Rule::try_new(config) {
             Ok(rule) if rules.iter().any(|other| other.name() == rule.name()) => {
-                problem("name", format!("{:?} is the name of an earlier rule too", rule.name()));
+                problem(
+                    "name",
+                    format!("{:?} is the name of an earlier rule too", rule.name()),
+                );
             }
             Ok(rule) => rules.push(rule),
-            Err(found) => found.into_iter().for_each(|found| problem(&found.key, found.message)),
+            Err(found) => found
+                .into_iter()
+                .for_each(|found| problem(&found.key, found.message)),
         }
     }
     rules
@@ -333,14 +353,16 @@ impl Keys<'_> {
             }
             header => format!("{}.{key}", header.trim_matches(['[', ']'])),
         };
-        self.problems.push(Problem::new(MAIN, &path, message).at(line));
+        self.problems
+            .push(Problem::new(MAIN, &path, message).at(line));
     }
 
     fn span(&mut self, header: &str, index: usize, key: &str, text: &str) -> Span {
-        text.parse().unwrap_or_else(|error: tidegate_model::ParseTimeError| {
-            self.problem(header, index, key, error.to_string());
-            Span::ZERO
-        })
+        text.parse()
+            .unwrap_or_else(|error: tidegate_model::ParseTimeError| {
+                self.problem(header, index, key, error.to_string());
+                Span::ZERO
+            })
     }
 
     fn zone(&mut self, name: &str) -> jiff::tz::TimeZone {
@@ -366,7 +388,12 @@ impl Keys<'_> {
                 Some(slide) => self.span(header, index, "slide", slide),
                 None => size,
             };
-            self.check_name(header, index, &config.name, windows.iter().map(|(s, _)| s.name()));
+            self.check_name(
+                header,
+                index,
+                &config.name,
+                windows.iter().map(|(s, _)| s.name()),
+            );
             let path = format!("windows/{}.sql", config.name);
             let sql = source.get(&path);
             if sql.is_none() {
@@ -374,12 +401,19 @@ impl Keys<'_> {
             }
             let offset = self.span(header, index, "offset", &config.offset);
             match WindowSpec::sliding(&config.name, size, slide) {
-                Ok(spec) => windows.push((spec.with_offset(offset), sql.unwrap_or_default().to_owned())),
+                Ok(spec) => {
+                    windows.push((spec.with_offset(offset), sql.unwrap_or_default().to_owned()));
+                }
                 Err(error) => self.problem(header, index, "size", error.to_string()),
             }
         }
         if configs.is_empty() {
-            self.problem("", 0, "window", "is missing: a pipeline needs a [[window]]".to_owned());
+            self.problem(
+                "",
+                0,
+                "window",
+                "is missing: a pipeline needs a [[window]]".to_owned(),
+            );
         }
         windows
     }
@@ -403,7 +437,10 @@ impl Keys<'_> {
                 self.problem(header, index, "name", format!("file {path} is not there"));
                 ""
             });
-            let Some(window) = windows.iter().position(|(spec, _)| spec.name() == config.on) else {
+            let Some(window) = windows
+                .iter()
+                .position(|(spec, _)| spec.name() == config.on)
+            else {
                 let names: Vec<_> = windows.iter().map(|(spec, _)| spec.name()).collect();
                 let message = format!("{:?} is not a window: {}", config.on, names.join(", "));
                 self.problem(header, index, "on", message);
@@ -427,12 +464,22 @@ impl Keys<'_> {
         mut taken: impl Iterator<Item = &'n str>,
     ) {
         let plain = name.starts_with(|c: char| c.is_ascii_lowercase())
-            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+            && name
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
         if !plain {
             let message = format!("{name:?} must be lower-case letters, digits and _");
             self.problem(header, index, "name", message);
         }
-        let reserved = ["observation", "site", "venue", "venue_cell", "grid_unit", "incidence", "occupancy"];
+        let reserved = [
+            "observation",
+            "site",
+            "venue",
+            "venue_cell",
+            "grid_unit",
+            "incidence",
+            "occupancy",
+        ];
         if reserved.contains(&name) || taken.any(|other| other == name) {
             let message = format!("{name:?} is the name of another table");
             self.problem(header, index, "name", message);
@@ -446,9 +493,16 @@ impl Keys<'_> {
     ) -> Option<OccupancySpec> {
         let header = "[occupancy]";
         let config = config.occupancy.as_ref()?;
-        let window = windows.iter().position(|(spec, _)| spec.name() == config.window);
+        let window = windows
+            .iter()
+            .position(|(spec, _)| spec.name() == config.window);
         if window.is_none() {
-            self.problem(header, 0, "window", format!("{:?} is not a window", config.window));
+            self.problem(
+                header,
+                0,
+                "window",
+                format!("{:?} is not a window", config.window),
+            );
         }
         if let Some((spec, _)) = window.map(|window| &windows[window])
             && spec.size() != spec.slide()
@@ -463,7 +517,12 @@ impl Keys<'_> {
         let empty_at = config.empty_at.as_deref().and_then(|text| {
             let time = format!("{text}:00").parse::<jiff::civil::Time>().ok();
             if time.is_none() {
-                self.problem(header, 0, "empty_at", format!("{text:?} is not a time HH:MM"));
+                self.problem(
+                    header,
+                    0,
+                    "empty_at",
+                    format!("{text:?} is not a time HH:MM"),
+                );
             }
             time
         });

@@ -18,7 +18,12 @@ pub struct Problem {
 impl Problem {
     /// A problem at `key` of `file`.
     pub fn new(file: &str, key: &str, message: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), line: None, key: key.to_owned(), message: message.into() }
+        Self {
+            file: file.to_owned(),
+            line: None,
+            key: key.to_owned(),
+            message: message.into(),
+        }
     }
 
     /// The same problem at line `line`.

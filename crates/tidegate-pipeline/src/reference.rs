@@ -61,7 +61,10 @@ impl Reference {
             }
         }
         if !self.incidence.is_empty()
-            && !self.incidence.iter().any(|row| row.origin == ORIGIN_UNKNOWN)
+            && !self
+                .incidence
+                .iter()
+                .any(|row| row.origin == ORIGIN_UNKNOWN)
         {
             problems.push(Problem::new(
                 "incidence",
@@ -87,7 +90,11 @@ impl Row<'_> {
     }
 
     fn value(&self, name: &str) -> Option<&serde_json::Value> {
-        self.feature.properties.as_ref()?.get(name).filter(|value| !value.is_null())
+        self.feature
+            .properties
+            .as_ref()?
+            .get(name)
+            .filter(|value| !value.is_null())
     }
 
     fn optional(&mut self, name: &str) -> Option<String> {
@@ -110,23 +117,27 @@ impl Row<'_> {
 
     fn number(&mut self, name: &str, wanted: &str, fits: impl Fn(f64) -> bool) -> f64 {
         let value = self.value(name).cloned().unwrap_or_default();
-        match value.as_f64().filter(|number| fits(*number)) {
-            Some(number) => number,
-            None => {
-                self.problem(&format!("properties.{name}"), format!("{value} is not {wanted}"));
-                1.0
-            }
+        if let Some(number) = value.as_f64().filter(|number| fits(*number)) {
+            return number;
         }
+        self.problem(
+            &format!("properties.{name}"),
+            format!("{value} is not {wanted}"),
+        );
+        1.0
     }
 
     fn word<T: Copy>(&mut self, name: &str, all: &[T], word: impl Fn(&T) -> &'static str) -> T {
         let text = self.text(name);
-        all.iter().copied().find(|value| word(value) == text).unwrap_or_else(|| {
-            let words: Vec<_> = all.iter().map(&word).collect();
-            let message = format!("{text:?} is not one of {}", words.join(", "));
-            self.problem(&format!("properties.{name}"), message);
-            all[0]
-        })
+        all.iter()
+            .copied()
+            .find(|value| word(value) == text)
+            .unwrap_or_else(|| {
+                let words: Vec<_> = all.iter().map(&word).collect();
+                let message = format!("{text:?} is not one of {}", words.join(", "));
+                self.problem(&format!("properties.{name}"), message);
+                all[0]
+            })
     }
 
     fn point(&mut self) -> Option<(f64, f64)> {
@@ -169,12 +180,20 @@ fn features(
     };
     let mut seen = BTreeMap::new();
     for (index, feature) in collection.features.iter().enumerate() {
-        let mut row = Row { file, index, feature, problems };
+        let mut row = Row {
+            file,
+            index,
+            feature,
+            problems,
+        };
         let id = row.text("id");
         if let Some(first) = seen.insert(id.clone(), index)
             && !id.is_empty()
         {
-            row.problem("properties.id", format!("{id:?} is the id of features[{first}] too"));
+            row.problem(
+                "properties.id",
+                format!("{id:?} is the id of features[{first}] too"),
+            );
         }
         read(&mut row);
     }
@@ -232,9 +251,15 @@ pub(crate) fn read_venues(
             name_zh: row.text("name_zh"),
             name_en: row.text("name_en"),
             usable_area_m2,
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "checked"
+            )]
             capacity: capacity as u32,
-            capacity_basis: row.word("capacity_basis", &CapacityBasis::ALL, |basis| basis.as_str()),
+            capacity_basis: row.word("capacity_basis", &CapacityBasis::ALL, |basis| {
+                basis.as_str()
+            }),
             grid_unit: row.optional("grid_unit"),
             cell,
             footprint,
@@ -249,10 +274,7 @@ pub(crate) fn read_venues(
 }
 
 /// Centroid, its cell and all cells that the polygon touches.
-fn footprint(
-    row: &mut Row<'_>,
-    resolution: Resolution,
-) -> Option<((f64, f64), Cell, Vec<Cell>)> {
+fn footprint(row: &mut Row<'_>, resolution: Resolution) -> Option<((f64, f64), Cell, Vec<Cell>)> {
     let Some(geometry) = &row.feature.geometry else {
         row.problem("geometry", "is missing: a venue needs its polygon");
         return None;
@@ -275,14 +297,18 @@ fn footprint(
         row.problem("geometry", "has no area, or lies outside the world");
         return None;
     };
-    let mut tiler =
-        TilerBuilder::new(resolution).containment_mode(ContainmentMode::Covers).build();
+    let mut tiler = TilerBuilder::new(resolution)
+        .containment_mode(ContainmentMode::Covers)
+        .build();
     if let Err(error) = tiler.add_batch(shape) {
         row.problem("geometry", format!("cannot be covered with cells: {error}"));
         return None;
     }
-    let mut cells: Vec<Cell> =
-        tiler.into_coverage().take(FOOTPRINT_CELLS_MAX + 1).map(Cell::from).collect();
+    let mut cells: Vec<Cell> = tiler
+        .into_coverage()
+        .take(FOOTPRINT_CELLS_MAX + 1)
+        .map(Cell::from)
+        .collect();
     if cells.len() > FOOTPRINT_CELLS_MAX {
         let message = format!("touches more than {FOOTPRINT_CELLS_MAX} cells: lower `resolution`");
         row.problem("geometry", message);
@@ -333,7 +359,10 @@ pub(crate) fn read_incidence(
     problems: &mut Vec<Problem>,
 ) -> Vec<Incidence> {
     let text = text.trim_start_matches('\u{feff}');
-    let rows: Vec<(String, Result<IncidenceRow, String>)> = if file.ends_with(".json") {
+    let is_json = std::path::Path::new(file)
+        .extension()
+        .is_some_and(|name| name == "json");
+    let rows: Vec<(String, Result<IncidenceRow, String>)> = if is_json {
         match serde_json::from_str::<Vec<serde_json::Value>>(text) {
             Ok(rows) => rows
                 .into_iter()
@@ -344,17 +373,26 @@ pub(crate) fn read_incidence(
                 })
                 .collect(),
             Err(error) => {
-                problems.push(Problem::new(file, "", format!("is not a JSON array: {error}")));
+                problems.push(Problem::new(
+                    file,
+                    "",
+                    format!("is not a JSON array: {error}"),
+                ));
                 return Vec::new();
             }
         }
     } else {
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+        let mut reader = csv::ReaderBuilder::new()
+            .trim(csv::Trim::All)
+            .from_reader(text.as_bytes());
         reader
             .deserialize()
             .enumerate()
             .map(|(idx, row)| {
-                (format!("row {}", idx + 1), row.map_err(|error: csv::Error| error.to_string()))
+                (
+                    format!("row {}", idx + 1),
+                    row.map_err(|error: csv::Error| error.to_string()),
+                )
             })
             .collect()
     };
@@ -389,15 +427,31 @@ fn check_incidence(
         problem("population", "0 is not a population above 0".to_owned());
     }
     if row.cases_7d > row.population {
-        problem("cases_7d", format!("{} is more than population {}", row.cases_7d, row.population));
+        problem(
+            "cases_7d",
+            format!(
+                "{} is more than population {}",
+                row.cases_7d, row.population
+            ),
+        );
     }
-    let range = [row.ascertainment_low, row.ascertainment_mid, row.ascertainment_high];
+    let range = [
+        row.ascertainment_low,
+        row.ascertainment_mid,
+        row.ascertainment_high,
+    ];
     let inside = range.iter().all(|value| *value > 0.0 && *value <= 1.0);
     if !inside || range[0] > range[1] || range[1] > range[2] {
-        problem("ascertainment_low", format!("{range:?} must ascend within (0, 1]"));
+        problem(
+            "ascertainment_low",
+            format!("{range:?} must ascend within (0, 1]"),
+        );
     }
     if !(row.infectious_days > 0.0 && row.infectious_days <= 365.0) {
-        problem("infectious_days", format!("{} is not in (0, 365]", row.infectious_days));
+        problem(
+            "infectious_days",
+            format!("{} is not in (0, 365]", row.infectious_days),
+        );
     }
     if row.as_of.parse::<jiff::civil::Date>().is_err() {
         problem("as_of", format!("{:?} is not a date YYYY-MM-DD", row.as_of));

@@ -135,7 +135,11 @@ impl Accumulation {
     async fn push(&mut self, query: &WindowQuery, rows: RecordBatch) -> Result<(), RuntimeError> {
         self.rows += rows.num_rows();
         self.waiting.push(rows);
-        if self.rows >= AGGREGATE_ROWS { self.flush(query).await } else { Ok(()) }
+        if self.rows >= AGGREGATE_ROWS {
+            self.flush(query).await
+        } else {
+            Ok(())
+        }
     }
 
     async fn flush(&mut self, query: &WindowQuery) -> Result<(), RuntimeError> {
@@ -216,8 +220,11 @@ impl Runtime {
         config.allowed_lateness = pipeline.allowed_lateness;
         config.idle_after = pipeline.idle_after;
         config.judge_lateness = mode == Mode::Stream;
-        let decoders =
-            pipeline.feeds.iter().map(|feed| (feed.id.clone(), feed.decoder.clone())).collect();
+        let decoders = pipeline
+            .feeds
+            .iter()
+            .map(|feed| (feed.id.clone(), feed.decoder.clone()))
+            .collect();
         let occupancies = pipeline
             .occupancy
             .as_ref()
@@ -232,10 +239,12 @@ impl Runtime {
             occupancy_slot,
             flows: BTreeMap::new(),
             directory: Directory::new(&pipeline.reference),
-            alerts: AlertMachine::new(pipeline.rules.clone())
-                .with_time_zone(pipeline.zone.clone()),
+            alerts: AlertMachine::new(pipeline.rules.clone()).with_time_zone(pipeline.zone.clone()),
             events: VecDeque::new(),
-            summary: Summary { pipeline: pipeline.name.clone(), ..Summary::default() },
+            summary: Summary {
+                pipeline: pipeline.name.clone(),
+                ..Summary::default()
+            },
             pipeline,
         })
     }
@@ -251,7 +260,10 @@ impl Runtime {
             interval_max: settings.interval_max,
             dedup_within: settings.dedup_within,
         };
-        let partition = PartitionId { feed: feed.clone(), partition };
+        let partition = PartitionId {
+            feed: feed.clone(),
+            partition,
+        };
         self.engine.handle(Input::Assigned { partition, spec });
         Ok(())
     }
@@ -273,17 +285,25 @@ impl Runtime {
         let mut builder = ObservationBuilder::new(feed.clone(), payloads.len().min(DECODE_ROWS));
         let mut from = 0;
         for (index, payload) in payloads.iter().enumerate() {
-            let latest = payload.arrived.map_or(latest, |arrived| arrived.plus(max_future));
+            let latest = payload
+                .arrived
+                .map_or(latest, |arrived| arrived.plus(max_future));
             let mut rejected = Vec::new();
-            self.decoder(feed)?.decode(*payload, TimeLimit { latest }, &mut builder, &mut rejected);
+            self.decoder(feed)?
+                .decode(*payload, TimeLimit { latest }, &mut builder, &mut rejected);
             self.reject(rejected);
             if builder.len() >= DECODE_ROWS || index + 1 == payloads.len() {
                 let batch = builder.finish();
-                self.ingest_rows(feed, partition, &batch, &payloads[from..=index]).await?;
+                self.ingest_rows(feed, partition, &batch, &payloads[from..=index])
+                    .await?;
                 from = index + 1;
             }
         }
-        self.summary.feeds.entry(feed.to_string()).or_default().payloads += payloads.len() as u64;
+        self.summary
+            .feeds
+            .entry(feed.to_string())
+            .or_default()
+            .payloads += payloads.len() as u64;
         Ok(())
     }
 
@@ -297,7 +317,10 @@ impl Runtime {
         partition: i32,
         now: ProcessingTime,
     ) -> Result<(), RuntimeError> {
-        let partition = PartitionId { feed: feed.clone(), partition };
+        let partition = PartitionId {
+            feed: feed.clone(),
+            partition,
+        };
         self.engine.handle(Input::CaughtUp { partition, now });
         self.drain().await
     }
@@ -316,7 +339,10 @@ impl Runtime {
     /// # Errors
     /// [`RuntimeError`].
     pub async fn ended(&mut self, feed: &FeedId, partition: i32) -> Result<(), RuntimeError> {
-        let partition = PartitionId { feed: feed.clone(), partition };
+        let partition = PartitionId {
+            feed: feed.clone(),
+            partition,
+        };
         self.engine.handle(Input::Ended { partition });
         self.drain().await
     }
@@ -347,7 +373,12 @@ impl Runtime {
                 let window = &mut self.windows[index];
                 let state = window.on_time.state.peek(end)?;
                 let rows = window.query.panes(state).await?;
-                let frame = Frame { window: index, end, revision: 0, is_final: false };
+                let frame = Frame {
+                    window: index,
+                    end,
+                    revision: 0,
+                    is_final: false,
+                };
                 let shown = self.windows[index].slot.rows();
                 self.publish_pane(frame, rows);
                 self.evaluate_layers(frame).await?;
@@ -374,7 +405,9 @@ impl Runtime {
 
     /// The schema of each window query's panes, by name.
     pub fn pane_schemas(&self) -> impl Iterator<Item = (&str, arrow::datatypes::SchemaRef)> {
-        self.windows.iter().map(|window| (window.name.as_str(), window.query.pane_schema()))
+        self.windows
+            .iter()
+            .map(|window| (window.name.as_str(), window.query.pane_schema()))
     }
 
     /// What became of everything so far.
@@ -403,7 +436,9 @@ impl Runtime {
             ];
             let faults = faults.into_iter().filter(|(_, count)| *count > 0);
             let entry = summary.feeds.entry(feed.to_string()).or_default();
-            entry.counter_faults = faults.map(|(kind, count)| (kind.to_owned(), count)).collect();
+            entry.counter_faults = faults
+                .map(|(kind, count)| (kind.to_owned(), count))
+                .collect();
         }
         for feed in summary.feeds.values_mut() {
             let rejected: u64 = feed.rejected.values().sum();
@@ -437,7 +472,10 @@ impl Runtime {
         }
         for row in &rejected {
             let feed = self.summary.feeds.entry(row.feed.to_string()).or_default();
-            *feed.rejected.entry(row.reason.code().to_owned()).or_default() += 1;
+            *feed
+                .rejected
+                .entry(row.reason.code().to_owned())
+                .or_default() += 1;
         }
         self.events.push_back(Event::Rejected(rejected));
     }
@@ -454,12 +492,18 @@ impl Runtime {
             UnknownSite::Reject => Unknown::Reject,
         };
         let (batch, unlocated) = self.locator.locate(batch, unknown);
-        let rejected = unlocated.iter().map(|row| unlocated_record(feed, row, payloads)).collect();
+        let rejected = unlocated
+            .iter()
+            .map(|row| unlocated_record(feed, row, payloads))
+            .collect();
         for row in unlocated {
             self.summary.note_unknown_site(&row.site);
         }
         self.reject(rejected);
-        let partition = PartitionId { feed: feed.clone(), partition };
+        let partition = PartitionId {
+            feed: feed.clone(),
+            partition,
+        };
         self.engine.handle(Input::Batch { partition, batch });
         self.drain().await
     }
@@ -468,7 +512,11 @@ impl Runtime {
     async fn drain(&mut self) -> Result<(), RuntimeError> {
         while let Some(output) = self.engine.poll_output() {
             match output {
-                Output::Accumulate { window, timing, batch } => {
+                Output::Accumulate {
+                    window,
+                    timing,
+                    batch,
+                } => {
                     let window = &mut self.windows[window];
                     let accumulation = match timing {
                         Timing::OnTime => &mut window.on_time,
@@ -476,8 +524,18 @@ impl Runtime {
                     };
                     accumulation.push(&window.query, batch).await?;
                 }
-                Output::Late { feed, batch, reason, watermark } => {
-                    self.events.push_back(Event::Late { feed, batch, reason, watermark });
+                Output::Late {
+                    feed,
+                    batch,
+                    reason,
+                    watermark,
+                } => {
+                    self.events.push_back(Event::Late {
+                        feed,
+                        batch,
+                        reason,
+                        watermark,
+                    });
                 }
                 Output::Fire(firing) if firing.revision == 0 => self.fire(&firing).await?,
                 Output::Fire(firing) => self.revise(&firing).await?,
@@ -498,12 +556,22 @@ impl Runtime {
                 window.on_time.state.take(firing.end)?
             };
             let rows = window.query.panes(state).await?;
-            let frame = Frame { window: index, end: firing.end, revision: 0, is_final: true };
+            let frame = Frame {
+                window: index,
+                end: firing.end,
+                revision: 0,
+                is_final: true,
+            };
             self.step_occupancy(frame, &rows);
             self.publish_pane(frame, rows);
         }
         for &index in &firing.windows {
-            let frame = Frame { window: index, end: firing.end, revision: 0, is_final: true };
+            let frame = Frame {
+                window: index,
+                end: firing.end,
+                revision: 0,
+                is_final: true,
+            };
             self.evaluate_layers(frame).await?;
         }
         self.forget(firing.end.minus(self.pipeline.allowed_lateness))
@@ -517,7 +585,12 @@ impl Runtime {
             let mut state = window.on_time.state.take(firing.end)?;
             state.extend(window.late.state.take(firing.end)?);
             let rows = window.query.panes(state).await?;
-            let frame = Frame { window: index, end: firing.end, revision: 1, is_final: true };
+            let frame = Frame {
+                window: index,
+                end: firing.end,
+                revision: 1,
+                is_final: true,
+            };
             let latest = self.windows[index].slot.rows();
             self.adjust_occupancy(frame, &rows);
             self.publish_pane(frame, rows);
@@ -537,7 +610,9 @@ impl Runtime {
     }
 
     fn step_occupancy(&mut self, frame: Frame, rows: &RecordBatch) {
-        let Some(occupancies) = &mut self.occupancies else { return };
+        let Some(occupancies) = &mut self.occupancies else {
+            return;
+        };
         if occupancies.window() != frame.window {
             return;
         }
@@ -551,7 +626,9 @@ impl Runtime {
     }
 
     fn adjust_occupancy(&mut self, frame: Frame, rows: &RecordBatch) {
-        let Some(occupancies) = &mut self.occupancies else { return };
+        let Some(occupancies) = &mut self.occupancies else {
+            return;
+        };
         if occupancies.window() != frame.window {
             return;
         }
@@ -607,7 +684,9 @@ impl Runtime {
                     rows.num_rows() as u64;
             }
             if first {
-                let measured = self.directory.measurements(&layer.name, start, frame.end, &rows);
+                let measured = self
+                    .directory
+                    .measurements(&layer.name, start, frame.end, &rows);
                 for transition in self.alerts.observe(&layer.name, frame.end, &measured) {
                     let state = transition.state.as_str().to_owned();
                     *self.summary.alerts.entry(state).or_default() += 1;
@@ -616,7 +695,11 @@ impl Runtime {
             }
             if rows.num_rows() > 0 {
                 let (layer, is_final) = (layer.name.clone(), frame.is_final);
-                self.events.push_back(Event::Layer { layer, rows, is_final });
+                self.events.push_back(Event::Layer {
+                    layer,
+                    rows,
+                    is_final,
+                });
             }
             self.events.extend(alerts);
         }

@@ -18,7 +18,9 @@ pub struct Source {
 impl Source {
     /// A folder with these files.
     pub fn new(files: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self { files: files.into_iter().collect() }
+        Self {
+            files: files.into_iter().collect(),
+        }
     }
 
     /// The content of `path`.
@@ -41,7 +43,9 @@ impl Source {
 
     /// Every file, in the order of their paths.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.files.iter().map(|(path, content)| (path.as_str(), content.as_str()))
+        self.files
+            .iter()
+            .map(|(path, content)| (path.as_str(), content.as_str()))
     }
 }
 
@@ -69,7 +73,11 @@ pub(crate) fn read_toml<T: DeserializeOwned>(file: &str, text: &str) -> Result<T
         let (line, range) = line_at(&current, span.start);
         let content = current[range.clone()].trim().to_owned();
         let key = content.split('=').next().unwrap_or("").trim().to_owned();
-        let shown = if content.is_empty() { message } else { format!("{message}, in `{content}`") };
+        let shown = if content.is_empty() {
+            message
+        } else {
+            format!("{message}, in `{content}`")
+        };
         problems.push(Problem::new(file, &key, shown).at(Some(line)));
         if content.is_empty() || content.starts_with('[') {
             break;
@@ -83,7 +91,9 @@ pub(crate) fn read_toml<T: DeserializeOwned>(file: &str, text: &str) -> Result<T
 fn line_at(text: &str, at: usize) -> (usize, std::ops::Range<usize>) {
     let at = at.min(text.len());
     let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-    let end = text[at..].find('\n').map_or(text.len(), |newline| at + newline);
+    let end = text[at..]
+        .find('\n')
+        .map_or(text.len(), |newline| at + newline);
     (text[..at].matches('\n').count() + 1, start..end)
 }
 
@@ -126,7 +136,10 @@ mod tests {
         let text = "size = \"5m\"\nslid = \"5m\"\ncount = \"x\"\nnope = 1\nslide = \"1m\"\n";
         let problems = read_toml::<Two>("pipeline.toml", text).unwrap_err();
         let lines: Vec<_> = problems.iter().map(|p| (p.line, p.key.as_str())).collect();
-        assert_eq!(lines, [(Some(2), "slid"), (Some(3), "count"), (Some(4), "nope")]);
+        assert_eq!(
+            lines,
+            [(Some(2), "slid"), (Some(3), "count"), (Some(4), "nope")]
+        );
     }
 
     #[test]

@@ -78,7 +78,11 @@ impl Summary {
 
     pub(crate) fn note_unknown_site(&mut self, site: &str) {
         let known = self.unknown_sites.contains_key(site);
-        let key = if known || self.unknown_sites.len() < UNKNOWN_SITES_MAX { site } else { "…" };
+        let key = if known || self.unknown_sites.len() < UNKNOWN_SITES_MAX {
+            site
+        } else {
+            "…"
+        };
         *self.unknown_sites.entry(key.to_owned()).or_default() += 1;
     }
 }

@@ -61,15 +61,31 @@ fn whole(values: impl Iterator<Item = u64>) -> Arc<dyn Array> {
 
 fn sites(rows: &[Site]) -> RecordBatch {
     let at = |pick: fn((f64, f64)) -> f64| -> Arc<dyn Array> {
-        Arc::new(rows.iter().map(|s| s.coordinate.map(pick)).collect::<Float64Array>())
+        Arc::new(
+            rows.iter()
+                .map(|s| s.coordinate.map(pick))
+                .collect::<Float64Array>(),
+        )
     };
     let cells: UInt64Array = rows.iter().map(|s| s.cell.map(Cell::index)).collect();
     table(vec![
         ("site_id", false, text(rows.iter().map(|s| s.id.as_str()))),
         ("kind", false, text(rows.iter().map(|s| s.kind.as_str()))),
         ("name", false, text(rows.iter().map(|s| s.name.as_str()))),
-        ("venue_id", true, maybe_text(rows.iter().map(|s| s.venue_id.as_deref()))),
-        ("cordon", false, Arc::new(rows.iter().map(|s| Some(s.cordon)).collect::<BooleanArray>())),
+        (
+            "venue_id",
+            true,
+            maybe_text(rows.iter().map(|s| s.venue_id.as_deref())),
+        ),
+        (
+            "cordon",
+            false,
+            Arc::new(
+                rows.iter()
+                    .map(|s| Some(s.cordon))
+                    .collect::<BooleanArray>(),
+            ),
+        ),
         ("cell", true, Arc::new(cells)),
         ("lat", true, at(|(lat, _)| lat)),
         ("lng", true, at(|(_, lng)| lng)),
@@ -81,13 +97,41 @@ fn venues(rows: &[Venue]) -> RecordBatch {
     table(vec![
         ("venue_id", false, text(rows.iter().map(|v| v.id.as_str()))),
         ("kind", false, text(rows.iter().map(|v| v.kind.as_str()))),
-        ("name_zh", false, text(rows.iter().map(|v| v.name_zh.as_str()))),
-        ("name_en", false, text(rows.iter().map(|v| v.name_en.as_str()))),
-        ("usable_area_m2", false, number(rows.iter().map(|v| v.usable_area_m2))),
-        ("capacity", false, whole(rows.iter().map(|v| u64::from(v.capacity)))),
-        ("capacity_basis", false, text(rows.iter().map(|v| v.capacity_basis.as_str()))),
-        ("grid_unit", true, maybe_text(rows.iter().map(|v| v.grid_unit.as_deref()))),
-        ("cell", false, Arc::new(UInt64Array::from_iter_values(cells))),
+        (
+            "name_zh",
+            false,
+            text(rows.iter().map(|v| v.name_zh.as_str())),
+        ),
+        (
+            "name_en",
+            false,
+            text(rows.iter().map(|v| v.name_en.as_str())),
+        ),
+        (
+            "usable_area_m2",
+            false,
+            number(rows.iter().map(|v| v.usable_area_m2)),
+        ),
+        (
+            "capacity",
+            false,
+            whole(rows.iter().map(|v| u64::from(v.capacity))),
+        ),
+        (
+            "capacity_basis",
+            false,
+            text(rows.iter().map(|v| v.capacity_basis.as_str())),
+        ),
+        (
+            "grid_unit",
+            true,
+            maybe_text(rows.iter().map(|v| v.grid_unit.as_deref())),
+        ),
+        (
+            "cell",
+            false,
+            Arc::new(UInt64Array::from_iter_values(cells)),
+        ),
         ("lat", false, number(rows.iter().map(|v| v.centroid.0))),
         ("lng", false, number(rows.iter().map(|v| v.centroid.1))),
     ])
@@ -99,32 +143,70 @@ fn venue_cells(rows: &[Venue]) -> RecordBatch {
         .flat_map(|v| v.footprint.iter().map(|cell| (v.id.as_str(), cell.index())))
         .collect();
     table(vec![
-        ("venue_id", false, text(pairs.iter().map(|(venue, _)| *venue))),
-        ("cell", false, Arc::new(UInt64Array::from_iter_values(pairs.iter().map(|(_, cell)| *cell)))),
+        (
+            "venue_id",
+            false,
+            text(pairs.iter().map(|(venue, _)| *venue)),
+        ),
+        (
+            "cell",
+            false,
+            Arc::new(UInt64Array::from_iter_values(
+                pairs.iter().map(|(_, cell)| *cell),
+            )),
+        ),
     ])
 }
 
 fn grid_units(rows: &[GridUnit]) -> RecordBatch {
     table(vec![
         ("grid_unit", false, text(rows.iter().map(|u| u.id.as_str()))),
-        ("parent", true, maybe_text(rows.iter().map(|u| u.parent.as_deref()))),
+        (
+            "parent",
+            true,
+            maybe_text(rows.iter().map(|u| u.parent.as_deref())),
+        ),
         ("level", false, text(rows.iter().map(|u| u.level.as_str()))),
-        ("name_zh", false, text(rows.iter().map(|u| u.name_zh.as_str()))),
-        ("name_en", false, text(rows.iter().map(|u| u.name_en.as_str()))),
-        ("duty", true, maybe_text(rows.iter().map(|u| u.duty.as_deref()))),
+        (
+            "name_zh",
+            false,
+            text(rows.iter().map(|u| u.name_zh.as_str())),
+        ),
+        (
+            "name_en",
+            false,
+            text(rows.iter().map(|u| u.name_en.as_str())),
+        ),
+        (
+            "duty",
+            true,
+            maybe_text(rows.iter().map(|u| u.duty.as_deref())),
+        ),
     ])
 }
 
 fn incidence(rows: &[Incidence]) -> RecordBatch {
     let rho = |idx: usize| number(rows.iter().map(move |i| i.ascertainment[idx]));
     let table = table(vec![
-        ("origin", false, text(rows.iter().map(|i| i.origin.as_str()))),
+        (
+            "origin",
+            false,
+            text(rows.iter().map(|i| i.origin.as_str())),
+        ),
         ("cases_7d", false, whole(rows.iter().map(|i| i.cases_7d))),
-        ("population", false, whole(rows.iter().map(|i| i.population))),
+        (
+            "population",
+            false,
+            whole(rows.iter().map(|i| i.population)),
+        ),
         ("ascertainment_low", false, rho(0)),
         ("ascertainment_mid", false, rho(1)),
         ("ascertainment_high", false, rho(2)),
-        ("infectious_days", false, number(rows.iter().map(|i| i.infectious_days))),
+        (
+            "infectious_days",
+            false,
+            number(rows.iter().map(|i| i.infectious_days)),
+        ),
         ("as_of", false, text(rows.iter().map(|i| i.as_of.as_str()))),
     ]);
     debug_assert_eq!(table.column(1).data_type(), &DataType::Int64);

@@ -120,7 +120,14 @@ impl WindowQuery {
         };
         let reduce = Arc::new(merge(AggregateMode::PartialReduce)?);
         let finish = replace_aggregate(&plan, &(Arc::new(merge(AggregateMode::Final)?) as _))?;
-        Ok(Self { session: session.clone(), input, state, partial, reduce, finish })
+        Ok(Self {
+            session: session.clone(),
+            input,
+            state,
+            partial,
+            reduce,
+            finish,
+        })
     }
 
     /// Schema of the panes: `window_start`, `window_end`, then the columns of the `SELECT`.
@@ -132,11 +139,7 @@ impl WindowQuery {
     ///
     /// # Errors
     /// DataFusion's, for instance an overflow in the SQL's arithmetic.
-    pub async fn accumulate(
-        &self,
-        state: &mut WindowState,
-        rows: Vec<RecordBatch>,
-    ) -> Result<()> {
+    pub async fn accumulate(&self, state: &mut WindowState, rows: Vec<RecordBatch>) -> Result<()> {
         self.input.set(rows);
         let partial = self.session.run(&self.partial).await;
         self.input.set(Vec::new());
@@ -225,21 +228,33 @@ impl WindowState {
 
     /// Sorts what came since the last time into its windows: each row is moved once.
     fn split(&mut self) -> Result<()> {
-        let Some(first) = self.unsplit.first() else { return Ok(()) };
+        let Some(first) = self.unsplit.first() else {
+            return Ok(());
+        };
         let rows = concat_batches(&first.schema(), &self.unsplit)?;
         self.unsplit.clear();
         (self.rows, self.reduced) = (0, 0);
         // The window's start and end are the first two group keys.
         let order = lexsort_to_indices(
-            &[SortColumn { values: Arc::clone(rows.column(1)), options: None }],
+            &[SortColumn {
+                values: Arc::clone(rows.column(1)),
+                options: None,
+            }],
             None,
         )?;
         let rows = take_record_batch(&rows, &order)?;
-        let ends = rows.column(1).as_primitive::<TimestampMicrosecondType>().values().clone();
+        let ends = rows
+            .column(1)
+            .as_primitive::<TimestampMicrosecondType>()
+            .values()
+            .clone();
         let mut from = 0;
         while from < ends.len() {
             let to = from + ends[from..].partition_point(|end| *end == ends[from]);
-            let window = self.split.entry(EventTime::from_micros(ends[from])).or_default();
+            let window = self
+                .split
+                .entry(EventTime::from_micros(ends[from]))
+                .or_default();
             window.push(rows.slice(from, to - from));
             from = to;
         }
@@ -251,7 +266,10 @@ fn sorted(rows: &RecordBatch) -> Result<RecordBatch> {
     let keys: Vec<SortColumn> = rows
         .columns()
         .iter()
-        .map(|values| SortColumn { values: Arc::clone(values), options: None })
+        .map(|values| SortColumn {
+            values: Arc::clone(values),
+            options: None,
+        })
         .collect();
     let order: UInt32Array = lexsort_to_indices(&keys, None)?;
     Ok(take_record_batch(rows, &order)?)
@@ -269,7 +287,9 @@ fn with_window_keys(sql: &str) -> Result<String, WindowQueryError> {
         return Err(shape("this is not a SELECT"));
     };
     if query.with.is_some() || query.order_by.is_some() || query.limit_clause.is_some() {
-        return Err(shape("WITH, ORDER BY and LIMIT have no meaning in a window"));
+        return Err(shape(
+            "WITH, ORDER BY and LIMIT have no meaning in a window",
+        ));
     }
     let SetExpr::Select(select) = query.body.as_mut() else {
         return Err(shape("UNION and VALUES are not possible"));
@@ -282,20 +302,30 @@ fn with_window_keys(sql: &str) -> Result<String, WindowQueryError> {
         _ => false,
     };
     if !from_observation {
-        return Err(shape("FROM must name the table observation alone; join in a layer instead"));
+        return Err(shape(
+            "FROM must name the table observation alone; join in a layer instead",
+        ));
     }
     if select.distinct.is_some() {
         return Err(shape("SELECT DISTINCT is not an aggregate"));
     }
     let keys = ["window_start", "window_end"].map(|name| Expr::Identifier(Ident::new(name)));
     for (idx, key) in keys.iter().enumerate() {
-        select.projection.insert(idx, SelectItem::UnnamedExpr(key.clone()));
+        select
+            .projection
+            .insert(idx, SelectItem::UnnamedExpr(key.clone()));
     }
     match &mut select.group_by {
         GroupByExpr::All(_) => {}
         GroupByExpr::Expressions(groups, _) => {
             let ordinal = |group: &Expr| {
-                matches!(group, Expr::Value(ValueWithSpan { value: Value::Number(..), .. }))
+                matches!(
+                    group,
+                    Expr::Value(ValueWithSpan {
+                        value: Value::Number(..),
+                        ..
+                    })
+                )
             };
             if groups.iter().any(ordinal) {
                 return Err(shape("GROUP BY must name columns, not their numbers"));
@@ -323,10 +353,13 @@ fn only_aggregate(plan: &Arc<dyn ExecutionPlan>) -> Result<AggregateExec, Window
     });
     match found.len() {
         1 if found[0].group_expr().is_single() => Ok(found.remove(0)),
-        1 => Err(WindowQueryError::Shape("GROUPING SETS, CUBE and ROLLUP are not possible".into())),
+        1 => Err(WindowQueryError::Shape(
+            "GROUPING SETS, CUBE and ROLLUP are not possible".into(),
+        )),
         0 => Err(WindowQueryError::Shape("there is no aggregate".into())),
         _ => Err(WindowQueryError::Shape(
-            "there is more than one aggregation (DISTINCT aggregates and subqueries make one)".into(),
+            "there is more than one aggregation (DISTINCT aggregates and subqueries make one)"
+                .into(),
         )),
     }
 }
@@ -334,7 +367,12 @@ fn only_aggregate(plan: &Arc<dyn ExecutionPlan>) -> Result<AggregateExec, Window
 fn check_aggregates(aggregate: &AggregateExec) -> Result<(), WindowQueryError> {
     for expr in aggregate.aggr_expr() {
         let function = expr.fun().name().to_owned();
-        let refuse = |why| Err(WindowQueryError::Aggregate { function: function.clone(), why });
+        let refuse = |why| {
+            Err(WindowQueryError::Aggregate {
+                function: function.clone(),
+                why,
+            })
+        };
         if !ALLOWED.contains(&function.as_str()) {
             return refuse("its partial state is not exact and portable across versions");
         }
@@ -365,7 +403,11 @@ fn replace_aggregate(
     Arc::clone(plan)
         .transform_down(|node| {
             if node.downcast_ref::<AggregateExec>().is_some() {
-                Ok(Transformed::new(Arc::clone(with), true, TreeNodeRecursion::Jump))
+                Ok(Transformed::new(
+                    Arc::clone(with),
+                    true,
+                    TreeNodeRecursion::Jump,
+                ))
             } else {
                 Ok(Transformed::no(node))
             }

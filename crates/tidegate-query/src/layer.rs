@@ -51,7 +51,9 @@ pub enum LayerError {
     #[error("{0}")]
     Sql(String),
     /// A column that every layer has is not selected.
-    #[error("the SELECT must give columns subject_kind, subject, value, unit and method; {0} is not there")]
+    #[error(
+        "the SELECT must give columns subject_kind, subject, value, unit and method; {0} is not there"
+    )]
     Missing(&'static str),
     /// A column that layers do not have.
     #[error("column {0} is not a layer's: allowed are {allowed}", allowed = allowed_columns())]
@@ -59,7 +61,12 @@ pub enum LayerError {
 }
 
 fn allowed_columns() -> String {
-    REQUIRED.iter().chain(&OPTIONAL).copied().collect::<Vec<_>>().join(", ")
+    REQUIRED
+        .iter()
+        .chain(&OPTIONAL)
+        .copied()
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// What every row of one evaluation shares.
@@ -90,7 +97,10 @@ impl LayerQuery {
     /// # Errors
     /// [`LayerError`], in words for whoever wrote the SQL.
     pub async fn plan(session: &Session, sql: &str) -> Result<Self, LayerError> {
-        let plan = session.plan(sql).await.map_err(|e| LayerError::Sql(e.strip_backtrace()))?;
+        let plan = session
+            .plan(sql)
+            .await
+            .map_err(|e| LayerError::Sql(e.strip_backtrace()))?;
         let schema = plan.schema();
         for name in REQUIRED {
             if schema.column_with_name(name).is_none() {
@@ -103,7 +113,10 @@ impl LayerQuery {
                 return Err(LayerError::Unknown(name.to_owned()));
             }
         }
-        Ok(Self { session: session.clone(), plan })
+        Ok(Self {
+            session: session.clone(),
+            plan,
+        })
     }
 
     /// Evaluates the layer on what the tables hold now: rows of [`LAYER_SCHEMA`], sorted by
@@ -140,7 +153,10 @@ impl LayerQuery {
             .columns()
             .iter()
             .skip(3)
-            .map(|values| SortColumn { values: Arc::clone(values), options: None })
+            .map(|values| SortColumn {
+                values: Arc::clone(values),
+                options: None,
+            })
             .collect();
         let order = lexsort_to_indices(&keys, None)?;
         Ok(take_record_batch(&rows, &order)?)
@@ -156,7 +172,9 @@ fn finite(column: ArrayRef) -> ArrayRef {
     if values.iter().flatten().all(f64::is_finite) {
         return column;
     }
-    let clean: arrow::array::Float64Array =
-        values.iter().map(|value| value.filter(|value| value.is_finite())).collect();
+    let clean: arrow::array::Float64Array = values
+        .iter()
+        .map(|value| value.filter(|value| value.is_finite()))
+        .collect();
     Arc::new(clean)
 }

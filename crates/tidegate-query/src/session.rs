@@ -40,9 +40,15 @@ impl Session {
             // Text stays Utf8 in results whatever the literal: schemas of panes do not depend
             // on how a query was written.
             .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false)
-            .set_bool("datafusion.execution.parquet.schema_force_view_types", false);
+            .set_bool(
+                "datafusion.execution.parquet.schema_force_view_types",
+                false,
+            );
         // A partial aggregate must stay an aggregate: passing rows through would grow the state.
-        config.options_mut().execution.skip_partial_aggregation_probe_ratio_threshold = 1.0;
+        config
+            .options_mut()
+            .execution
+            .skip_partial_aggregation_probe_ratio_threshold = 1.0;
         let ctx = SessionContext::new_with_config(config);
         for function in h3_functions().into_iter().chain(risk_functions()) {
             ctx.register_udf(function);
@@ -74,7 +80,9 @@ impl Session {
     /// # Errors
     /// When DataFusion refuses the name.
     pub fn register_slot(&self, name: &str, slot: &Slot) -> Result<()> {
-        self.ctx.register_table(name, Arc::new(slot.clone())).map(drop)
+        self.ctx
+            .register_table(name, Arc::new(slot.clone()))
+            .map(drop)
     }
 
     /// Plans one `SELECT`.
@@ -84,8 +92,13 @@ impl Session {
     pub async fn plan(&self, sql: &str) -> Result<Arc<dyn ExecutionPlan>> {
         let state = self.ctx.state();
         let plan = state.create_logical_plan(sql).await?;
-        if matches!(plan, LogicalPlan::Ddl(_) | LogicalPlan::Dml(_) | LogicalPlan::Copy(_)) {
-            return Err(DataFusionError::Plan("only SELECT is allowed here".to_owned()));
+        if matches!(
+            plan,
+            LogicalPlan::Ddl(_) | LogicalPlan::Dml(_) | LogicalPlan::Copy(_)
+        ) {
+            return Err(DataFusionError::Plan(
+                "only SELECT is allowed here".to_owned(),
+            ));
         }
         state.create_physical_plan(&plan).await
     }
@@ -98,7 +111,10 @@ impl Session {
         let plan = reset_plan_states(Arc::clone(plan))?;
         let context: Arc<TaskContext> = self.ctx.task_ctx();
         let rows = collect(plan, context).await?;
-        Ok(rows.into_iter().filter(|batch| batch.num_rows() > 0).collect())
+        Ok(rows
+            .into_iter()
+            .filter(|batch| batch.num_rows() > 0)
+            .collect())
     }
 
     /// Plans and runs one `SELECT`; the schema comes along for empty results.

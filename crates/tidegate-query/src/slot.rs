@@ -25,7 +25,10 @@ pub struct Slot {
 impl Slot {
     /// An empty table of `schema`.
     pub fn new(schema: SchemaRef) -> Self {
-        Self { schema, rows: Arc::new(Mutex::new(Vec::new())) }
+        Self {
+            schema,
+            rows: Arc::new(Mutex::new(Vec::new())),
+        }
     }
 
     /// The table's schema.
@@ -45,7 +48,10 @@ impl Slot {
 
     /// A leaf that reads the rows as they are when it is executed.
     pub(crate) fn scan(&self, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let reader = Reader { rows: Arc::clone(&self.rows), taken: None };
+        let reader = Reader {
+            rows: Arc::clone(&self.rows),
+            taken: None,
+        };
         let leaf = LazyMemoryExec::try_new(
             Arc::clone(&self.schema),
             vec![Arc::new(RwLock::new(reader))],
@@ -95,10 +101,16 @@ impl LazyBatchGenerator for Reader {
 
     fn generate_next_batch(&mut self) -> Result<Option<RecordBatch>> {
         let rows = &self.rows;
-        Ok(self.taken.get_or_insert_with(|| rows.lock().clone().into_iter()).next())
+        Ok(self
+            .taken
+            .get_or_insert_with(|| rows.lock().clone().into_iter())
+            .next())
     }
 
     fn reset_state(&self) -> Arc<RwLock<dyn LazyBatchGenerator>> {
-        Arc::new(RwLock::new(Self { rows: Arc::clone(&self.rows), taken: None }))
+        Arc::new(RwLock::new(Self {
+            rows: Arc::clone(&self.rows),
+            taken: None,
+        }))
     }
 }

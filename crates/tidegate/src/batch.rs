@@ -30,20 +30,33 @@ pub(crate) async fn backfill(args: &Backfill) -> Result<Summary> {
         runtime.assign(&feed.id, 0)?;
     }
     for feed in &pipeline.feeds {
-        let inputs: Vec<&Input> =
-            args.input.iter().filter(|input| input.feed == feed.id.as_str()).collect();
-        let mut chunk = Chunk { feed: &feed.id, messages: Vec::new(), offset: 0 };
+        let inputs: Vec<&Input> = args
+            .input
+            .iter()
+            .filter(|input| input.feed == feed.id.as_str())
+            .collect();
+        let mut chunk = Chunk {
+            feed: &feed.id,
+            messages: Vec::new(),
+            offset: 0,
+        };
         if feed.decoder.is_cumulative() {
             // The difference of two readings needs them in the order in which they were taken.
             for message in recorded::in_order(&feed.decoder, &inputs)? {
-                chunk.push(message.bytes, &mut runtime, &mut outputs).await?;
+                chunk
+                    .push(message.bytes, &mut runtime, &mut outputs)
+                    .await?;
                 bar.inc(1);
             }
         } else {
             for input in inputs {
-                let rows = if feed.decoder.takes_many_rows() { ROWS_PER_MESSAGE } else { NonZeroUsize::MIN };
-                let mut file = tidegate_connect::RecordedFile::open(&input.path)?
-                    .with_rows_per_message(rows);
+                let rows = if feed.decoder.takes_many_rows() {
+                    ROWS_PER_MESSAGE
+                } else {
+                    NonZeroUsize::MIN
+                };
+                let mut file =
+                    tidegate_connect::RecordedFile::open(&input.path)?.with_rows_per_message(rows);
                 for message in file.messages() {
                     chunk.push(message?, &mut runtime, &mut outputs).await?;
                     bar.inc(1);
@@ -88,7 +101,11 @@ impl Chunk<'_> {
             .iter()
             .zip(self.offset..)
             .map(|(bytes, offset)| Payload {
-                position: Position { partition: 0, offset, row: 0 },
+                position: Position {
+                    partition: 0,
+                    offset,
+                    row: 0,
+                },
                 bytes: Some(bytes),
                 arrived: None,
             })

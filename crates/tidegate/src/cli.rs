@@ -7,7 +7,9 @@ use clap::{Args, Parser, Subcommand};
 /// Live movement counts to crowd-density and inflow-risk alerts. People are counted, never followed.
 #[derive(Debug, Parser)]
 #[command(name = "tidegate", version, about, propagate_version = true)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong command line, 78 wrong pipeline folder.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong command line, 78 wrong pipeline folder."
+)]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -163,10 +165,13 @@ pub(crate) struct Input {
 
 fn input(text: &str) -> Result<Input, String> {
     match text.split_once('=') {
-        Some((feed, path)) if !feed.is_empty() && !path.is_empty() => {
-            Ok(Input { feed: feed.to_owned(), path: PathBuf::from(path) })
-        }
-        _ => Err(format!("{text:?} is not FEED=PATH, for instance rail=rail.csv.gz")),
+        Some((feed, path)) if !feed.is_empty() && !path.is_empty() => Ok(Input {
+            feed: feed.to_owned(),
+            path: PathBuf::from(path),
+        }),
+        _ => Err(format!(
+            "{text:?} is not FEED=PATH, for instance rail=rail.csv.gz"
+        )),
     }
 }
 

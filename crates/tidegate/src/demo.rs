@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tidegate_alerts::{AlertState, AlertTransition};
-use tidegate_connect::{
-    EmbeddedBroker, KafkaSink, KafkaSource, Properties, SourceConfig, Stop,
-};
+use tidegate_connect::{EmbeddedBroker, KafkaSink, KafkaSource, Properties, SourceConfig, Stop};
 use tidegate_model::{EventTime, Reason, Span};
 use tidegate_pipeline::{Event, Mode, Pipeline, Runtime, Source, Summary};
 use tidegate_sim::{City, Day, Injected, InjectedKind};
@@ -113,13 +111,24 @@ pub(crate) struct DemoSummary {
 /// Runs the command.
 pub(crate) async fn demo(args: &Demo) -> Result<DemoSummary> {
     let started = Instant::now();
-    let files = FILES.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
-    let pipeline = Arc::new(Pipeline::load(&Source::new(files)).await.map_err(BadPipeline)?);
+    let files = FILES
+        .iter()
+        .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
+    let pipeline = Arc::new(
+        Pipeline::load(&Source::new(files))
+            .await
+            .map_err(BadPipeline)?,
+    );
     let day = Day::new(&City::standard(), args.seed);
-    let topics: Vec<String> =
-        pipeline.feeds.iter().map(|feed| feed.decoder.config().topic.clone()).collect();
-    let mut partitions: Vec<(&str, i32)> =
-        topics.iter().map(|topic| (topic.as_str(), PARTITIONS)).collect();
+    let topics: Vec<String> = pipeline
+        .feeds
+        .iter()
+        .map(|feed| feed.decoder.config().topic.clone())
+        .collect();
+    let mut partitions: Vec<(&str, i32)> = topics
+        .iter()
+        .map(|topic| (topic.as_str(), PARTITIONS))
+        .collect();
     partitions.extend(TOPICS.map(|topic| (topic, 1)));
     let broker = EmbeddedBroker::start(&partitions)?;
     let feeds: Vec<_> = pipeline.feeds.iter().map(|feed| feed.id.clone()).collect();
@@ -131,7 +140,11 @@ pub(crate) async fn demo(args: &Demo) -> Result<DemoSummary> {
     let mut source = KafkaSource::open(config)?;
     let mut runtime = Runtime::new(Arc::clone(&pipeline), Mode::Stream).await?;
     let sink = KafkaSink::connect(broker.bootstrap(), &Properties::new())?;
-    let show = if args.json { Show::Nothing } else { Show::Alerts };
+    let show = if args.json {
+        Show::Nothing
+    } else {
+        Show::Alerts
+    };
     let mut outputs = Outputs::new(&runtime, None::<&Path>, Some(sink), show)?;
     let producer = KafkaSink::connect(broker.bootstrap(), &Properties::new())?;
     let until = Until::Read(day.truth().messages);
@@ -139,8 +152,16 @@ pub(crate) async fn demo(args: &Demo) -> Result<DemoSummary> {
     let injected = day.injected();
     let speed = args.speed;
     let sent = std::thread::spawn(move || produce(&day, producer, speed));
-    drive(&mut source, &mut runtime, &mut outputs, &until, |progress| watch.see(&progress)).await?;
-    sent.join().map_err(|_| anyhow::anyhow!("the producer stopped"))??;
+    drive(
+        &mut source,
+        &mut runtime,
+        &mut outputs,
+        &until,
+        |progress| watch.see(&progress),
+    )
+    .await?;
+    sent.join()
+        .map_err(|_| anyhow::anyhow!("the producer stopped"))??;
     let summary = runtime.summary();
     outputs.finish(&summary)?;
     Ok(watch.conclude(args.seed, &summary, &injected))
@@ -152,14 +173,15 @@ fn produce(day: &Day, mut sink: KafkaSink, speed: f64) -> Result<()> {
     for message in day.messages() {
         if pace.wait(message.sent_at) {
             // The messages before this one must not wait in the client while time passes.
-            sink.flush(Duration::from_secs(30)).context("the embedded broker does not answer")?;
+            sink.flush(Duration::from_secs(30))
+                .context("the embedded broker does not answer")?;
         }
         let topic = format!("tidegate.feed.{}", message.feed);
         let stamp = Some(message.sent_at.micros() / 1_000);
         let key = Some(message.key.as_bytes());
         sink.send(&topic, None, key, Some(&message.bytes), stamp)?;
     }
-    Ok(sink.flush(Duration::from_secs(60))?)
+    Ok(sink.flush(Duration::from_mins(1))?)
 }
 
 /// Notes what happens, to compare it with what was injected.
@@ -206,7 +228,10 @@ impl Watch {
             Progress::Event(Event::Rejected(rows), Some(now)) => {
                 for row in rows {
                     self.rejected_at.entry(row.reason).or_insert(*now);
-                    *self.rejected.entry(row.reason.code().to_owned()).or_default() += 1;
+                    *self
+                        .rejected
+                        .entry(row.reason.code().to_owned())
+                        .or_default() += 1;
                 }
             }
             Progress::Event(Event::Late { .. }, Some(now)) => {
@@ -217,7 +242,11 @@ impl Watch {
     }
 
     fn hear(&mut self, feed: &str, stamp: EventTime) {
-        let newest = self.heard.get(feed).copied().map_or(stamp, |heard| heard.max(stamp));
+        let newest = self
+            .heard
+            .get(feed)
+            .copied()
+            .map_or(stamp, |heard| heard.max(stamp));
         self.heard.insert(feed.to_owned(), newest);
         for (other, heard) in &self.heard {
             if stamp.since(*heard) > SILENCE {
@@ -228,7 +257,9 @@ impl Watch {
 
     fn conclude(self, seed: u64, summary: &Summary, injected: &[Injected]) -> DemoSummary {
         let mut explained: BTreeSet<usize> = BTreeSet::new();
-        let outcomes = injected.iter().map(|event| self.outcome(event, summary, &mut explained));
+        let outcomes = injected
+            .iter()
+            .map(|event| self.outcome(event, summary, &mut explained));
         let outcomes: Vec<Outcome> = outcomes.collect();
         let fired = |alert: &&AlertTransition| alert.state == AlertState::Firing;
         let not_injected = self.alerts.iter().enumerate().filter(|(index, alert)| {
@@ -286,13 +317,19 @@ impl Watch {
         match event.kind {
             InjectedKind::DeadFeed => {
                 let feed = event.subject.as_deref()?;
-                self.silent.get(feed).copied().filter(|at| *at >= event.start)
+                self.silent
+                    .get(feed)
+                    .copied()
+                    .filter(|at| *at >= event.start)
             }
             InjectedKind::ClockAhead => self.rejected_at.get(&Reason::TimeInFuture).copied(),
             InjectedKind::LateBatch => self.late_at,
             InjectedKind::Duplicates => (summary.duplicate > 0).then_some(event.end),
             InjectedKind::BrokenRecords => {
-                let others = self.rejected_at.iter().filter(|(r, _)| **r != Reason::TimeInFuture);
+                let others = self
+                    .rejected_at
+                    .iter()
+                    .filter(|(r, _)| **r != Reason::TimeInFuture);
                 others.map(|(_, at)| *at).min()
             }
             InjectedKind::Crush | InjectedKind::InflowSurge | InjectedKind::ReturnWave => None,
@@ -302,15 +339,18 @@ impl Watch {
 
 /// Whether the alert was raised because of the event: its kind of rule, its place, its time.
 fn tells_of(alert: &AlertTransition, event: &Injected) -> bool {
-    let in_time =
-        alert.window_end > event.start && alert.window_start <= event.end.plus(AFTERMATH);
-    let here = event.subject.as_deref().is_none_or(|subject| subject == alert.subject);
+    let in_time = alert.window_end > event.start && alert.window_start <= event.end.plus(AFTERMATH);
+    let here = event
+        .subject
+        .as_deref()
+        .is_none_or(|subject| subject == alert.subject);
     let about = match event.kind {
         InjectedKind::Crush => ["venue_density", "venue_fill"].contains(&alert.layer.as_str()),
         InjectedKind::InflowSurge => {
             // A train-load from a risky place is the city's risk too.
             return in_time
-                && (here && alert.layer == "station_inflow" || alert.layer.starts_with("city_inflow"));
+                && (here && alert.layer == "station_inflow"
+                    || alert.layer.starts_with("city_inflow"));
         }
         InjectedKind::ReturnWave => {
             ["station_inflow", "city_inflow", "city_inflow_any"].contains(&alert.layer.as_str())

@@ -63,9 +63,13 @@ pub(crate) async fn drive(
                 read += batch.len() as u64;
                 observe(Progress::Batch(&batch));
                 let payloads: Vec<Payload<'_>> = batch.iter().collect();
-                runtime.ingest(batch.feed(), batch.partition(), &payloads, wall_clock()).await?;
+                runtime
+                    .ingest(batch.feed(), batch.partition(), &payloads, wall_clock())
+                    .await?;
             }
-            Some(SourceEvent::CaughtUp { feed, partition, .. }) => match until {
+            Some(SourceEvent::CaughtUp {
+                feed, partition, ..
+            }) => match until {
                 Until::CaughtUp => runtime.ended(&feed, partition).await?,
                 Until::Stopped(_) | Until::Read(_) => {
                     runtime.caught_up(&feed, partition, now).await?;

@@ -17,8 +17,16 @@ pub(crate) struct BadPipeline(pub Vec<Problem>);
 
 fn list(problems: &[Problem]) -> String {
     let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
-    let noun = if problems.len() == 1 { "problem" } else { "problems" };
-    format!("{} {noun} in the pipeline folder:\n  {}", problems.len(), lines.join("\n  "))
+    let noun = if problems.len() == 1 {
+        "problem"
+    } else {
+        "problems"
+    };
+    format!(
+        "{} {noun} in the pipeline folder:\n  {}",
+        problems.len(),
+        lines.join("\n  ")
+    )
 }
 
 /// Reads and checks the folder at `path`.
@@ -47,14 +55,20 @@ fn read_folder(folder: &Path, prefix: &str, files: &mut Vec<(String, String)>) -
     for entry in entries {
         let entry = entry?;
         let path = entry.path();
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
+        let extension = path
+            .extension()
+            .and_then(|extension| extension.to_str())
+            .unwrap_or("");
         let wanted = ["toml", "sql", "json", "geojson", "csv"].contains(&extension);
         if !wanted || !path.is_file() {
             continue;
         }
         let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
         let size = entry.metadata()?.len();
-        anyhow::ensure!(size <= FILE_BYTES_MAX, "{name} has {size} bytes, more than {FILE_BYTES_MAX}");
+        anyhow::ensure!(
+            size <= FILE_BYTES_MAX,
+            "{name} has {size} bytes, more than {FILE_BYTES_MAX}"
+        );
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {name}"))?;
         files.push((name, text));
     }

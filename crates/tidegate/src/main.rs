@@ -35,19 +35,25 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env()
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,rdkafka=off,librdkafka=off")),
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| {
+                tracing_subscriber::EnvFilter::new("warn,rdkafka=off,librdkafka=off")
+            }),
         )
         .init();
     let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let result = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(execute(cli)));
+    let result = runtime
+        .map_err(Into::into)
+        .and_then(|runtime| runtime.block_on(execute(cli)));
     match result {
         Ok(code) => code,
         Err(error) => fail(&error),
     }
 }
 
-#[expect(clippy::print_stderr, reason = "this is where a command reports its failure")]
+#[expect(
+    clippy::print_stderr,
+    reason = "this is where a command reports its failure"
+)]
 fn fail(error: &anyhow::Error) -> ExitCode {
     eprintln!("tidegate: {error:#}");
     if error.downcast_ref::<BadPipeline>().is_some() {
@@ -60,7 +66,11 @@ async fn execute(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Demo(args) => {
             let summary = demo::demo(&args).await?;
-            if args.json { print_json(&summary)? } else { print_demo(&summary) }
+            if args.json {
+                print_json(&summary)?;
+            } else {
+                print_demo(&summary);
+            }
         }
         Command::Run(args) => print_summary(&run::run(&args).await?, args.json)?,
         Command::Backfill(args) => print_summary(&batch::backfill(&args).await?, args.json)?,
@@ -101,7 +111,7 @@ async fn check(args: &Folder) -> Result<ExitCode> {
                     pipeline.feeds.len(),
                     pipeline.windows.len(),
                     pipeline.layers.len(),
-                    pipeline.rules.iter().count(),
+                    pipeline.rules.len(),
                     pipeline.reference.sites.len(),
                     pipeline.reference.venues.len()
                 ));
@@ -130,24 +140,40 @@ fn problem_json(problem: &Problem) -> serde_json::Value {
 async fn test(args: &Folder) -> Result<ExitCode> {
     let pipeline = folder::load(&args.pipeline).await?;
     let outcomes = run_cases(&pipeline).await.map_err(BadPipeline)?;
-    let failed = outcomes.iter().filter(|outcome| !outcome.failures.is_empty()).count();
+    let failed = outcomes
+        .iter()
+        .filter(|outcome| !outcome.failures.is_empty())
+        .count();
     if args.json {
         let cases: Vec<_> = outcomes
             .iter()
             .map(|o| serde_json::json!({ "file": o.file, "name": o.name, "failures": o.failures }))
             .collect();
-        print_json(&serde_json::json!({ "passed": outcomes.len() - failed, "failed": failed, "cases": cases }))?;
+        print_json(
+            &serde_json::json!({ "passed": outcomes.len() - failed, "failed": failed, "cases": cases }),
+        )?;
     } else {
         for outcome in &outcomes {
-            let mark = if outcome.failures.is_empty() { "ok  " } else { "FAIL" };
+            let mark = if outcome.failures.is_empty() {
+                "ok  "
+            } else {
+                "FAIL"
+            };
             print(&format!("{mark} {} — {}", outcome.file, outcome.name));
             for failure in &outcome.failures {
                 print(&format!("     {failure}"));
             }
         }
-        print(&format!("{} passed, {failed} failed", outcomes.len() - failed));
+        print(&format!(
+            "{} passed, {failed} failed",
+            outcomes.len() - failed
+        ));
     }
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn print_summary(summary: &Summary, json: bool) -> Result<()> {
@@ -176,7 +202,10 @@ fn print_summary(summary: &Summary, json: bool) -> Result<()> {
         print(&format!("  unknown site {site:?}: {count} records"));
     }
     for (name, window) in &summary.windows {
-        print(&format!("  {name}: {} windows closed, {} panes", window.closed, window.panes));
+        print(&format!(
+            "  {name}: {} windows closed, {} panes",
+            window.closed, window.panes
+        ));
     }
     for (state, count) in &summary.alerts {
         print(&format!("  alerts {state}: {count}"));
@@ -194,7 +223,10 @@ fn print_demo(summary: &DemoSummary) {
             Some(after) => format!("seen after {:.0} min of event time", after / 60.0),
             None => "NOT SEEN".to_owned(),
         };
-        print(&format!("  injected {:<14} {:<28} {seen}", event.kind, event.name));
+        print(&format!(
+            "  injected {:<14} {:<28} {seen}",
+            event.kind, event.name
+        ));
     }
     print(&format!(
         "  alerts: {} raised, {} resolved, {} not injected",
@@ -206,7 +238,10 @@ fn print_demo(summary: &DemoSummary) {
         print(&format!("    not injected: {alert}"));
     }
     if let Some(first) = summary.first_alert_s {
-        print(&format!("  first alert after {first:.1} s, whole day in {:.1} s", summary.elapsed_s));
+        print(&format!(
+            "  first alert after {first:.1} s, whole day in {:.1} s",
+            summary.elapsed_s
+        ));
     }
 }
 
@@ -215,7 +250,10 @@ fn print_json(value: &impl serde::Serialize) -> Result<()> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "this is where a command gives its result")]
+#[expect(
+    clippy::print_stdout,
+    reason = "this is where a command gives its result"
+)]
 fn print(text: &str) {
     println!("{text}");
 }

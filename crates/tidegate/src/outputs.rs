@@ -14,8 +14,13 @@ use crate::rows::{
 };
 
 /// Topics that a run publishes to.
-pub(crate) const TOPICS: [&str; 5] =
-    ["tidegate.pane", "tidegate.layer", "tidegate.alert", "tidegate.late", "tidegate.rejected"];
+pub(crate) const TOPICS: [&str; 5] = [
+    "tidegate.pane",
+    "tidegate.layer",
+    "tidegate.alert",
+    "tidegate.late",
+    "tidegate.rejected",
+];
 
 /// Whether alerts are shown as they happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +41,12 @@ pub(crate) struct Outputs {
 
 impl Outputs {
     /// Outputs to a folder and to topics, each only where given.
-    pub(crate) fn new(runtime: &Runtime, out: Option<&Path>, sink: Option<KafkaSink>, show: Show) -> Result<Self> {
+    pub(crate) fn new(
+        runtime: &Runtime,
+        out: Option<&Path>,
+        sink: Option<KafkaSink>,
+        show: Show,
+    ) -> Result<Self> {
         let mut lake = out.map(Lake::create).transpose()?;
         if let Some(lake) = &mut lake {
             for (name, schema) in runtime.pane_schemas() {
@@ -53,7 +63,11 @@ impl Outputs {
     }
 
     /// Passes on everything that the run has to give.
-    pub(crate) fn drain(&mut self, runtime: &mut Runtime, mut seen: impl FnMut(&Event)) -> Result<()> {
+    pub(crate) fn drain(
+        &mut self,
+        runtime: &mut Runtime,
+        mut seen: impl FnMut(&Event),
+    ) -> Result<()> {
         while let Some(event) = runtime.poll_event() {
             seen(&event);
             self.pass(&event)?;
@@ -64,7 +78,7 @@ impl Outputs {
     /// Waits for the topics and makes the files visible.
     pub(crate) fn finish(mut self, summary: &Summary) -> Result<()> {
         if let Some(sink) = &mut self.sink {
-            sink.flush(Duration::from_secs(60))?;
+            sink.flush(Duration::from_mins(1))?;
         }
         if let Some(lake) = self.lake {
             lake.finish(&serde_json::to_value(summary)?)?;
@@ -74,21 +88,36 @@ impl Outputs {
 
     fn pass(&mut self, event: &Event) -> Result<()> {
         match event {
-            Event::Pane { window, rows, end, is_final, .. } => {
+            Event::Pane {
+                window,
+                rows,
+                end,
+                is_final,
+                ..
+            } => {
                 if *is_final && let Some(lake) = &mut self.lake {
                     lake.write(LakeTable::Pane, window, rows)?;
                 }
                 let key = format!("{window}/{end}");
                 self.publish_lines("tidegate.pane", &key, || json_lines(rows))
             }
-            Event::Layer { layer, rows, is_final } => {
+            Event::Layer {
+                layer,
+                rows,
+                is_final,
+            } => {
                 if *is_final && let Some(lake) = &mut self.lake {
                     lake.write(LakeTable::Layer, layer, rows)?;
                 }
                 self.publish_lines("tidegate.layer", layer, || json_lines(rows))
             }
             Event::Alert(alert) => self.pass_alert(alert),
-            Event::Late { feed, batch, reason, watermark } => {
+            Event::Late {
+                feed,
+                batch,
+                reason,
+                watermark,
+            } => {
                 let rows = late_rows(batch, reason.code(), *watermark)?;
                 if let Some(lake) = &mut self.lake {
                     lake.write(LakeTable::Late, "late", &rows)?;
@@ -108,12 +137,18 @@ impl Outputs {
 
     fn pass_alert(&mut self, alert: &AlertTransition) -> Result<()> {
         if let Some(lake) = &mut self.lake {
-            lake.write(LakeTable::Alert, "alert", &alert_rows(std::slice::from_ref(alert))?)?;
+            lake.write(
+                LakeTable::Alert,
+                "alert",
+                &alert_rows(std::slice::from_ref(alert))?,
+            )?;
         }
         if self.show == Show::Alerts {
             show(alert);
         }
-        let Some(sink) = &mut self.sink else { return Ok(()) };
+        let Some(sink) = &mut self.sink else {
+            return Ok(());
+        };
         let value = serde_json::to_vec(&AlertRecord::from(alert))?;
         let key = alert.id.as_bytes();
         Ok(sink.send("tidegate.alert", None, Some(key), Some(&value), None)?)
@@ -126,8 +161,13 @@ impl Outputs {
         key: &str,
         lines: impl FnOnce() -> Result<Vec<u8>>,
     ) -> Result<()> {
-        let Some(sink) = &mut self.sink else { return Ok(()) };
-        for line in lines()?.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let Some(sink) = &mut self.sink else {
+            return Ok(());
+        };
+        for line in lines()?
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+        {
             sink.send(topic, None, Some(key.as_bytes()), Some(line), None)?;
         }
         Ok(())

@@ -34,7 +34,11 @@ pub(crate) fn check_feeds(pipeline: &Pipeline, inputs: &[Input]) -> Result<()> {
         .filter(|feed| !known.contains(feed))
         .collect();
     if let Some(feed) = unknown.first() {
-        bail!("feed {feed:?} is not one of pipeline {}: it has {}", pipeline.name, known.join(", "));
+        bail!(
+            "feed {feed:?} is not one of pipeline {}: it has {}",
+            pipeline.name,
+            known.join(", ")
+        );
     }
     Ok(())
 }
@@ -61,7 +65,11 @@ pub(crate) fn in_order(decoder: &Decoder, inputs: &[&Input]) -> Result<Vec<Timed
     for input in inputs {
         let from = messages.len();
         for_each_message(input, NonZeroUsize::MIN, |bytes| {
-            messages.push(Timed { sent_at: EventTime::MIN, key: String::new(), bytes });
+            messages.push(Timed {
+                sent_at: EventTime::MIN,
+                key: String::new(),
+                bytes,
+            });
             Ok(())
         })?;
         // Each file is read by a decoder of its own: a counter's state does not matter here.
@@ -86,9 +94,19 @@ fn stamp(decoder: &mut Decoder, chunk: &mut [Timed]) -> Result<()> {
     let mut rows = ObservationBuilder::new(decoder.feed().clone(), chunk.len());
     let mut rejected = Vec::new();
     for (index, message) in chunk.iter().enumerate() {
-        let position = Position { partition: 0, offset: i64::try_from(index)?, row: 0 };
-        let payload = Payload { position, bytes: Some(&message.bytes), arrived: None };
-        let limit = TimeLimit { latest: EventTime::MAX };
+        let position = Position {
+            partition: 0,
+            offset: i64::try_from(index)?,
+            row: 0,
+        };
+        let payload = Payload {
+            position,
+            bytes: Some(&message.bytes),
+            arrived: None,
+        };
+        let limit = TimeLimit {
+            latest: EventTime::MAX,
+        };
         decoder.decode(payload, limit, &mut rows, &mut rejected);
         rejected.clear();
     }

@@ -26,8 +26,11 @@ pub(crate) async fn replay(args: &Replay) -> Result<Sent> {
     let mut sink = KafkaSink::connect(&args.bootstrap, &Properties::new())?;
     let mut queues: Vec<(String, String, std::vec::IntoIter<Timed>)> = Vec::new();
     for feed in &pipeline.feeds {
-        let inputs: Vec<&Input> =
-            args.input.iter().filter(|input| input.feed == feed.id.as_str()).collect();
+        let inputs: Vec<&Input> = args
+            .input
+            .iter()
+            .filter(|input| input.feed == feed.id.as_str())
+            .collect();
         let topic = feed.decoder.config().topic.clone();
         sink.ensure_topics(&[(&topic, args.partitions, Retention::Forever)])?;
         let messages = recorded::in_order(&feed.decoder, &inputs)?;
@@ -39,7 +42,9 @@ pub(crate) async fn replay(args: &Replay) -> Result<Sent> {
     let mut pace = args.speed.map(Pace::new);
     while let Some(index) = earliest(&heads) {
         let (feed, topic, queue) = &mut queues[index];
-        let Some(message) = std::mem::replace(&mut heads[index], queue.next()) else { break };
+        let Some(message) = std::mem::replace(&mut heads[index], queue.next()) else {
+            break;
+        };
         if let Some(pace) = &mut pace {
             pace.wait(message.sent_at);
         }
@@ -49,16 +54,17 @@ pub(crate) async fn replay(args: &Replay) -> Result<Sent> {
         *sent.entry(feed.clone()).or_default() += 1;
         bar.inc(1);
     }
-    sink.flush(Duration::from_secs(120))?;
+    sink.flush(Duration::from_mins(2))?;
     bar.finish();
     Ok(Sent { sent })
 }
 
 /// The queue whose head was sent first; of equal ones the first.
 fn earliest(heads: &[Option<Timed>]) -> Option<usize> {
-    let with_time = heads.iter().enumerate().filter_map(|(index, head)| {
-        head.as_ref().map(|message| (message.sent_at, index))
-    });
+    let with_time = heads
+        .iter()
+        .enumerate()
+        .filter_map(|(index, head)| head.as_ref().map(|message| (message.sent_at, index)));
     with_time.min().map(|(_, index)| index)
 }
 

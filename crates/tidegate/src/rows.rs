@@ -4,8 +4,8 @@ use std::sync::{Arc, LazyLock};
 
 use anyhow::Result;
 use arrow::array::{
-    ArrayRef, AsArray, BinaryArray, Float64Array, Int32Array, Int64Array, RecordBatch,
-    StringArray, TimestampMicrosecondArray,
+    ArrayRef, AsArray, BinaryArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, UInt64Type};
 use arrow::json::LineDelimitedWriter;
@@ -98,7 +98,12 @@ pub(crate) fn alert_rows(alerts: &[AlertTransition]) -> Result<RecordBatch> {
         number(|a| a.lo),
         number(|a| a.hi),
         text(|a| &a.unit),
-        Arc::new(alerts.iter().map(|a| a.level.as_deref()).collect::<StringArray>()),
+        Arc::new(
+            alerts
+                .iter()
+                .map(|a| a.level.as_deref())
+                .collect::<StringArray>(),
+        ),
         number(|a| a.coverage),
         number(|a| a.data_age.map(tidegate_model::Span::as_seconds_f64)),
         text(|a| &a.method),
@@ -118,13 +123,29 @@ pub(crate) fn rejected_rows(rejected: &[Rejected]) -> Result<RecordBatch> {
     };
     let columns: Vec<ArrayRef> = vec![
         text(|r| r.feed.as_str()),
-        Arc::new(Int32Array::from_iter_values(rejected.iter().map(|r| r.position.partition))),
-        Arc::new(Int64Array::from_iter_values(rejected.iter().map(|r| r.position.offset))),
-        Arc::new(Int32Array::from_iter_values(rejected.iter().map(|r| r.position.row))),
+        Arc::new(Int32Array::from_iter_values(
+            rejected.iter().map(|r| r.position.partition),
+        )),
+        Arc::new(Int64Array::from_iter_values(
+            rejected.iter().map(|r| r.position.offset),
+        )),
+        Arc::new(Int32Array::from_iter_values(
+            rejected.iter().map(|r| r.position.row),
+        )),
         text(|r| r.reason.code()),
         text(|r| &r.detail),
-        Arc::new(rejected.iter().map(|r| r.site.as_deref()).collect::<StringArray>()),
-        Arc::new(rejected.iter().map(|r| r.bytes.as_deref()).collect::<BinaryArray>()),
+        Arc::new(
+            rejected
+                .iter()
+                .map(|r| r.site.as_deref())
+                .collect::<StringArray>(),
+        ),
+        Arc::new(
+            rejected
+                .iter()
+                .map(|r| r.bytes.as_deref())
+                .collect::<BinaryArray>(),
+        ),
     ];
     Ok(RecordBatch::try_new(Arc::clone(&REJECTED_SCHEMA), columns)?)
 }
@@ -138,7 +159,9 @@ pub(crate) fn late_rows(
     let mut columns = batch.batch().columns().to_vec();
     columns.push(Arc::new(StringArray::from(vec![reason; batch.len()])));
     let watermarks = vec![watermark.micros(); batch.len()];
-    columns.push(Arc::new(TimestampMicrosecondArray::from(watermarks).with_timezone("UTC")));
+    columns.push(Arc::new(
+        TimestampMicrosecondArray::from(watermarks).with_timezone("UTC"),
+    ));
     Ok(RecordBatch::try_new(Arc::clone(&LATE_SCHEMA), columns)?)
 }
 
@@ -150,9 +173,15 @@ pub(crate) fn json_lines(rows: &RecordBatch) -> Result<Vec<u8>> {
     for (field, column) in schema.fields().iter().zip(rows.columns()) {
         if field.data_type() == &DataType::UInt64 && field.name().contains("cell") {
             let cells = column.as_primitive::<UInt64Type>();
-            let cells: StringArray =
-                cells.iter().map(|cell| cell.map(|cell| format!("{cell:x}"))).collect();
-            fields.push(Field::new(field.name(), DataType::Utf8, field.is_nullable()));
+            let cells: StringArray = cells
+                .iter()
+                .map(|cell| cell.map(|cell| format!("{cell:x}")))
+                .collect();
+            fields.push(Field::new(
+                field.name(),
+                DataType::Utf8,
+                field.is_nullable(),
+            ));
             columns.push(Arc::new(cells) as ArrayRef);
         } else {
             fields.push(field.as_ref().clone());

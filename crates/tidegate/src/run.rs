@@ -31,16 +31,30 @@ pub(crate) async fn run(args: &Run) -> Result<Summary> {
         (Stop::Never, Until::Stopped(stopped))
     };
     let mut source = KafkaSource::open(SourceConfig::new(&args.bootstrap, topics, stop))?;
-    let sink = if args.no_publish { None } else { Some(sink(&args.bootstrap)?) };
+    let sink = if args.no_publish {
+        None
+    } else {
+        Some(sink(&args.bootstrap)?)
+    };
     let mut runtime = Runtime::new(Arc::clone(&pipeline), Mode::Stream).await?;
-    let show = if args.json { Show::Nothing } else { Show::Alerts };
+    let show = if args.json {
+        Show::Nothing
+    } else {
+        Show::Alerts
+    };
     let mut outputs = Outputs::new(&runtime, args.out.as_deref(), sink, show)?;
     let bar = Bar::new("records");
-    drive(&mut source, &mut runtime, &mut outputs, &until, |progress| match progress {
-        Progress::Batch(batch) => bar.inc(batch.len() as u64),
-        Progress::Stalled(what) => tracing::warn!(what, "Waiting for the broker."),
-        Progress::Event(..) => {}
-    })
+    drive(
+        &mut source,
+        &mut runtime,
+        &mut outputs,
+        &until,
+        |progress| match progress {
+            Progress::Batch(batch) => bar.inc(batch.len() as u64),
+            Progress::Stalled(what) => tracing::warn!(what, "Waiting for the broker."),
+            Progress::Event(..) => {}
+        },
+    )
     .await?;
     bar.finish();
     let summary = runtime.summary();

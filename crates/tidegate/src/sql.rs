@@ -17,7 +17,11 @@ pub(crate) async fn sql(args: &Sql) -> Result<String> {
         register(&session, data).await?;
     }
     let (schema, rows) = session.query(&args.query).await.map_err(|error| {
-        anyhow::anyhow!("{}\n  tables: {}", error.strip_backtrace(), tables(&session).join(", "))
+        anyhow::anyhow!(
+            "{}\n  tables: {}",
+            error.strip_backtrace(),
+            tables(&session).join(", ")
+        )
     })?;
     if args.json {
         let mut lines = Vec::new();
@@ -26,7 +30,11 @@ pub(crate) async fn sql(args: &Sql) -> Result<String> {
         }
         return Ok(String::from_utf8(lines)?);
     }
-    let rows = if rows.is_empty() { vec![RecordBatch::new_empty(schema)] } else { rows };
+    let rows = if rows.is_empty() {
+        vec![RecordBatch::new_empty(schema)]
+    } else {
+        rows
+    };
     let table = arrow::util::pretty::pretty_format_batches(&rows)?;
     let count: usize = rows.iter().map(RecordBatch::num_rows).sum();
     Ok(format!("{table}\n{count} rows\n"))
@@ -35,16 +43,32 @@ pub(crate) async fn sql(args: &Sql) -> Result<String> {
 /// Registers `DIR/pane/NAME.parquet` as `pane_NAME`, and so on; `alert`, `late` and `rejected` by
 /// their own name.
 async fn register(session: &Session, data: &Path) -> Result<()> {
-    anyhow::ensure!(data.is_dir(), "{} is not a folder that a run has written", data.display());
+    anyhow::ensure!(
+        data.is_dir(),
+        "{} is not a folder that a run has written",
+        data.display()
+    );
     for folder in ["pane", "layer", "alert", "late", "rejected"] {
-        let Ok(entries) = std::fs::read_dir(data.join(folder)) else { continue };
+        let Ok(entries) = std::fs::read_dir(data.join(folder)) else {
+            continue;
+        };
         for entry in entries {
             let path = entry?.path();
-            let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-            if path.extension().is_none_or(|extension| extension != "parquet") {
+            let stem = path
+                .file_stem()
+                .and_then(|stem| stem.to_str())
+                .unwrap_or_default();
+            if path
+                .extension()
+                .is_none_or(|extension| extension != "parquet")
+            {
                 continue;
             }
-            let name = if stem == folder { folder.to_owned() } else { format!("{folder}_{stem}") };
+            let name = if stem == folder {
+                folder.to_owned()
+            } else {
+                format!("{folder}_{stem}")
+            };
             let file = path.to_str().context("a path that is not UTF-8")?;
             session
                 .context()
@@ -59,7 +83,9 @@ async fn register(session: &Session, data: &Path) -> Result<()> {
 fn tables(session: &Session) -> Vec<String> {
     let catalog = session.context().catalog("datafusion");
     let schema = catalog.and_then(|catalog| catalog.schema("public"));
-    let mut names = schema.map(|schema| schema.table_names()).unwrap_or_default();
+    let mut names = schema
+        .map(|schema| schema.table_names())
+        .unwrap_or_default();
     names.sort();
     names
 }

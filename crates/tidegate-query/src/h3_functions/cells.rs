@@ -112,6 +112,7 @@ pub(super) fn get_resolution(row: &Row<'_>) -> Result<Output, Fault> {
     Ok(Output::Integer(u8::from(row.cell(0)?.resolution()).into()))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "every kernel has this shape")]
 pub(super) fn is_valid_cell(row: &Row<'_>) -> Result<Output, Fault> {
     Ok(Output::Boolean(row.cell(0).is_ok()))
 }

@@ -38,7 +38,7 @@ pub(super) fn grid_path_cells(row: &Row<'_>) -> Result<Output, Fault> {
              {CELLS_PER_CALL_MAX} cells"
         )));
     }
-    let path: Result<Vec<_>, _> = from.grid_path_cells(to).and_then(|path| path.collect());
+    let path: Result<Vec<_>, _> = from.grid_path_cells(to).and_then(Iterator::collect);
     path.map(indexes)
         .map_err(|error| unreached(from, to, error))
 }

@@ -207,7 +207,7 @@ impl Builder {
         match self {
             Self::UInt64(builder) => builder.append_value(index),
             Self::Int64(builder) => {
-                builder.append_value(i64::try_from(index).expect("bit 63 of an H3 index is zero"))
+                builder.append_value(i64::try_from(index).expect("bit 63 of an H3 index is zero"));
             }
             Self::Utf8(builder) => builder.append_value(format!("{index:x}")),
             Self::LargeUtf8(builder) => builder.append_value(format!("{index:x}")),
