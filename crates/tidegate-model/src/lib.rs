@@ -12,6 +12,7 @@
 mod time;
 
 mod cell;
+mod cell_finder;
 mod place;
 
 mod observation;
@@ -20,6 +21,7 @@ mod record;
 mod rejected;
 
 pub use cell::{Cell, CellError, Resolution};
+pub use cell_finder::CellFinder;
 pub use observation::{
     Measure, OBSERVATION_SCHEMA, Observation, ObservationBatch, ObservationBuilder, Quality,
     Subject, columns,

@@ -3,18 +3,14 @@
 use arrow::array::{Array, BooleanArray, RecordBatch, StringBuilder, UInt64Builder};
 use arrow::compute::filter_record_batch;
 use rustc_hash::FxHashMap;
-use tidegate_model::{Cell, ObservationBatch, Position, Reason, Resolution, Site};
-
-/// Cells of coordinates seen lately, by the exact bits of the coordinate.
-const CACHE_SLOTS: usize = 1 << 15;
+use tidegate_model::{Cell, CellFinder, ObservationBatch, Position, Reason, Resolution, Site};
 
 /// Locates observations: by the registry of sites, else by the coordinates that they carry.
 #[derive(Debug)]
 pub struct Locator {
-    resolution: Resolution,
     /// Only looked up, never walked: its order reaches no output.
     sites: FxHashMap<String, (Option<String>, Option<Cell>)>,
-    cache: CellCache,
+    cells: CellFinder,
 }
 
 /// A row that could not be located.
@@ -40,9 +36,8 @@ impl Locator {
             .map(|site| (site.id.clone(), (site.venue_id.clone(), site.cell)))
             .collect();
         Self {
-            resolution,
             sites,
-            cache: CellCache(vec![None; CACHE_SLOTS]),
+            cells: CellFinder::new(resolution),
         }
     }
 
@@ -59,7 +54,7 @@ impl Locator {
         for row in 0..batch.len() {
             let site_id = batch.site_id().value(row);
             let registered = self.sites.get(site_id);
-            let mut by_coordinate = || self.cache.cell(batch, row, self.resolution);
+            let mut by_coordinate = || own_cell(&mut self.cells, batch, row);
             let found = match registered {
                 Some((venue, Some(cell))) => Ok((venue.as_deref(), Some(*cell))),
                 // A registered site without a place may still say where it is.
@@ -107,33 +102,11 @@ impl Locator {
     }
 }
 
-/// Cells of coordinates seen lately. Sites repeat their coordinates, so most cells are found by
-/// the exact bits of the coordinate: the answer is always h3o's.
-#[derive(Debug)]
-struct CellCache(Vec<Option<(u64, u64, Cell)>>);
-
-impl CellCache {
-    /// The cell of the row's own coordinate, if it has one.
-    fn cell(
-        &mut self,
-        batch: &ObservationBatch,
-        row: usize,
-        resolution: Resolution,
-    ) -> Option<Cell> {
-        if batch.latitude().is_null(row) || batch.longitude().is_null(row) {
-            return None;
-        }
-        let (latitude, longitude) = (batch.latitude().value(row), batch.longitude().value(row));
-        let (a, b) = (latitude.to_bits(), longitude.to_bits());
-        let hash = (a.rotate_left(17) ^ b).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 49;
-        let slot = usize::try_from(hash).expect("15 bits") % CACHE_SLOTS;
-        if let Some((x, y, cell)) = self.0[slot]
-            && (x, y) == (a, b)
-        {
-            return Some(cell);
-        }
-        let cell = Cell::at(latitude, longitude, resolution).ok()?;
-        self.0[slot] = Some((a, b, cell));
-        Some(cell)
+/// The cell of the row's own coordinate, if it has one.
+fn own_cell(finder: &mut CellFinder, batch: &ObservationBatch, row: usize) -> Option<Cell> {
+    if batch.latitude().is_null(row) || batch.longitude().is_null(row) {
+        return None;
     }
+    let (latitude, longitude) = (batch.latitude().value(row), batch.longitude().value(row));
+    finder.find(latitude, longitude).ok()
 }

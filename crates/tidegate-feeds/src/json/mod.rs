@@ -1,6 +1,6 @@
 //! The product's own JSON, and the reading of JSON objects that every JSON format shares.
 //!
-//! Two paths that must agree: [`scan`] reads the common flat object in one pass without allocation
+//! Two paths that must agree: [`scan()`] reads the common flat object in one pass without allocation
 //! and gives up on anything unusual; [`Object::read`] and [`interpret`] read everything, exactly,
 //! through `serde_json`, and say what is wrong. What `scan` reads, the exact path reads the same:
 //! a differential test holds both against a plain `ObservationRecord`.
