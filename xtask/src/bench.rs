@@ -9,8 +9,12 @@ use anyhow::{Context, Result, ensure};
 use cargo_metadata::TargetKind;
 use serde_json::{Value, json};
 
+use crate::kafka::{TestBroker, Toolchain};
 use crate::measure::measure_run;
 use crate::repo::Repo;
+
+/// The bench that needs a broker and prints its own report.
+const BROKER: &str = "broker";
 
 /// Runs everything whose id contains `filter` and writes the report to `json` or the terminal.
 pub(crate) fn run(repo: &Repo, json: Option<&Path>, filter: Option<&str>) -> Result<()> {
@@ -45,7 +49,7 @@ fn criterion(
         .workspace_packages()
         .into_iter()
         .flat_map(|package| &package.targets)
-        .filter(|target| target.kind.contains(&TargetKind::Bench))
+        .filter(|target| target.kind.contains(&TargetKind::Bench) && target.name != BROKER)
         .map(|target| target.name.clone())
         .collect();
     if benches.is_empty() {
@@ -113,10 +117,7 @@ fn result(benchmark: &Value, estimates: &Value) -> Value {
     result
 }
 
-/// Builds the product and measures one day of the demo at full speed.
-///
-/// A run against a real broker is measured the same way: start one with
-/// [`crate::kafka::TestBroker`], fill its topics, then [`measure_run`] the product on it.
+/// Builds the product and measures one day of the demo, then the main job from a real broker.
 fn end_to_end(repo: &Repo, target: &Path) -> Result<Vec<Value>> {
     let status = repo
         .cargo()
@@ -130,7 +131,26 @@ fn end_to_end(repo: &Repo, target: &Path) -> Result<Vec<Value>> {
     let (status, cost) = measure_run(demo.stdout(Stdio::from(output.reopen()?)))?;
     ensure!(status.success(), "the demo ended with {status}");
     let summary = serde_json::from_str(&fs::read_to_string(output.path())?).unwrap_or(Value::Null);
-    Ok(vec![run_report("demo", &summary, cost.to_json())])
+    let mut reports = vec![run_report("demo", &summary, cost.to_json())];
+    reports.extend(from_broker(repo)?);
+    Ok(reports)
+}
+
+/// What the bench [`BROKER`] of the tests crate measures on a broker started for it.
+fn from_broker(repo: &Repo) -> Result<Vec<Value>> {
+    let broker = TestBroker::start(&Toolchain::find()?)?;
+    broker.stop_on_interrupt()?;
+    let mut cargo = repo.cargo();
+    cargo
+        .args(["bench", "--workspace", "--bench", BROKER])
+        .env("TIDEGATE_TEST_KAFKA", broker.bootstrap());
+    let output = cargo.stderr(Stdio::inherit()).output()?;
+    ensure!(
+        output.status.success(),
+        "the bench {BROKER} ended with {}",
+        output.status
+    );
+    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 /// One run: what it cost, and records per CPU second where its summary says how many it received.

@@ -207,6 +207,24 @@ impl Decoder {
     }
 }
 
+/// The rejection of a payload that came by a feed which the pipeline does not have. Its bytes are
+/// searched for personal data as those of a payload that cannot be read.
+pub fn reject_unknown_feed(feed: &FeedId, payload: Payload<'_>) -> Rejected {
+    let personal = PersonalFields::built_in();
+    let mut rejected = Vec::new();
+    let mut rejects = Rejects {
+        feed,
+        personal: &personal,
+        rejected: &mut rejected,
+    };
+    let fault = Fault::new(
+        Reason::UnknownFeed,
+        format!("the pipeline has no feed {feed}"),
+    );
+    rejects.add(fault, payload.position, None, payload.bytes);
+    rejected.pop().expect("one fault is one rejection")
+}
+
 /// Where rejections go.
 pub(crate) struct Rejects<'r> {
     feed: &'r FeedId,
@@ -225,7 +243,7 @@ impl Rejects<'_> {
     ) {
         let unread = matches!(
             fault.reason,
-            Reason::Malformed | Reason::NotUtf8 | Reason::TooLarge
+            Reason::Malformed | Reason::NotUtf8 | Reason::TooLarge | Reason::UnknownFeed
         );
         if unread && bytes.is_some_and(|bytes| self.looks_personal(bytes)) {
             fault = Fault::new(

@@ -34,7 +34,7 @@ pub use config::{
     WideConfig,
 };
 pub use counter::CounterFaults;
-pub use decoder::{Decoder, TimeLimit};
+pub use decoder::{Decoder, TimeLimit, reject_unknown_feed};
 pub use personal::DEFAULT_PERSONAL_FIELDS;
 pub use settings::FeedSettings;
 

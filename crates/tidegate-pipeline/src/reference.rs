@@ -420,6 +420,7 @@ fn check_incidence(
     problems: &mut Vec<Problem>,
     out: &mut Vec<Incidence>,
 ) {
+    let known = problems.len();
     let mut problem = |name: &str, message: String| {
         problems.push(Problem::new(file, &format!("{key}.{name}"), message));
     };
@@ -455,6 +456,9 @@ fn check_incidence(
     }
     if row.as_of.parse::<jiff::civil::Date>().is_err() {
         problem("as_of", format!("{:?} is not a date YYYY-MM-DD", row.as_of));
+    }
+    if problems.len() > known {
+        return;
     }
     out.push(Incidence {
         origin: row.origin,

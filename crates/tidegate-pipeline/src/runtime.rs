@@ -10,7 +10,7 @@ use tidegate_engine::{
     Config, Engine, Firing, Input, LateReason, Output, PartitionId, PartitionSpec, ProcessingTime,
     Timing, WINDOWED_SCHEMA,
 };
-use tidegate_feeds::{Decoder, TimeLimit, UnknownSite};
+use tidegate_feeds::{Decoder, TimeLimit, UnknownSite, reject_unknown_feed};
 use tidegate_model::{
     EventTime, FeedId, ObservationBatch, ObservationBuilder, Payload, Rejected, Span,
 };
@@ -272,6 +272,9 @@ impl Runtime {
     /// evaluates what closes. `latest` bounds the event times of messages without a stamp of
     /// their own; with a stamp, the pipeline's `max_future` after it does.
     ///
+    /// Payloads of a feed that the pipeline does not have are rejected as
+    /// [`tidegate_model::Reason::UnknownFeed`].
+    ///
     /// # Errors
     /// [`RuntimeError`]; bad data is not an error.
     pub async fn ingest(
@@ -281,6 +284,14 @@ impl Runtime {
         payloads: &[Payload<'_>],
         latest: EventTime,
     ) -> Result<(), RuntimeError> {
+        if !self.decoders.contains_key(feed) {
+            let rejected = payloads
+                .iter()
+                .map(|payload| reject_unknown_feed(feed, *payload));
+            self.reject(rejected.collect());
+            self.count_payloads(feed, payloads.len());
+            return Ok(());
+        }
         let max_future = self.pipeline.max_future;
         let mut builder = ObservationBuilder::new(feed.clone(), payloads.len().min(DECODE_ROWS));
         let mut from = 0;
@@ -299,11 +310,7 @@ impl Runtime {
                 from = index + 1;
             }
         }
-        self.summary
-            .feeds
-            .entry(feed.to_string())
-            .or_default()
-            .payloads += payloads.len() as u64;
+        self.count_payloads(feed, payloads.len());
         Ok(())
     }
 
@@ -464,6 +471,11 @@ impl Runtime {
                 known: known.join(", "),
             }
         })
+    }
+
+    fn count_payloads(&mut self, feed: &FeedId, payloads: usize) {
+        let feed = self.summary.feeds.entry(feed.to_string()).or_default();
+        feed.payloads += payloads as u64;
     }
 
     fn reject(&mut self, rejected: Vec<Rejected>) {

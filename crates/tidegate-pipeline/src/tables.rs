@@ -5,10 +5,11 @@ use std::sync::Arc;
 use arrow::array::{
     Array, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array,
 };
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{Field, Schema};
 use datafusion::common::Result;
 use tidegate_model::{Cell, GridUnit, Incidence, Site, Venue};
 use tidegate_query::{Session, Slot};
+use tidegate_risk::importation::{Ascertainment, Prevalence, PrevalenceRange, prevalence_range};
 
 use crate::Reference;
 use crate::occupancy::OCCUPANCY_SCHEMA;
@@ -187,7 +188,10 @@ fn grid_units(rows: &[GridUnit]) -> RecordBatch {
 
 fn incidence(rows: &[Incidence]) -> RecordBatch {
     let rho = |idx: usize| number(rows.iter().map(move |i| i.ascertainment[idx]));
-    let table = table(vec![
+    let share = |end: fn(PrevalenceRange) -> Prevalence| {
+        number(rows.iter().map(move |row| end(prevalence(row)).get()))
+    };
+    table(vec![
         (
             "origin",
             false,
@@ -208,7 +212,22 @@ fn incidence(rows: &[Incidence]) -> RecordBatch {
             number(rows.iter().map(|i| i.infectious_days)),
         ),
         ("as_of", false, text(rows.iter().map(|i| i.as_of.as_str()))),
-    ]);
-    debug_assert_eq!(table.column(1).data_type(), &DataType::Int64);
-    table
+        ("prevalence", false, share(PrevalenceRange::mid)),
+        ("prevalence_lo", false, share(PrevalenceRange::lo)),
+        ("prevalence_hi", false, share(PrevalenceRange::hi)),
+    ])
+}
+
+/// The prevalence of an origin at low, middle and high ascertainment.
+fn prevalence(row: &Incidence) -> PrevalenceRange {
+    Ascertainment::try_new(row.ascertainment)
+        .and_then(|ascertainment| {
+            prevalence_range(
+                row.cases_7d,
+                row.population,
+                ascertainment,
+                row.infectious_days,
+            )
+        })
+        .expect("an incidence row is checked when it is read")
 }

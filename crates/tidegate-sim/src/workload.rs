@@ -1,9 +1,8 @@
 //! Records without a city, by the million, for benchmarks and memory tests.
 //!
-//! Every site counts once a minute in its turn; when all have, the minute moves on. So `n`
-//! records over `sites` sites cover `n / sites` minutes, and windows close as they would live.
-//! Records of one minute lie in a scrambled but fixed order of sites, which defeats caches that
-//! live on neighbours.
+//! Every site counts once a step in its turn; when all have, the step moves on. So `n` records over
+//! `sites` sites cover `n / sites` steps, and windows close as they would live. Records of one step
+//! lie in a scrambled but fixed order of sites, which defeats caches that live on neighbours.
 
 use std::io::Write as _;
 
@@ -11,10 +10,7 @@ use crate::random::Random;
 
 /// Event time of the first record's interval, seconds since the epoch: 2026-03-01T20:00:00Z.
 const START_S: u64 = 1_772_395_200;
-/// Seconds of one counted interval.
-const STEP_S: u64 = 60;
-
-/// The sites of [`bench_records`]: id, degrees north, degrees east. Ids are distinct; places are
+/// The sites of a [`Workload`]: id, degrees north, degrees east. Ids are distinct; places are
 /// spread over 60 km by 60 km, about as many H3 cells of resolution 9 as there are sites, up to
 /// some 10,000.
 pub fn bench_sites(sites: usize) -> Vec<(String, f64, f64)> {
@@ -49,68 +45,71 @@ pub enum Place {
     Coordinates,
 }
 
-/// `n` good records in the JSON form over `sites` registered sites, 190 bytes each give or take
-/// five, the same bytes for the same arguments.
-///
-/// # Panics
-/// When `sites` is 0.
-pub fn bench_records(sites: usize, n: usize, seed: u64) -> impl Iterator<Item = Vec<u8>> {
-    records(Place::Registered, sites, n, seed)
+/// Good records without a city.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Workload {
+    /// Which form the place of a record takes.
+    pub place: Place,
+    /// How many sites take turns, 1 or more.
+    pub sites: usize,
+    /// Seconds of one counted interval, which is also how often each site counts; 1 or more.
+    pub step_s: u64,
+    /// What the counts and places are drawn from.
+    pub seed: u64,
 }
 
-/// As [`bench_records`], with raw coordinates in place of registered sites.
-///
-/// # Panics
-/// When `sites` is 0.
-pub fn bench_records_with_coordinates(
-    sites: usize,
-    n: usize,
-    seed: u64,
-) -> impl Iterator<Item = Vec<u8>> {
-    records(Place::Coordinates, sites, n, seed)
-}
-
-/// `n` good records over `sites` sites whose place takes the given form.
-///
-/// # Panics
-/// When `sites` is 0.
-pub fn records(form: Place, sites: usize, n: usize, seed: u64) -> impl Iterator<Item = Vec<u8>> {
-    assert!(sites > 0, "a workload has at least one site");
-    let mut random = Random::new(seed, 4);
-    let stride = stride(sites);
-    (0..n).map(move |nth| {
-        let site = (nth % sites) * stride % sites;
-        let start = START_S + STEP_S * (nth / sites) as u64;
-        let count = random.middling(0, 60);
-        let mut bytes = Vec::with_capacity(200);
-        let result = match form {
-            Place::Registered => write!(
-                bytes,
-                "{{\"id\":\"site-{site:06}/{nth:016}\",\"site\":\"site-{site:06}\",\
-                 \"start\":\"{}\",\"end\":\"{}\",\"measure\":\"in\",\"subject\":\"person\",\
-                 \"count\":{count},\"origin\":\"R{:02}\"}}",
-                Local(start),
-                Local(start + STEP_S),
-                1 + random.below(12),
-            ),
-            Place::Coordinates => {
-                let (lat, lng) = place(site);
-                let mut beside = || (random.unit() - 0.5) * 0.0018;
-                write!(
-                    bytes,
-                    "{{\"id\":\"van-{site:06}/{nth:018}\",\"site\":\"van-{site:06}\",\
-                     \"start\":\"{}\",\"end\":\"{}\",\"measure\":\"in\",\"count\":{count},\
-                     \"lat\":{:.6},\"lng\":{:.6}}}",
-                    Local(start),
-                    Local(start + STEP_S),
-                    lat + beside(),
-                    lng + beside(),
-                )
+impl Workload {
+    /// `n` records in the product's JSON, 190 bytes each give or take five, the same bytes for the
+    /// same workload.
+    ///
+    /// # Panics
+    /// When `sites` is 0.
+    pub fn records(self, n: usize) -> impl Iterator<Item = Vec<u8>> {
+        assert!(self.sites > 0, "a workload has at least one site");
+        let mut random = Random::new(self.seed, 4);
+        let stride = stride(self.sites);
+        (0..n).map(move |nth| {
+            let site = (nth % self.sites) * stride % self.sites;
+            let start = START_S + self.step_s * (nth / self.sites) as u64;
+            let interval = (Local(start), Local(start + self.step_s));
+            match self.place {
+                Place::Registered => registered(nth, site, interval, &mut random),
+                Place::Coordinates => beside(nth, site, interval, &mut random),
             }
-        };
-        result.expect("writing to a vector cannot fail");
-        bytes
-    })
+        })
+    }
+}
+
+/// A record of a registered site.
+fn registered(nth: usize, site: usize, (start, end): (Local, Local), random: &mut Random) -> Vec<u8> {
+    let count = random.middling(0, 60);
+    let mut bytes = Vec::with_capacity(200);
+    write!(
+        bytes,
+        "{{\"id\":\"site-{site:06}/{nth:016}\",\"site\":\"site-{site:06}\",\
+         \"start\":\"{start}\",\"end\":\"{end}\",\"measure\":\"in\",\"subject\":\"person\",\
+         \"count\":{count},\"origin\":\"R{:02}\"}}",
+        1 + random.below(12),
+    )
+    .expect("writing to a vector cannot fail");
+    bytes
+}
+
+/// A record of a van that stands within 100 m of a site.
+fn beside(nth: usize, site: usize, (start, end): (Local, Local), random: &mut Random) -> Vec<u8> {
+    let count = random.middling(0, 60);
+    let (lat, lng) = place(site);
+    let mut beside = || (random.unit() - 0.5) * 0.0018;
+    let (lat, lng) = (lat + beside(), lng + beside());
+    let mut bytes = Vec::with_capacity(200);
+    write!(
+        bytes,
+        "{{\"id\":\"van-{site:06}/{nth:018}\",\"site\":\"van-{site:06}\",\
+         \"start\":\"{start}\",\"end\":\"{end}\",\"measure\":\"in\",\"count\":{count},\
+         \"lat\":{lat:.6},\"lng\":{lng:.6}}}",
+    )
+    .expect("writing to a vector cannot fail");
+    bytes
 }
 
 /// A step that visits every site once before it repeats: near the golden share of `sites`, and
@@ -169,6 +168,16 @@ mod tests {
 
     use super::*;
 
+    fn records(place: Place, sites: usize, n: usize) -> Vec<Vec<u8>> {
+        let workload = Workload {
+            place,
+            sites,
+            step_s: 60,
+            seed: 3,
+        };
+        workload.records(n).collect()
+    }
+
     fn decode(bytes: &[u8]) -> ObservationRecord {
         serde_json::from_slice(bytes).unwrap()
     }
@@ -185,9 +194,8 @@ mod tests {
     #[test]
     fn records_are_of_the_size_promised_and_repeat() {
         let check = |form: Place, sizes: std::ops::RangeInclusive<usize>| {
-            let all: Vec<Vec<u8>> = records(form, 2_000, 5_000, 3).collect();
-            let again: Vec<Vec<u8>> = records(form, 2_000, 5_000, 3).collect();
-            assert_eq!(all, again);
+            let all = records(form, 2_000, 5_000);
+            assert_eq!(all, records(form, 2_000, 5_000));
             for bytes in &all {
                 assert!(sizes.contains(&bytes.len()), "{}", bytes.len());
             }
@@ -205,7 +213,7 @@ mod tests {
                 bench_sites(sites).into_iter().map(|(id, ..)| id).collect();
             assert_eq!(known.len(), sites);
             let mut seen: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-            for bytes in bench_records(sites, sites * 6, 1) {
+            for bytes in records(Place::Registered, sites, sites * 6) {
                 let record = decode(&bytes);
                 assert!(known.contains(&record.site));
                 assert!(seen.entry(record.start).or_default().insert(record.site));
@@ -227,7 +235,7 @@ mod tests {
     #[test]
     fn coordinates_lie_beside_their_site() {
         let sites = bench_sites(100);
-        for bytes in bench_records_with_coordinates(100, 1_000, 2) {
+        for bytes in records(Place::Coordinates, 100, 1_000) {
             let record = decode(&bytes);
             let number: usize = record.site[4..].parse().unwrap();
             let (lat, lng) = (record.lat.unwrap(), record.lng.unwrap());

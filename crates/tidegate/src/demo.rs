@@ -52,6 +52,7 @@ const FILES: &[(&str, &str)] = &demo_files![
     "layers/venue_density.sql",
     "layers/venue_fill.sql",
     "layers/station_inflow.sql",
+    "layers/station_inflow_any.sql",
     "layers/city_inflow.sql",
     "layers/city_inflow_any.sql",
     "layers/cell_intensity.sql",

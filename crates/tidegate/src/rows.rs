@@ -9,6 +9,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, UInt64Type};
 use arrow::json::LineDelimitedWriter;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use tidegate_alerts::AlertTransition;
 use tidegate_model::{EventTime, OBSERVATION_SCHEMA, ObservationBatch, Rejected};
 
@@ -165,27 +166,25 @@ pub(crate) fn late_rows(
     Ok(RecordBatch::try_new(Arc::clone(&LATE_SCHEMA), columns)?)
 }
 
-/// Rows as JSON objects, one a line; cells are hexadecimal text, bytes hexadecimal too.
+/// Rows as JSON objects, one a line; cells are hexadecimal text, bytes base64 (RFC 4648, padded).
 pub(crate) fn json_lines(rows: &RecordBatch) -> Result<Vec<u8>> {
     let schema = rows.schema();
     let mut fields = Vec::new();
     let mut columns = Vec::new();
     for (field, column) in schema.fields().iter().zip(rows.columns()) {
-        if field.data_type() == &DataType::UInt64 && field.name().contains("cell") {
-            let cells = column.as_primitive::<UInt64Type>();
-            let cells: StringArray = cells
-                .iter()
-                .map(|cell| cell.map(|cell| format!("{cell:x}")))
-                .collect();
-            fields.push(Field::new(
-                field.name(),
-                DataType::Utf8,
-                field.is_nullable(),
-            ));
-            columns.push(Arc::new(cells) as ArrayRef);
-        } else {
-            fields.push(field.as_ref().clone());
-            columns.push(Arc::clone(column));
+        match as_text(field, column) {
+            Some(text) => {
+                fields.push(Field::new(
+                    field.name(),
+                    DataType::Utf8,
+                    field.is_nullable(),
+                ));
+                columns.push(Arc::new(text) as ArrayRef);
+            }
+            None => {
+                fields.push(field.as_ref().clone());
+                columns.push(Arc::clone(column));
+            }
         }
     }
     let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
@@ -193,4 +192,24 @@ pub(crate) fn json_lines(rows: &RecordBatch) -> Result<Vec<u8>> {
     writer.write(&rows)?;
     writer.finish()?;
     Ok(writer.into_inner())
+}
+
+/// The column as the text that JSON has for it, where JSON has no such type.
+fn as_text(field: &Field, column: &ArrayRef) -> Option<StringArray> {
+    let encode = |bytes: &[u8]| BASE64_STANDARD.encode(bytes);
+    match field.data_type() {
+        DataType::UInt64 if field.name().contains("cell") => {
+            let cells = column.as_primitive::<UInt64Type>();
+            Some(cells.iter().map(|c| c.map(|c| format!("{c:x}"))).collect())
+        }
+        DataType::Binary => {
+            let values = column.as_binary::<i32>();
+            Some(values.iter().map(|bytes| bytes.map(encode)).collect())
+        }
+        DataType::FixedSizeBinary(_) => {
+            let values = column.as_fixed_size_binary();
+            Some(values.iter().map(|bytes| bytes.map(encode)).collect())
+        }
+        _ => None,
+    }
 }

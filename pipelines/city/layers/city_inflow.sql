@@ -1,16 +1,11 @@
 -- Expected infectious arrivals over all cordon sites, each traveller once.
+-- The interval spans the range of ascertainment. An origin without its own row is taken as unknown.
 WITH arrivals AS (
   SELECT
     f.persons,
-    prevalence(coalesce(i.cases_7d, u.cases_7d), coalesce(i.population, u.population),
-      coalesce(i.ascertainment_mid, u.ascertainment_mid),
-      coalesce(i.infectious_days, u.infectious_days)) AS p,
-    prevalence(coalesce(i.cases_7d, u.cases_7d), coalesce(i.population, u.population),
-      coalesce(i.ascertainment_high, u.ascertainment_high),
-      coalesce(i.infectious_days, u.infectious_days)) AS p_lo,
-    prevalence(coalesce(i.cases_7d, u.cases_7d), coalesce(i.population, u.population),
-      coalesce(i.ascertainment_low, u.ascertainment_low),
-      coalesce(i.infectious_days, u.infectious_days)) AS p_hi
+    coalesce(i.prevalence, u.prevalence)       AS p,
+    coalesce(i.prevalence_lo, u.prevalence_lo) AS p_lo,
+    coalesce(i.prevalence_hi, u.prevalence_hi) AS p_hi
   FROM inflow_15m f
   JOIN site s ON s.site_id = f.site_id
   LEFT JOIN incidence i ON i.origin = f.origin
@@ -18,8 +13,8 @@ WITH arrivals AS (
   WHERE s.cordon
 )
 SELECT
-  'city'                  AS subject_kind,
-  'city'                  AS subject,
+  'city' AS subject_kind,
+  'city' AS subject,
   4 * sum(persons * p)    AS value,
   4 * sum(persons * p_lo) AS lo,
   4 * sum(persons * p_hi) AS hi,

@@ -4,15 +4,9 @@ WITH arrivals AS (
   SELECT
     s.venue_id,
     f.persons,
-    prevalence(coalesce(i.cases_7d, u.cases_7d), coalesce(i.population, u.population),
-      coalesce(i.ascertainment_mid, u.ascertainment_mid),
-      coalesce(i.infectious_days, u.infectious_days)) AS p,
-    prevalence(coalesce(i.cases_7d, u.cases_7d), coalesce(i.population, u.population),
-      coalesce(i.ascertainment_high, u.ascertainment_high),
-      coalesce(i.infectious_days, u.infectious_days)) AS p_lo,
-    prevalence(coalesce(i.cases_7d, u.cases_7d), coalesce(i.population, u.population),
-      coalesce(i.ascertainment_low, u.ascertainment_low),
-      coalesce(i.infectious_days, u.infectious_days)) AS p_hi
+    coalesce(i.prevalence, u.prevalence)       AS p,
+    coalesce(i.prevalence_lo, u.prevalence_lo) AS p_lo,
+    coalesce(i.prevalence_hi, u.prevalence_hi) AS p_hi
   FROM inflow_15m f
   JOIN site s ON s.site_id = f.site_id
   LEFT JOIN incidence i ON i.origin = f.origin
@@ -20,8 +14,8 @@ WITH arrivals AS (
   WHERE s.kind = 'rail' AND s.venue_id IS NOT NULL
 )
 SELECT
-  'venue'                AS subject_kind,
-  venue_id               AS subject,
+  'venue'  AS subject_kind,
+  venue_id AS subject,
   4 * sum(persons * p)    AS value,
   4 * sum(persons * p_lo) AS lo,
   4 * sum(persons * p_hi) AS hi,

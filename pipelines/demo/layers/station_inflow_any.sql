@@ -1,0 +1,25 @@
+-- Chance that at least one infectious traveller arrived at the station in the window.
+-- The interval spans the range of ascertainment. An origin without its own row is taken as unknown.
+WITH arrivals AS (
+  SELECT
+    s.venue_id,
+    f.persons,
+    coalesce(i.prevalence, u.prevalence)       AS p,
+    coalesce(i.prevalence_lo, u.prevalence_lo) AS p_lo,
+    coalesce(i.prevalence_hi, u.prevalence_hi) AS p_hi
+  FROM inflow_15m f
+  JOIN site s ON s.site_id = f.site_id
+  LEFT JOIN incidence i ON i.origin = f.origin
+  CROSS JOIN (SELECT * FROM incidence WHERE origin = 'unknown') u
+  WHERE s.kind = 'rail' AND s.venue_id IS NOT NULL
+)
+SELECT
+  'venue'  AS subject_kind,
+  venue_id AS subject,
+  prob_any(sum(ln_none(persons, p)))    AS value,
+  prob_any(sum(ln_none(persons, p_lo))) AS lo,
+  prob_any(sum(ln_none(persons, p_hi))) AS hi,
+  'probability'                 AS unit,
+  'inflow/at-least-one-exact@1' AS method
+FROM arrivals
+GROUP BY venue_id

@@ -1,0 +1,195 @@
+//! Tries to let bad input through: each bad payload, sent between two good ones, must give exactly
+//! one rejection with its reason, position and bytes, and leave its neighbours alone.
+
+use std::sync::Arc;
+
+use tidegate_model::{FeedId, Payload, Position, Reason, Rejected};
+use tidegate_pipeline::{Event, Mode, Pipeline, Runtime, Source, Summary};
+
+use crate::support::block_on;
+
+const GOOD: &str =
+    r#"{"site":"gate","start":"2026-03-02T08:00:00+08:00","measure":"in","count":7}"#;
+
+/// The newest event time that is believed.
+const LATEST: &str = "2026-03-02T01:00:00Z";
+
+fn pipeline() -> Arc<Pipeline> {
+    let site = r#"{"type":"FeatureCollection","features":[
+        {"type":"Feature","properties":{"id":"gate","kind":"gate","name":"Gate"},
+         "geometry":{"type":"Point","coordinates":[114.3,30.6]}},
+        {"type":"Feature","properties":{"id":"nowhere","kind":"gate","name":"Nowhere"},
+         "geometry":null}]}"#;
+    let files = [
+        (
+            "pipeline.toml",
+            "name = \"bad-input\"\n[reference]\nsites = \"sites.geojson\"\n\
+             [[window]]\nname = \"w\"\nsize = \"5m\"\n",
+        ),
+        ("feeds/gate.toml", "format = \"json\"\ninterval_max = \"1h\"\n"),
+        (
+            "feeds/table.toml",
+            "format = \"csv\"\ninterval_max = \"1h\"\n[mapping]\nsite = [\"Site\"]\ncount = \"N\"\n\
+             [mapping.time]\ncolumns = [\"At\"]\nformat = \"%Y-%m-%d %H:%M\"\nzone = \"Asia/Shanghai\"\n\
+             interval = \"5m\"\n",
+        ),
+        ("sites.geojson", site),
+        (
+            "windows/w.sql",
+            "SELECT site_id, sum(count) AS persons FROM observation GROUP BY site_id",
+        ),
+    ];
+    let source = Source::new(files.map(|(path, text)| (path.to_owned(), text.to_owned())));
+    let loaded = block_on(Pipeline::load(&source));
+    Arc::new(loaded.unwrap_or_else(|problems| panic!("{problems:#?}")))
+}
+
+/// What `payloads` of `feed` give: the rejections, and the summary after all windows closed.
+fn ingest(feed: &str, payloads: &[Option<&[u8]>]) -> (Vec<Rejected>, Summary) {
+    let latest = tidegate_model::parse_rfc3339(LATEST).unwrap();
+    let payloads: Vec<Payload<'_>> = payloads
+        .iter()
+        .zip(0..)
+        .map(|(bytes, offset)| Payload {
+            position: Position {
+                partition: 3,
+                offset,
+                row: 0,
+            },
+            bytes: *bytes,
+            arrived: None,
+        })
+        .collect();
+    block_on(async {
+        let mut runtime = Runtime::new(pipeline(), Mode::Stream).await.unwrap();
+        let feed = FeedId::new(feed);
+        if runtime.pipeline().feed(feed.as_str()).is_some() {
+            runtime.assign(&feed, 3).unwrap();
+        }
+        runtime.ingest(&feed, 3, &payloads, latest).await.unwrap();
+        runtime.end().await.unwrap();
+        let mut rejected = Vec::new();
+        while let Some(event) = runtime.poll_event() {
+            if let Event::Rejected(rows) = event {
+                rejected.extend(rows);
+            }
+        }
+        (rejected, runtime.summary())
+    })
+}
+
+/// Sends `bad` between two good payloads.
+fn check(bad: Option<&[u8]>, reason: Reason) {
+    let shown = bad.map(|bytes| String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned());
+    let (rejected, summary) = ingest("gate", &[Some(GOOD.as_bytes()), bad, Some(GOOD.as_bytes())]);
+    assert_eq!(rejected.len(), 1, "{shown:?}: {rejected:?}");
+    let row = &rejected[0];
+    assert_eq!(row.reason, reason, "{shown:?}: {}", row.detail);
+    assert_eq!((row.position.partition, row.position.offset), (3, 1));
+    let kept = match reason {
+        Reason::PersonalData => None,
+        _ => bad.map(<[u8]>::to_vec),
+    };
+    assert!(row.bytes == kept, "{shown:?}: other bytes are kept");
+    assert!(!row.detail.is_empty(), "{shown:?}: nothing says what is wrong");
+    assert_eq!((summary.received, summary.counted, summary.rejected), (3, 2, 1));
+}
+
+fn record(site: &str, start: &str, rest: &str) -> Vec<u8> {
+    format!(r#"{{"site":"{site}","start":"{start}","measure":"in",{rest}}}"#).into_bytes()
+}
+
+#[test]
+fn each_bad_record_is_one_rejection_with_its_reason() {
+    let now = "2026-03-02T08:00:00+08:00";
+    let cases: Vec<(Vec<u8>, Reason)> = vec![
+        (GOOD.as_bytes()[..40].to_vec(), Reason::Malformed),
+        (b"\xff\xfe{\"site\":\"gate\"}".to_vec(), Reason::NotUtf8),
+        (b"[1,2]".to_vec(), Reason::Malformed),
+        (b"\0".to_vec(), Reason::Malformed),
+        (Vec::new(), Reason::Empty),
+        (record("gate", now, r#""count":"7""#), Reason::WrongType),
+        (record("gate", now, r#""count":true"#), Reason::WrongType),
+        (record("gate", now, r#""count":-1"#), Reason::NegativeCount),
+        (record("gate", now, r#""count":1.5"#), Reason::AbsurdCount),
+        (record("gate", now, r#""count":1e300"#), Reason::AbsurdCount),
+        (record("gate", now, r#""count":99999999999999999999"#), Reason::AbsurdCount),
+        (record("gate", now, r#""count":NaN"#), Reason::Malformed),
+        (record("gate", now, r#""count":1,"lat":95.0,"lng":10.0"#), Reason::BadCoordinate),
+        (record("gate", now, r#""count":1,"lat":5.0"#), Reason::BadCoordinate),
+        (record("gate", now, r#""count":1,"lat":5.0,"lng":181"#), Reason::BadCoordinate),
+        (record("gate", "2026-03-02T09:30:00+08:00", r#""count":1"#), Reason::TimeInFuture),
+        (record("gate", "9999-01-01T00:00:00Z", r#""count":1"#), Reason::TimeInFuture),
+        (record("gate", "1999-12-31T23:59:59Z", r#""count":1"#), Reason::TimeTooEarly),
+        (record("gate", "2026-02-30T00:00:00Z", r#""count":1"#), Reason::BadTime),
+        (record("gate", "2026-03-02T08:00:00", r#""count":1"#), Reason::BadTime),
+        (
+            record("gate", now, r#""end":"2026-03-02T07:00:00+08:00","count":1"#),
+            Reason::IntervalReversed,
+        ),
+        (
+            record("gate", "2026-03-02T05:00:00+08:00", r#""end":"2026-03-02T07:00:00+08:00","count":1"#),
+            Reason::IntervalTooLong,
+        ),
+        (br#"{"site":"gate","start":"2026-03-02T08:00:00+08:00","count":1}"#.to_vec(), Reason::MissingField),
+        (record("gate", now, r#""count":1,"phone":"13800000000""#), Reason::PersonalData),
+        (record("gate", now, r#""count":1,"id_card":"x""#), Reason::PersonalData),
+        (br#"{"site":"gate","plate":"A12"#.to_vec(), Reason::PersonalData),
+        (record("nobody-knows", now, r#""count":1"#), Reason::UnknownSite),
+        (record("nowhere", now, r#""count":1"#), Reason::UnlocatableSite),
+    ];
+    for (bytes, reason) in &cases {
+        check(Some(bytes), *reason);
+    }
+    check(None, Reason::Tombstone);
+}
+
+#[test]
+fn ten_megabytes_are_one_rejection() {
+    let mut bytes = record("gate", "2026-03-02T08:00:00+08:00", r#""count":1"#);
+    bytes.resize(10_000_000, b' ');
+    check(Some(&bytes), Reason::TooLarge);
+}
+
+#[test]
+fn an_unknown_feed_is_rejected_record_by_record() {
+    let named = br#"{"passport":"x"}"#.as_slice();
+    let (rejected, summary) = ingest("tram", &[Some(GOOD.as_bytes()), None, Some(named)]);
+    assert!(rejected[..2].iter().all(|row| row.reason == Reason::UnknownFeed));
+    assert_eq!(rejected[0].bytes.as_deref(), Some(GOOD.as_bytes()));
+    assert_eq!((rejected[2].reason, &rejected[2].bytes), (Reason::PersonalData, &None));
+    assert_eq!((summary.received, summary.rejected), (3, 3));
+}
+
+#[test]
+fn a_ragged_table_is_read_row_by_row() {
+    let table = "\u{feff} Site , At ,N \r\n\
+                 gate,2026-03-02 08:00,7\r\n\
+                 gate,2026-03-02 08:05\r\n\
+                 gate,2026-03-02 08:10,x\r\n\
+                 gate,2026-03-02 08:15,9,,\r\n";
+    let (rejected, summary) = ingest("table", &[Some(table.as_bytes())]);
+    let reasons: Vec<(i32, Reason)> = rejected
+        .iter()
+        .map(|row| (row.position.row, row.reason))
+        .collect();
+    assert_eq!(summary.received, 4, "{reasons:?}");
+    assert_eq!(summary.counted + summary.rejected, 4);
+    assert!(reasons.iter().any(|(row, _)| *row == 2), "{reasons:?}");
+    for row in &rejected {
+        let bytes = row.bytes.as_deref().unwrap();
+        assert!(bytes.windows(5).any(|part| part == b" Site" ), "the header comes with the row");
+    }
+    assert!(summary.counted >= 1);
+}
+
+#[test]
+fn an_event_after_its_arrival_does_not_close_windows() {
+    let far = record("gate", "2026-03-09T08:00:00+08:00", r#""count":1"#);
+    let (rejected, summary) = ingest(
+        "gate",
+        &[Some(GOOD.as_bytes()), Some(&far), Some(GOOD.as_bytes())],
+    );
+    assert_eq!(rejected[0].reason, Reason::TimeInFuture);
+    assert_eq!((summary.counted, summary.late), (2, 0));
+}
