@@ -60,6 +60,7 @@ impl Reference {
                 ));
             }
         }
+        self.check_tree(problems);
         if !self.incidence.is_empty()
             && !self
                 .incidence
@@ -71,6 +72,31 @@ impl Reference {
                 "origin",
                 "there is no row for `unknown`: travellers of unknown origin would count as no risk",
             ));
+        }
+    }
+}
+
+impl Reference {
+    /// Checks that going up from any grid unit ends: the tree has no circle.
+    fn check_tree(&self, problems: &mut Vec<Problem>) {
+        let parents: BTreeMap<&str, &str> = self
+            .grid_units
+            .iter()
+            .filter_map(|unit| Some((unit.id.as_str(), unit.parent.as_deref()?)))
+            .collect();
+        for unit in &self.grid_units {
+            let mut at = unit.id.as_str();
+            let steps = std::iter::from_fn(|| {
+                at = parents.get(at)?;
+                Some(at)
+            });
+            if steps.take(parents.len() + 1).any(|above| above == unit.id) {
+                problems.push(Problem::new(
+                    "grid_units",
+                    &format!("grid unit {}", unit.id),
+                    "is above itself: its parents form a circle",
+                ));
+            }
         }
     }
 }
