@@ -84,10 +84,12 @@ fn run(bootstrap: &str, job: &Job) -> Vec<Value> {
     };
     let product = || {
         let mut command = Command::new(product());
-        command
-            .arg("run")
-            .arg(folder.path())
-            .args(["--bootstrap", bootstrap, "--until-caught-up", "--json"]);
+        command.arg("run").arg(folder.path()).args([
+            "--bootstrap",
+            bootstrap,
+            "--until-caught-up",
+            "--json",
+        ]);
         command
     };
     vec![
@@ -134,8 +136,9 @@ fn write_pipeline(folder: &Path, topic: &str) {
         r#"{{"type":"FeatureCollection","features":[{}]}}"#,
         features.join(",")
     );
-    let feed =
-        format!("format = \"json\"\ntopic = \"{topic}\"\nout_of_orderness = \"1m\"\ninterval_max = \"1m\"\n");
+    let feed = format!(
+        "format = \"json\"\ntopic = \"{topic}\"\nout_of_orderness = \"1m\"\ninterval_max = \"1m\"\n"
+    );
     let files = [
         (
             "pipeline.toml",
@@ -183,7 +186,11 @@ fn once(records: usize, command: &mut Command) -> (f64, Value) {
         .spawn()
         .expect("the program is built: run `cargo build --release` first");
     let end = child.wait4().expect("the program ends");
-    assert!(end.status.success(), "{command:?} ended with {}", end.status);
+    assert!(
+        end.status.success(),
+        "{command:?} ended with {}",
+        end.status
+    );
     let text = std::fs::read_to_string(output.path()).expect("it wrote text");
     let summary: Value = serde_json::from_str(&text).expect("it wrote JSON");
     assert_eq!(summary["received"], json!(records), "every record was read");

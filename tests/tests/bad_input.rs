@@ -26,7 +26,10 @@ fn pipeline() -> Arc<Pipeline> {
             "name = \"bad-input\"\n[reference]\nsites = \"sites.geojson\"\n\
              [[window]]\nname = \"w\"\nsize = \"5m\"\n",
         ),
-        ("feeds/gate.toml", "format = \"json\"\ninterval_max = \"1h\"\n"),
+        (
+            "feeds/gate.toml",
+            "format = \"json\"\ninterval_max = \"1h\"\n",
+        ),
         (
             "feeds/table.toml",
             "format = \"csv\"\ninterval_max = \"1h\"\n[mapping]\nsite = [\"Site\"]\ncount = \"N\"\n\
@@ -80,7 +83,8 @@ fn ingest(feed: &str, payloads: &[Option<&[u8]>]) -> (Vec<Rejected>, Summary) {
 
 /// Sends `bad` between two good payloads.
 fn check(bad: Option<&[u8]>, reason: Reason) {
-    let shown = bad.map(|bytes| String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned());
+    let shown =
+        bad.map(|bytes| String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned());
     let (rejected, summary) = ingest("gate", &[Some(GOOD.as_bytes()), bad, Some(GOOD.as_bytes())]);
     assert_eq!(rejected.len(), 1, "{shown:?}: {rejected:?}");
     let row = &rejected[0];
@@ -91,8 +95,14 @@ fn check(bad: Option<&[u8]>, reason: Reason) {
         _ => bad.map(<[u8]>::to_vec),
     };
     assert!(row.bytes == kept, "{shown:?}: other bytes are kept");
-    assert!(!row.detail.is_empty(), "{shown:?}: nothing says what is wrong");
-    assert_eq!((summary.received, summary.counted, summary.rejected), (3, 2, 1));
+    assert!(
+        !row.detail.is_empty(),
+        "{shown:?}: nothing says what is wrong"
+    );
+    assert_eq!(
+        (summary.received, summary.counted, summary.rejected),
+        (3, 2, 1)
+    );
 }
 
 fn record(site: &str, start: &str, rest: &str) -> Vec<u8> {
@@ -113,30 +123,83 @@ fn each_bad_record_is_one_rejection_with_its_reason() {
         (record("gate", now, r#""count":-1"#), Reason::NegativeCount),
         (record("gate", now, r#""count":1.5"#), Reason::AbsurdCount),
         (record("gate", now, r#""count":1e300"#), Reason::AbsurdCount),
-        (record("gate", now, r#""count":99999999999999999999"#), Reason::AbsurdCount),
-        (record("gate", now, r#""count":NaN"#), Reason::Malformed),
-        (record("gate", now, r#""count":1,"lat":95.0,"lng":10.0"#), Reason::BadCoordinate),
-        (record("gate", now, r#""count":1,"lat":5.0"#), Reason::BadCoordinate),
-        (record("gate", now, r#""count":1,"lat":5.0,"lng":181"#), Reason::BadCoordinate),
-        (record("gate", "2026-03-02T09:30:00+08:00", r#""count":1"#), Reason::TimeInFuture),
-        (record("gate", "9999-01-01T00:00:00Z", r#""count":1"#), Reason::TimeInFuture),
-        (record("gate", "1999-12-31T23:59:59Z", r#""count":1"#), Reason::TimeTooEarly),
-        (record("gate", "2026-02-30T00:00:00Z", r#""count":1"#), Reason::BadTime),
-        (record("gate", "2026-03-02T08:00:00", r#""count":1"#), Reason::BadTime),
         (
-            record("gate", now, r#""end":"2026-03-02T07:00:00+08:00","count":1"#),
+            record("gate", now, r#""count":99999999999999999999"#),
+            Reason::AbsurdCount,
+        ),
+        (record("gate", now, r#""count":NaN"#), Reason::Malformed),
+        (
+            record("gate", now, r#""count":1,"lat":95.0,"lng":10.0"#),
+            Reason::BadCoordinate,
+        ),
+        (
+            record("gate", now, r#""count":1,"lat":5.0"#),
+            Reason::BadCoordinate,
+        ),
+        (
+            record("gate", now, r#""count":1,"lat":5.0,"lng":181"#),
+            Reason::BadCoordinate,
+        ),
+        (
+            record("gate", "2026-03-02T09:30:00+08:00", r#""count":1"#),
+            Reason::TimeInFuture,
+        ),
+        (
+            record("gate", "9999-01-01T00:00:00Z", r#""count":1"#),
+            Reason::TimeInFuture,
+        ),
+        (
+            record("gate", "1999-12-31T23:59:59Z", r#""count":1"#),
+            Reason::TimeTooEarly,
+        ),
+        (
+            record("gate", "2026-02-30T00:00:00Z", r#""count":1"#),
+            Reason::BadTime,
+        ),
+        (
+            record("gate", "2026-03-02T08:00:00", r#""count":1"#),
+            Reason::BadTime,
+        ),
+        (
+            record(
+                "gate",
+                now,
+                r#""end":"2026-03-02T07:00:00+08:00","count":1"#,
+            ),
             Reason::IntervalReversed,
         ),
         (
-            record("gate", "2026-03-02T05:00:00+08:00", r#""end":"2026-03-02T07:00:00+08:00","count":1"#),
+            record(
+                "gate",
+                "2026-03-02T05:00:00+08:00",
+                r#""end":"2026-03-02T07:00:00+08:00","count":1"#,
+            ),
             Reason::IntervalTooLong,
         ),
-        (br#"{"site":"gate","start":"2026-03-02T08:00:00+08:00","count":1}"#.to_vec(), Reason::MissingField),
-        (record("gate", now, r#""count":1,"phone":"13800000000""#), Reason::PersonalData),
-        (record("gate", now, r#""count":1,"id_card":"x""#), Reason::PersonalData),
-        (br#"{"site":"gate","plate":"A12"#.to_vec(), Reason::PersonalData),
-        (record("nobody-knows", now, r#""count":1"#), Reason::UnknownSite),
-        (record("nowhere", now, r#""count":1"#), Reason::UnlocatableSite),
+        (
+            br#"{"site":"gate","start":"2026-03-02T08:00:00+08:00","count":1}"#.to_vec(),
+            Reason::MissingField,
+        ),
+        (
+            record("gate", now, r#""count":1,"phone":"13800000000""#),
+            Reason::PersonalData,
+        ),
+        (
+            record("gate", now, r#""count":1,"id_card":"x""#),
+            Reason::PersonalData,
+        ),
+        (
+            br#"{"site":"gate","plate":"A12"#.to_vec(),
+            Reason::PersonalData,
+        ),
+        (
+            record("nobody-knows", now, r#""count":1"#),
+            Reason::UnknownSite,
+        ),
+        (
+            record("nowhere", now, r#""count":1"#),
+            Reason::UnlocatableSite,
+        ),
     ];
     for (bytes, reason) in &cases {
         check(Some(bytes), *reason);
@@ -155,9 +218,16 @@ fn ten_megabytes_are_one_rejection() {
 fn an_unknown_feed_is_rejected_record_by_record() {
     let named = br#"{"passport":"x"}"#.as_slice();
     let (rejected, summary) = ingest("tram", &[Some(GOOD.as_bytes()), None, Some(named)]);
-    assert!(rejected[..2].iter().all(|row| row.reason == Reason::UnknownFeed));
+    assert!(
+        rejected[..2]
+            .iter()
+            .all(|row| row.reason == Reason::UnknownFeed)
+    );
     assert_eq!(rejected[0].bytes.as_deref(), Some(GOOD.as_bytes()));
-    assert_eq!((rejected[2].reason, &rejected[2].bytes), (Reason::PersonalData, &None));
+    assert_eq!(
+        (rejected[2].reason, &rejected[2].bytes),
+        (Reason::PersonalData, &None)
+    );
     assert_eq!((summary.received, summary.rejected), (3, 3));
 }
 
@@ -178,7 +248,10 @@ fn a_ragged_table_is_read_row_by_row() {
     assert!(reasons.iter().any(|(row, _)| *row == 2), "{reasons:?}");
     for row in &rejected {
         let bytes = row.bytes.as_deref().unwrap();
-        assert!(bytes.windows(5).any(|part| part == b" Site" ), "the header comes with the row");
+        assert!(
+            bytes.windows(5).any(|part| part == b" Site"),
+            "the header comes with the row"
+        );
     }
     assert!(summary.counted >= 1);
 }

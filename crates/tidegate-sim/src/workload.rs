@@ -81,7 +81,12 @@ impl Workload {
 }
 
 /// A record of a registered site.
-fn registered(nth: usize, site: usize, (start, end): (Local, Local), random: &mut Random) -> Vec<u8> {
+fn registered(
+    nth: usize,
+    site: usize,
+    (start, end): (Local, Local),
+    random: &mut Random,
+) -> Vec<u8> {
     let count = random.middling(0, 60);
     let mut bytes = Vec::with_capacity(200);
     write!(

@@ -10,7 +10,8 @@ use tidegate_pipeline::{Event, Runtime, Summary};
 use tidegate_query::LAYER_SCHEMA;
 
 use crate::rows::{
-    ALERT_SCHEMA, LATE_SCHEMA, REJECTED_SCHEMA, alert_rows, json_lines, late_rows, rejected_rows,
+    ALERT_SCHEMA, LATE_SCHEMA, REJECTED_SCHEMA, alert_rows, json_lines, late_rows, pane_rows,
+    pane_schema, rejected_rows,
 };
 
 /// Topics that a run publishes to.
@@ -50,7 +51,7 @@ impl Outputs {
         let mut lake = out.map(Lake::create).transpose()?;
         if let Some(lake) = &mut lake {
             for (name, schema) in runtime.pane_schemas() {
-                lake.declare(LakeTable::Pane, name, &schema)?;
+                lake.declare(LakeTable::Pane, name, &pane_schema(&schema))?;
             }
             for layer in &runtime.pipeline().layers {
                 lake.declare(LakeTable::Layer, &layer.name, &LAYER_SCHEMA)?;
@@ -92,14 +93,15 @@ impl Outputs {
                 window,
                 rows,
                 end,
+                revision,
                 is_final,
-                ..
             } => {
+                let rows = pane_rows(rows, *revision, *is_final)?;
                 if *is_final && let Some(lake) = &mut self.lake {
-                    lake.write(LakeTable::Pane, window, rows)?;
+                    lake.write(LakeTable::Pane, window, &rows)?;
                 }
                 let key = format!("{window}/{end}");
-                self.publish_lines("tidegate.pane", &key, || json_lines(rows))
+                self.publish_lines("tidegate.pane", &key, || json_lines(&rows))
             }
             Event::Layer {
                 layer,

@@ -4,8 +4,8 @@ use std::sync::{Arc, LazyLock};
 
 use anyhow::Result;
 use arrow::array::{
-    ArrayRef, AsArray, BinaryArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
+    ArrayRef, AsArray, BinaryArray, BooleanArray, Float64Array, Int32Array, Int64Array,
+    RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, UInt64Type};
 use arrow::json::LineDelimitedWriter;
@@ -70,6 +70,27 @@ pub(crate) static ALERT_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         text("owner"),
     ]))
 });
+
+/// The schema of a window query's panes as given out: its own columns, then which evaluation it is.
+pub(crate) fn pane_schema(panes: &Schema) -> SchemaRef {
+    let mut fields: Vec<_> = panes.fields().iter().cloned().collect();
+    fields.push(Arc::new(Field::new("revision", DataType::Int32, false)));
+    fields.push(Arc::new(Field::new("is_final", DataType::Boolean, false)));
+    Arc::new(Schema::new(fields))
+}
+
+/// Panes as rows of [`pane_schema`]: a reader tells a window's first result from its revision with
+/// late records, and both from a look at a window that is still open.
+pub(crate) fn pane_rows(panes: &RecordBatch, revision: u32, is_final: bool) -> Result<RecordBatch> {
+    let rows = panes.num_rows();
+    let mut columns = panes.columns().to_vec();
+    columns.push(Arc::new(Int32Array::from(vec![
+        i32::try_from(revision)?;
+        rows
+    ])));
+    columns.push(Arc::new(BooleanArray::from(vec![is_final; rows])));
+    Ok(RecordBatch::try_new(pane_schema(&panes.schema()), columns)?)
+}
 
 /// Alert transitions as rows of [`ALERT_SCHEMA`].
 pub(crate) fn alert_rows(alerts: &[AlertTransition]) -> Result<RecordBatch> {
@@ -166,7 +187,7 @@ pub(crate) fn late_rows(
     Ok(RecordBatch::try_new(Arc::clone(&LATE_SCHEMA), columns)?)
 }
 
-/// Rows as JSON objects, one a line; cells are hexadecimal text, bytes base64 (RFC 4648, padded).
+/// Rows as JSON objects, one a line; a row's empty fields are left out, cells are hexadecimal text, bytes base64 (RFC 4648, padded).
 pub(crate) fn json_lines(rows: &RecordBatch) -> Result<Vec<u8>> {
     let schema = rows.schema();
     let mut fields = Vec::new();
