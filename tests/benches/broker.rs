@@ -181,7 +181,7 @@ fn measure(name: &str, records: usize, command: &dyn Fn() -> Command) -> Value {
 fn once(records: usize, command: &mut Command) -> (f64, Value) {
     let output = tempfile::NamedTempFile::new().expect("a file for the output");
     let started = Instant::now();
-    let mut child = command
+    let child = command
         .stdout(Stdio::from(output.reopen().expect("the file is there")))
         .spawn()
         .expect("the program is built: run `cargo build --release` first");

@@ -1,8 +1,6 @@
 //! The README's code blocks do what they say: each line is run in a shell, as a reader would.
 
-use std::process::Command;
-
-use crate::support::root;
+use crate::support::{root, shell};
 
 /// The command that runs this very test; running it here would never end.
 const THIS: &str = "cargo ci";
@@ -22,11 +20,7 @@ fn every_command_of_the_readme_works() {
         "the README names the test command"
     );
     for command in commands.iter().filter(|command| **command != THIS) {
-        let output = Command::new("sh")
-            .args(["-c", command])
-            .current_dir(root())
-            .output()
-            .unwrap();
+        let output = shell("sh").args(["-c", command]).output().unwrap();
         assert!(
             output.status.success(),
             "`{command}` failed\n{}\n{}",

@@ -106,8 +106,9 @@ fn stream(
             count.json(),
         ));
     }
+    let pipeline = pipeline();
     block_on(async {
-        let mut runtime = Runtime::new(pipeline(), Mode::Stream).await.unwrap();
+        let mut runtime = Runtime::new(pipeline, Mode::Stream).await.unwrap();
         for partition in 0..partitions {
             runtime.assign(&feed, partition).unwrap();
         }

@@ -12,13 +12,33 @@ pub(crate) fn root() -> PathBuf {
         .unwrap()
 }
 
+/// A program that runs as in a user's shell: without what cargo sets for the tests that it runs.
+/// Build scripts of dependencies look at these variables, so a nested cargo that saw them would
+/// build DataFusion anew.
+pub(crate) fn shell(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root());
+    let set_by_cargo = [
+        "CARGO_PKG_",
+        "CARGO_MANIFEST_",
+        "CARGO_CRATE_",
+        "CARGO_BIN_",
+    ];
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if set_by_cargo.iter().any(|prefix| name.starts_with(prefix)) {
+            command.env_remove(name.as_ref());
+        }
+    }
+    command
+}
+
 /// The release binary, built once with the command of the README.
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let status = Command::new(env!("CARGO"))
+        let status = shell(env!("CARGO"))
             .args(["build", "--quiet", "--release", "--package", "tidegate"])
-            .current_dir(root())
             .status()
             .unwrap();
         assert!(status.success(), "the binary does not build");

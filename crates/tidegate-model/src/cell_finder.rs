@@ -20,7 +20,7 @@ const MARGIN: f64 = 1e-5;
 
 /// A face whose centre is nearer than this is the nearest: the cosine of the angle between a
 /// face's centre and the middle of its edge, rounded up.
-const COS_IN_CIRCLE: f64 = 0.794_655;
+const COS_IN_CIRCLE: f64 = 0.934_173;
 
 /// Nearer to a face's centre than 0.01 radians, `h3o`'s arc cosine is too coarse.
 const COS_CENTRE: f64 = 0.999_95;
@@ -192,14 +192,14 @@ fn dot(a: Vector, b: Vector) -> f64 {
 fn nearest(x: f64, y: f64) -> Option<(i32, i32)> {
     let row = y * (2.0 / SQRT_3);
     let column = x + row / 2.0;
-    let (i, j) = (column.floor(), row.floor());
-    let (across, up) = (column - i, row - j);
+    let (left, low) = (column.floor(), row.floor());
+    let (across, up) = (column - left, row - low);
     // The nearest is a corner of the lattice's parallelogram around the point.
     let (mut best, mut second) = (f64::MAX, f64::MAX);
     let mut corner = (0, 0);
     for (di, dj) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
-        let (a, b) = (across - f64::from(di), up - f64::from(dj));
-        let squared = a * a - a * b + b * b;
+        let (along, over) = (across - f64::from(di), up - f64::from(dj));
+        let squared = along * along - along * over + over * over;
         if squared < best {
             (best, second) = (squared, best);
             corner = (di, dj);
@@ -207,7 +207,7 @@ fn nearest(x: f64, y: f64) -> Option<(i32, i32)> {
             second = squared;
         }
     }
-    (second - best > MARGIN).then_some((i as i32 + corner.0, j as i32 + corner.1))
+    (second - best > MARGIN).then_some((left as i32 + corner.0, low as i32 + corner.1))
 }
 
 const SQRT_3: f64 = 1.732_050_807_568_877_2;

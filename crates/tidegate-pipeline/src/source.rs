@@ -84,6 +84,7 @@ pub(crate) fn read_toml<T: DeserializeOwned>(file: &str, text: &str) -> Result<T
         }
         current.replace_range(range.clone(), &" ".repeat(range.len()));
     }
+    problems.sort();
     Err(problems)
 }
 

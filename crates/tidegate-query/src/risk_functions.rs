@@ -60,7 +60,7 @@ const DEFINITIONS: &[Definition] = &[
         kernel: prevalence,
         about: "The share of an origin's people who are infectious and still travel: \
                 `cases_7d / (7 * ascertainment * population) * infectious_days`, at most 1.",
-        example: ("prevalence(140, 500000, 0.2, 7.0)", "0.0014"),
+        example: ("round(prevalence(140, 500000, 0.2, 7.0), 12)", "0.0014"),
     },
     Definition {
         name: "los_level",

@@ -193,19 +193,16 @@ pub(crate) fn json_lines(rows: &RecordBatch) -> Result<Vec<u8>> {
     let mut fields = Vec::new();
     let mut columns = Vec::new();
     for (field, column) in schema.fields().iter().zip(rows.columns()) {
-        match as_text(field, column) {
-            Some(text) => {
-                fields.push(Field::new(
-                    field.name(),
-                    DataType::Utf8,
-                    field.is_nullable(),
-                ));
-                columns.push(Arc::new(text) as ArrayRef);
-            }
-            None => {
-                fields.push(field.as_ref().clone());
-                columns.push(Arc::clone(column));
-            }
+        if let Some(text) = as_text(field, column) {
+            fields.push(Field::new(
+                field.name(),
+                DataType::Utf8,
+                field.is_nullable(),
+            ));
+            columns.push(Arc::new(text) as ArrayRef);
+        } else {
+            fields.push(field.as_ref().clone());
+            columns.push(Arc::clone(column));
         }
     }
     let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;

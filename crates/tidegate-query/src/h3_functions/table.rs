@@ -49,7 +49,10 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         kernel: cells::latlng_to_cell,
         about: "The cell that contains a WGS 84 coordinate, as BIGINT UNSIGNED. Latitude comes \
             first.",
-        example: ("h3_latlng_to_cell(51.5072, -0.1276, 9)", "?"),
+        example: (
+            "h3_latlng_to_cell(51.5072, -0.1276, 9)",
+            "617439388698673151",
+        ),
     },
     Definition {
         name: "h3_latlng_to_cell_string",
@@ -71,7 +74,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Partial,
         kernel: cells::cell_to_lat,
         about: "The latitude of a cell's centre in degrees.",
-        example: ("h3_cell_to_lat('89195da49b7ffff')", "?"),
+        example: ("round(h3_cell_to_lat('89195da49b7ffff'), 6)", "51.507842"),
     },
     Definition {
         name: "h3_cell_to_lng",
@@ -80,7 +83,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Partial,
         kernel: cells::cell_to_lng,
         about: "The longitude of a cell's centre in degrees.",
-        example: ("h3_cell_to_lng('89195da49b7ffff')", "?"),
+        example: ("round(h3_cell_to_lng('89195da49b7ffff'), 6)", "-0.125709"),
     },
     Definition {
         name: "h3_cell_to_latlng",
@@ -89,7 +92,10 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Partial,
         kernel: cells::cell_to_latlng,
         about: "A cell's centre as the list [latitude, longitude] in degrees.",
-        example: ("h3_cell_to_latlng('89195da49b7ffff')", "?"),
+        example: (
+            "round(h3_cell_to_latlng('89195da49b7ffff')[1], 6)",
+            "51.507842",
+        ),
     },
     Definition {
         name: "h3_cell_to_boundary_wkt",
@@ -99,7 +105,10 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         kernel: geometry::cell_to_boundary_wkt,
         about: "A cell's outline as WKT, longitude before latitude: a POLYGON, or a \
             MULTIPOLYGON cut at the antimeridian.",
-        example: ("h3_cell_to_boundary_wkt('8001fffffffffff')", "?"),
+        example: (
+            "left(h3_cell_to_boundary_wkt('8001fffffffffff'), 12)",
+            "MULTIPOLYGON",
+        ),
     },
     Definition {
         name: "h3_cell_to_boundary_wkb",
@@ -110,8 +119,8 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         about: "A cell's outline as ISO WKB, little endian, longitude before latitude; cut as \
             by `h3_cell_to_boundary_wkt`.",
         example: (
-            "octet_length(h3_cell_to_boundary_wkb('89195da49b7ffff'))",
-            "?",
+            "left(encode(h3_cell_to_boundary_wkb('89195da49b7ffff'), 'hex'), 10)",
+            "0103000000",
         ),
     },
     Definition {
@@ -122,7 +131,10 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         kernel: geometry::cell_to_boundary_geojson,
         about: "A cell's outline as a GeoJSON geometry (RFC 7946); cut as by \
             `h3_cell_to_boundary_wkt`.",
-        example: ("h3_cell_to_boundary_geojson('8001fffffffffff')", "?"),
+        example: (
+            "left(h3_cell_to_boundary_geojson('89195da49b7ffff'), 17)",
+            "{\"type\":\"Polygon\"",
+        ),
     },
     Definition {
         name: "h3_polygon_wkt_to_cells",
@@ -136,7 +148,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         example: (
             "cardinality(h3_polygon_wkt_to_cells('POLYGON ((-0.13 51.50, -0.12 51.50, -0.12 \
             51.51, -0.13 51.51, -0.13 51.50))', 9))",
-            "?",
+            "7",
         ),
     },
     Definition {
@@ -149,7 +161,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         example: (
             "cardinality(h3_polygon_wkb_to_cells(h3_cell_to_boundary_wkb('87195da49ffffff'), \
             9))",
-            "?",
+            "49",
         ),
     },
     Definition {
@@ -160,7 +172,10 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         kernel: geometry::cells_to_multi_polygon_wkt,
         about: "The outline of a list of cells of one resolution as a WKT MULTIPOLYGON. It is \
             not cut at the antimeridian.",
-        example: ("h3_cells_to_multi_polygon_wkt(['8001fffffffffff'])", "?"),
+        example: (
+            "left(h3_cells_to_multi_polygon_wkt(['89195da49b7ffff']), 12)",
+            "MULTIPOLYGON",
+        ),
     },
     Definition {
         name: "h3_cell_to_parent",
@@ -169,7 +184,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Partial,
         kernel: cells::cell_to_parent,
         about: "The ancestor of a cell at a coarser or equal resolution.",
-        example: ("h3_cell_to_parent('89195da49b7ffff', 7)", "?"),
+        example: ("h3_cell_to_parent('89195da49b7ffff', 7)", "87195da49ffffff"),
     },
     Definition {
         name: "h3_cell_to_center_child",
@@ -178,7 +193,10 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Partial,
         kernel: cells::cell_to_center_child,
         about: "The descendant at a cell's centre, at a finer or equal resolution.",
-        example: ("h3_cell_to_center_child('89195da49b7ffff', 10)", "?"),
+        example: (
+            "h3_cell_to_center_child('89195da49b7ffff', 10)",
+            "8a195da49b47fff",
+        ),
     },
     Definition {
         name: "h3_cell_to_children",
@@ -190,7 +208,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
             for UNNEST.",
         example: (
             "cardinality(h3_cell_to_children('89195da49b7ffff', 11))",
-            "?",
+            "49",
         ),
     },
     Definition {
@@ -203,7 +221,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
             by its ancestor.",
         example: (
             "h3_compact_cells(h3_cell_to_children('89195da49b7ffff', 11))",
-            "?",
+            "[89195da49b7ffff]",
         ),
     },
     Definition {
@@ -215,7 +233,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         about: "All descendants of a list of cells at a finer or equal resolution.",
         example: (
             "cardinality(h3_uncompact_cells(['89195da49b7ffff', '88195da4b1fffff'], 10))",
-            "?",
+            "56",
         ),
     },
     Definition {
@@ -225,7 +243,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Partial,
         kernel: grid::grid_disk,
         about: "All cells within `k` steps of a cell, itself included, as a list for UNNEST.",
-        example: ("cardinality(h3_grid_disk('89195da49b7ffff', 2))", "?"),
+        example: ("cardinality(h3_grid_disk('89195da49b7ffff', 2))", "19"),
     },
     Definition {
         name: "h3_grid_ring",
@@ -234,7 +252,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Partial,
         kernel: grid::grid_ring,
         about: "All cells exactly `k` steps from a cell, as a list for UNNEST.",
-        example: ("cardinality(h3_grid_ring('89195da49b7ffff', 2))", "?"),
+        example: ("cardinality(h3_grid_ring('89195da49b7ffff', 2))", "12"),
     },
     Definition {
         name: "h3_grid_distance",
@@ -245,7 +263,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         about: "The number of steps between two cells of one resolution.",
         example: (
             "h3_grid_distance('89195da49b7ffff', '89195da4983ffff')",
-            "?",
+            "3",
         ),
     },
     Definition {
@@ -257,7 +275,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         about: "The cells of a line between two cells of one resolution, both ends included.",
         example: (
             "h3_grid_path_cells('89195da49b7ffff', '89195da4983ffff')",
-            "?",
+            "[89195da49b7ffff, 89195da49b3ffff, 89195da4987ffff, 89195da4983ffff]",
         ),
     },
     Definition {
@@ -270,7 +288,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
             neighbour.",
         example: (
             "h3_are_neighbor_cells('89195da49b7ffff', '89195da49b3ffff')",
-            "?",
+            "true",
         ),
     },
     Definition {
@@ -282,7 +300,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         about: "The directed edge from a cell to its neighbour: a key for flows.",
         example: (
             "h3_cells_to_directed_edge('89195da49b7ffff', '89195da49b3ffff')",
-            "?",
+            "169195da49b7ffff",
         ),
     },
     Definition {
@@ -292,7 +310,10 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Partial,
         kernel: grid::get_directed_edge_origin,
         about: "The cell that a directed edge leaves.",
-        example: ("h3_get_directed_edge_origin('11289195da49b7ffff')", "?"),
+        example: (
+            "h3_get_directed_edge_origin('169195da49b7ffff')",
+            "89195da49b7ffff",
+        ),
     },
     Definition {
         name: "h3_get_directed_edge_destination",
@@ -302,8 +323,8 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         kernel: grid::get_directed_edge_destination,
         about: "The cell that a directed edge enters.",
         example: (
-            "h3_get_directed_edge_destination('11289195da49b7ffff')",
-            "?",
+            "h3_get_directed_edge_destination('169195da49b7ffff')",
+            "89195da49b3ffff",
         ),
     },
     Definition {
@@ -313,7 +334,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Partial,
         kernel: cells::get_resolution,
         about: "The resolution of a cell, 0 to 15.",
-        example: ("h3_get_resolution('89195da49b7ffff')", "?"),
+        example: ("h3_get_resolution('89195da49b7ffff')", "9"),
     },
     Definition {
         name: "h3_is_valid_cell",
@@ -322,7 +343,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Total,
         kernel: cells::is_valid_cell,
         about: "Whether a value is an H3 cell.",
-        example: ("h3_is_valid_cell('89195da49b7ffff')", "?"),
+        example: ("h3_is_valid_cell('89195da49b7ffff')", "true"),
     },
     Definition {
         name: "h3_is_pentagon",
@@ -331,7 +352,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Partial,
         kernel: cells::is_pentagon,
         about: "Whether a cell is one of the twelve pentagons of its resolution.",
-        example: ("h3_is_pentagon('8009fffffffffff')", "?"),
+        example: ("h3_is_pentagon('8009fffffffffff')", "true"),
     },
     Definition {
         name: "h3_string_to_h3",
@@ -341,7 +362,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         kernel: cells::string_to_h3,
         about: "The number of an H3 cell, directed edge or vertex given as hexadecimal text, \
             as BIGINT UNSIGNED.",
-        example: ("h3_string_to_h3('89195da49b7ffff')", "?"),
+        example: ("h3_string_to_h3('89195da49b7ffff')", "617439388698673151"),
     },
     Definition {
         name: "h3_h3_to_string",
@@ -350,7 +371,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Partial,
         kernel: cells::h3_to_string,
         about: "The hexadecimal text of an H3 cell, directed edge or vertex.",
-        example: ("h3_h3_to_string(617438716247670783)", "?"),
+        example: ("h3_h3_to_string(617439388698673151)", "89195da49b7ffff"),
     },
     Definition {
         name: "h3_cell_area",
@@ -359,7 +380,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         domain: Domain::Partial,
         kernel: cells::cell_area,
         about: "The true area of a cell on the sphere of H3.",
-        example: ("round(h3_cell_area('89195da49b7ffff', 'm^2'))", "?"),
+        example: ("round(h3_cell_area('89195da49b7ffff', 'm^2'))", "94175.0"),
     },
     Definition {
         name: "h3_get_hexagon_area_avg",
@@ -369,6 +390,6 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         kernel: cells::get_hexagon_area_avg,
         about: "The mean area of the hexagons of a resolution. The area of one cell differs by \
             up to a half: use `h3_cell_area` for a density.",
-        example: ("h3_get_hexagon_area_avg(9, 'km^2')", "?"),
+        example: ("h3_get_hexagon_area_avg(9, 'km^2')", "0.1053325134272067"),
     },
 ];
