@@ -61,7 +61,11 @@ impl IdSet {
         let mut ids: Vec<u128> = self.slots.iter().copied().filter(|id| *id != 0).collect();
         ids.extend(self.has_zero.then_some(0));
         ids.sort_unstable();
-        ids.into_iter().flat_map(u128::to_be_bytes).collect()
+        let mut bytes = Vec::with_capacity(ids.len() * ID_BYTES);
+        for id in ids {
+            bytes.extend_from_slice(&id.to_be_bytes());
+        }
+        bytes
     }
 
     /// The set that [`Self::to_bytes`] wrote; `None` when `bytes` does not hold whole ids.
