@@ -84,6 +84,16 @@ impl WindowSpec {
         self.slide
     }
 
+    /// By how much the windows are moved from the Unix epoch.
+    pub fn offset(&self) -> Span {
+        self.offset
+    }
+
+    /// Whether a window ends at `time`.
+    pub(crate) fn is_end(&self, time: EventTime) -> bool {
+        self.floor(time) == time
+    }
+
     /// End of the earliest window that holds `time`.
     pub fn earliest_end(&self, time: EventTime) -> EventTime {
         self.floor(time).plus(self.slide)
@@ -130,7 +140,7 @@ pub enum WindowSpecError {
 ///
 /// A flow touches its whole interval; a snapshot only the last instant of its interval; a point
 /// touches itself.
-pub(crate) fn touched(batch: &ObservationBatch, row: usize) -> (EventTime, EventTime) {
+fn touched(batch: &ObservationBatch, row: usize) -> (EventTime, EventTime) {
     let start = batch.interval_start().value(row);
     let end = batch.interval_end().value(row);
     let last = if end > start { end - 1 } else { end };
@@ -140,6 +150,15 @@ pub(crate) fn touched(batch: &ObservationBatch, row: usize) -> (EventTime, Event
         last
     };
     (EventTime::from_micros(first), EventTime::from_micros(last))
+}
+
+/// The first instant of event time that row `row` of `batch` touches, by which its lateness is
+/// judged: the start of a flow's interval, the last instant within a snapshot's, a point itself.
+///
+/// # Panics
+/// When the batch has no such row.
+pub fn first_instant(batch: &ObservationBatch, row: usize) -> EventTime {
+    touched(batch, row).0
 }
 
 /// The rows of `batch` with the window they belong to, one row a window.

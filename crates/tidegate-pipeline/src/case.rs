@@ -172,7 +172,10 @@ impl Found {
                 }
             }
             Event::Alert(alert) => self.alerts.push(*alert),
-            Event::Pane { .. } | Event::Late { .. } | Event::Rejected(_) => {}
+            Event::Pane { .. }
+            | Event::Late { .. }
+            | Event::Duplicate { .. }
+            | Event::Rejected(_) => {}
         }
     }
 

@@ -75,8 +75,15 @@ pub enum Event {
         batch: ObservationBatch,
         /// Why.
         reason: LateReason,
-        /// The watermark that they missed.
-        watermark: EventTime,
+        /// For each record the watermark that it missed.
+        watermarks: Vec<EventTime>,
+    },
+    /// Records whose ids were seen before.
+    Duplicate {
+        /// The feed.
+        feed: FeedId,
+        /// The records.
+        batch: ObservationBatch,
     },
     /// Records that could not be counted.
     Rejected(Vec<Rejected>),
@@ -540,15 +547,19 @@ impl Runtime {
                     feed,
                     batch,
                     reason,
-                    watermark,
+                    watermarks,
                 } => {
                     self.events.push_back(Event::Late {
                         feed,
                         batch,
                         reason,
-                        watermark,
+                        watermarks,
                     });
                 }
+                Output::Duplicate { feed, batch } => {
+                    self.events.push_back(Event::Duplicate { feed, batch });
+                }
+                Output::Idle { .. } => {}
                 Output::Fire(firing) if firing.revision == 0 => self.fire(&firing).await?,
                 Output::Fire(firing) => self.revise(&firing).await?,
             }

@@ -118,14 +118,15 @@ impl Outputs {
                 feed,
                 batch,
                 reason,
-                watermark,
+                watermarks,
             } => {
-                let rows = late_rows(batch, reason.code(), *watermark)?;
+                let rows = late_rows(batch, reason.code(), watermarks)?;
                 if let Some(lake) = &mut self.lake {
                     lake.write(LakeTable::Late, "late", &rows)?;
                 }
                 self.publish_lines("tidegate.late", feed.as_str(), || json_lines(&rows))
             }
+            Event::Duplicate { .. } => Ok(()),
             Event::Rejected(rejected) => {
                 let rows = rejected_rows(rejected)?;
                 if let Some(lake) = &mut self.lake {

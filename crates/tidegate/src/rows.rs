@@ -11,6 +11,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, UInt64Type}
 use arrow::json::LineDelimitedWriter;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use tidegate_alerts::AlertTransition;
+use tidegate_engine::first_instant;
 use tidegate_model::{EventTime, OBSERVATION_SCHEMA, ObservationBatch, Rejected};
 
 fn utc() -> DataType {
@@ -31,11 +32,15 @@ pub(crate) static REJECTED_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
-/// Columns of late records: those of an observation, why, and the watermark that they missed.
+/// Columns of late records: those of an observation, why, the watermark that the record missed as
+/// it stood before the record, and how late that is: by how many microseconds of event time the
+/// first instant that the record touches lies behind it. A flow touches its whole interval, a
+/// snapshot the last instant of its interval.
 pub(crate) static LATE_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let mut fields: Vec<_> = OBSERVATION_SCHEMA.fields().iter().cloned().collect();
     fields.push(Arc::new(Field::new("late_reason", DataType::Utf8, false)));
     fields.push(Arc::new(Field::new("watermark", utc(), false)));
+    fields.push(Arc::new(Field::new("late_by_us", DataType::Int64, false)));
     Arc::new(Schema::new(fields))
 });
 
@@ -172,18 +177,23 @@ pub(crate) fn rejected_rows(rejected: &[Rejected]) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(Arc::clone(&REJECTED_SCHEMA), columns)?)
 }
 
-/// Late records as rows of [`LATE_SCHEMA`].
+/// Late records, each with the watermark that it missed, as rows of [`LATE_SCHEMA`].
 pub(crate) fn late_rows(
     batch: &ObservationBatch,
     reason: &str,
-    watermark: EventTime,
+    watermarks: &[EventTime],
 ) -> Result<RecordBatch> {
     let mut columns = batch.batch().columns().to_vec();
     columns.push(Arc::new(StringArray::from(vec![reason; batch.len()])));
-    let watermarks = vec![watermark.micros(); batch.len()];
+    let times = watermarks.iter().map(|watermark| watermark.micros());
     columns.push(Arc::new(
-        TimestampMicrosecondArray::from(watermarks).with_timezone("UTC"),
+        TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC"),
     ));
+    let late_by = watermarks.iter().enumerate().map(|(row, watermark)| {
+        let first = first_instant(batch, row);
+        watermark.since(first).as_micros()
+    });
+    columns.push(Arc::new(Int64Array::from_iter_values(late_by)));
     Ok(RecordBatch::try_new(Arc::clone(&LATE_SCHEMA), columns)?)
 }
 
