@@ -28,9 +28,12 @@ use crate::rule::Rule;
 use crate::transition::{AlertState, AlertTransition};
 
 mod episode;
+mod restore;
 mod text;
 
 use episode::{Episode, Subject};
+
+pub use restore::RestoreError;
 
 /// How many alerts may be open (pending ones included) unless the machine is told otherwise.
 pub const ALERTS_MAX: usize = 10_000;

@@ -19,7 +19,7 @@ fn texts(zh: &str, en: &str) -> Texts {
 }
 
 /// Fires at 4, clears at 3.
-fn config(hold_for: &str, keep_firing_for: &str) -> RuleConfig {
+pub(in crate::machine) fn config(hold_for: &str, keep_firing_for: &str) -> RuleConfig {
     RuleConfig {
         name: "crush".to_owned(),
         layer: "density".to_owned(),
@@ -42,11 +42,11 @@ fn machine(config: &RuleConfig) -> AlertMachine {
 }
 
 /// The end of window `index`, counted from 0.
-fn end(index: i64) -> EventTime {
+pub(in crate::machine) fn end(index: i64) -> EventTime {
     START.plus(Span::micros(WINDOW.as_micros() * (index + 1)))
 }
 
-fn row(subject: &str, at: EventTime, value: Option<f64>) -> Measurement<'_> {
+pub(in crate::machine) fn row(subject: &str, at: EventTime, value: Option<f64>) -> Measurement<'_> {
     Measurement {
         layer: "density",
         subject_kind: "venue",
