@@ -220,6 +220,57 @@ fn the_worst_row_of_a_subject_counts() {
     }
 }
 
+/// Equal values with another interval, level or coverage: which row counts must not depend on
+/// the order in which the layer gave them.
+#[test]
+fn equally_bad_rows_of_a_subject_come_in_any_order() {
+    let at = end(0);
+    let first = row("v1", at, Some(9.0));
+    let others = [
+        Measurement {
+            lo: Some(1.0),
+            ..first
+        },
+        Measurement {
+            hi: Some(99.0),
+            ..first
+        },
+        Measurement { hi: None, ..first },
+        Measurement {
+            level: None,
+            ..first
+        },
+        Measurement {
+            coverage: Some(0.5),
+            ..first
+        },
+        Measurement {
+            data_age: None,
+            ..first
+        },
+        Measurement {
+            unit: "persons",
+            ..first
+        },
+        Measurement {
+            method: "other@1",
+            ..first
+        },
+        Measurement {
+            name_en: "West Gate",
+            ..first
+        },
+        Measurement {
+            name_zh: "西门",
+            ..first
+        },
+    ];
+    for other in others {
+        let told = |rows| machine(&config("0s", "0s")).observe("density", at, rows);
+        assert_eq!(told(&[first, other]), told(&[other, first]), "{other:?}");
+    }
+}
+
 #[test]
 fn layers_and_rules_do_not_meet() {
     let other = RuleConfig {
