@@ -19,18 +19,22 @@
 //! back the alert goes on: the gap counts towards `for` (what was seen before it still stands),
 //! and never towards `keep_firing_for` (nobody saw a recovery).
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use tidegate_model::EventTime;
+use tidegate_model::{EventTime, Span};
 
 use crate::measurement::Measurement;
 use crate::rule::Rule;
 use crate::transition::{AlertState, AlertTransition};
 
 mod episode;
+mod restore;
 mod text;
 
 use episode::{Episode, Subject};
+
+pub use restore::RestoreError;
 
 /// How many alerts may be open (pending ones included) unless the machine is told otherwise.
 pub const ALERTS_MAX: usize = 10_000;
@@ -99,7 +103,7 @@ impl AlertMachine {
     /// without any row is shown too.
     ///
     /// Rows come in any order; where a subject has several, the one with the highest compared
-    /// value counts. The transitions are ordered by rule (as given), then by subject kind and id.
+    /// value counts, and of equal ones always the same. The transitions are ordered by rule (as given), then by subject kind and id.
     ///
     /// # Panics
     /// When a window ends at or before one that was shown for the same layer (a revision must not
@@ -181,8 +185,7 @@ impl Watch {
     fn rows<'a>(&self, rows: &'a [Measurement<'a>]) -> Vec<&'a Measurement<'a>> {
         let rule = &self.rule;
         let mut rows: Vec<_> = rows.iter().filter(|row| rule.matches(row)).collect();
-        let severe = |row: &Measurement<'_>| rule.compared(row).unwrap_or(f64::NEG_INFINITY);
-        rows.sort_by(|a, b| key(a).cmp(&key(b)).then(severe(b).total_cmp(&severe(a))));
+        rows.sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| worst_first(rule, a, b)));
         rows.dedup_by(|later, first| key(later) == key(first));
         rows
     }
@@ -252,6 +255,27 @@ impl Watch {
         }
         result
     }
+}
+
+/// The order of rows of one subject: by the compared value, and by everything else that is told
+/// where that is equal, so that the order in which a layer gives its rows cannot be seen.
+fn worst_first(rule: &Rule, a: &Measurement<'_>, b: &Measurement<'_>) -> Ordering {
+    let numbers =
+        |row: &Measurement<'_>| [rule.compared(row), row.value, row.lo, row.hi, row.coverage];
+    // Without a value comes behind any value.
+    let descending = |(a, b): (Option<f64>, Option<f64>)| match (a, b) {
+        (Some(a), Some(b)) => b.total_cmp(&a),
+        (a, b) => b.is_some().cmp(&a.is_some()),
+    };
+    let pairs = numbers(a).into_iter().zip(numbers(b));
+    let by_numbers = pairs.map(descending).find(|order| order.is_ne());
+    by_numbers.unwrap_or_else(|| texts(b).cmp(&texts(a)))
+}
+
+/// What is told of a row beside its numbers.
+fn texts<'a>(row: &Measurement<'a>) -> ([&'a str; 4], Option<&'a str>, Option<Span>) {
+    let texts = [row.unit, row.method, row.name_zh, row.name_en];
+    (texts, row.level, row.data_age)
 }
 
 /// The order of subjects.

@@ -7,6 +7,10 @@ use std::collections::BTreeMap;
 
 use tidegate_model::{EventTime, Quality, Span};
 
+mod restore;
+
+pub use restore::RestoreError;
+
 /// How many readings of each kind a feed's counters gave. A reading can be of several kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CounterFaults {

@@ -7,12 +7,13 @@ use tidegate_model::{
 
 use crate::check::{Fault, Limits, check_coordinate, check_name};
 use crate::config::{ConfigProblem, FeedConfig};
-use crate::counter::CounterFaults;
+use crate::counter::{CounterFaults, RestoreError};
 use crate::csv::CsvForm;
 use crate::json::{self, Object, OwnNames, Parsed};
 use crate::mapped::{self, Cell, Context, Mapper, Record};
 use crate::personal::PersonalFields;
 use crate::settings::{FeedSettings, read_form, read_settings};
+use crate::state::DecoderState;
 
 pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -134,11 +135,7 @@ impl Decoder {
 
     /// Whether the feed's counters are cumulative: their readings must then come in order.
     pub fn is_cumulative(&self) -> bool {
-        match &self.form {
-            Form::Json => false,
-            Form::MappedJson(mapper) => mapper.is_cumulative(),
-            Form::Csv(form) => form.mapper.is_cumulative(),
-        }
+        self.mapper().is_some_and(Mapper::is_cumulative)
     }
 
     /// Whether a message may hold several records.
@@ -149,10 +146,39 @@ impl Decoder {
     /// How many readings of each odd kind the feed's cumulative counters gave so far; all 0 for a
     /// feed without.
     pub fn counter_faults(&self) -> CounterFaults {
+        self.mapper().map(Mapper::faults).unwrap_or_default()
+    }
+
+    /// Everything that the decoder remembers from payload to payload: its cumulative counters.
+    pub fn state(&self) -> DecoderState {
+        DecoderState {
+            counters: self.mapper().and_then(Mapper::counters_state),
+        }
+    }
+
+    /// This feed's decoder, going on where `state` was taken; what it remembered is gone.
+    ///
+    /// # Errors
+    /// [`RestoreError`] when `state` is not one of this feed with its present file.
+    pub fn restore(mut self, state: &DecoderState) -> Result<Self, RestoreError> {
+        let mapper = match &mut self.form {
+            Form::Json => None,
+            Form::MappedJson(mapper) => Some(&mut **mapper),
+            Form::Csv(form) => Some(&mut form.mapper),
+        };
+        match (mapper, &state.counters) {
+            (Some(mapper), counters) => mapper.restore_counters(counters.as_ref())?,
+            (None, None) => {}
+            (None, Some(_)) => return Err(RestoreError::Form),
+        }
+        Ok(self)
+    }
+
+    fn mapper(&self) -> Option<&Mapper> {
         match &self.form {
-            Form::Json => CounterFaults::default(),
-            Form::MappedJson(mapper) => mapper.faults(),
-            Form::Csv(form) => form.mapper.faults(),
+            Form::Json => None,
+            Form::MappedJson(mapper) => Some(mapper),
+            Form::Csv(form) => Some(&form.mapper),
         }
     }
 

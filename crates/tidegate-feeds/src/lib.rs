@@ -11,6 +11,7 @@
 //! - What could identify a person is rejected without its bytes, whatever else is wrong with it.
 //! - The result depends on the payloads and their order only: no clock, no time zone files of the
 //!   machine, no order of a hash map.
+//! - [`Decoder::state`] is complete: a decoder restored from it goes on as if nothing had happened.
 //!
 //! Not done here: locating sites, windows, duplicates; other crates do.
 
@@ -28,12 +29,14 @@ mod json;
 mod counter;
 mod mapped;
 
+pub mod state;
+
 pub use config::{
     Ambiguous, Anchor, Column, ConfigProblem, CountColumn, CumulativeConfig, DirectionConfig,
     FeedConfig, Format, Gap, MappingConfig, OriginConfig, TimeConfig, UnknownSite, WideColumn,
     WideConfig,
 };
-pub use counter::CounterFaults;
+pub use counter::{CounterFaults, RestoreError};
 pub use decoder::{Decoder, TimeLimit, reject_unknown_feed};
 pub use personal::DEFAULT_PERSONAL_FIELDS;
 pub use settings::FeedSettings;

@@ -15,3 +15,5 @@ pub mod method;
 pub mod density;
 pub mod importation;
 pub mod occupancy;
+
+pub mod state;

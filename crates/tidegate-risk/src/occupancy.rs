@@ -7,6 +7,8 @@
 //! the last reset.
 //! Late counts are not taken incrementally: start again from the last known-empty reset.
 
+use crate::state::OccupancyState;
+
 /// The 0.975 quantile of the standard normal distribution.
 const Z_975: f64 = 1.959_963_984_540_054;
 
@@ -64,13 +66,9 @@ pub enum OccupancyError {
         /// Persons who left.
         departures: i64,
     },
-    /// A ledger that no sequence of steps leaves behind.
-    #[error(
-        "{persons} persons do not follow from {arrivals} in, {departures} out, {clamped} added"
-    )]
-    Ledger {
-        /// Persons inside.
-        persons: i64,
+    /// A state that no sequence of steps leaves behind.
+    #[error("{arrivals} in, {departures} out and {clamped} added give no persons inside")]
+    State {
         /// Persons who came since the reset.
         arrivals: i64,
         /// Persons who left since the reset.
@@ -127,19 +125,13 @@ impl Step {
     }
 }
 
-/// Everything that an [`Occupancy`] remembers, as integers, for a checkpoint.
-///
-/// `persons = arrivals - departures + clamped`, always.
+/// Counts since the last reset; `persons = arrivals - departures + clamped`, always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Ledger {
-    /// Persons inside, 0 or more.
-    pub persons: i64,
-    /// Persons counted in since the last reset.
-    pub arrivals: i64,
-    /// Persons counted out since the last reset.
-    pub departures: i64,
-    /// Persons whom clamps at zero added since the last reset.
-    pub clamped: i64,
+struct Ledger {
+    persons: i64,
+    arrivals: i64,
+    departures: i64,
+    clamped: i64,
 }
 
 /// Persons inside one venue. Method [`crate::method::OCCUPANCY_CONSERVATION`].
@@ -167,33 +159,45 @@ impl Occupancy {
         }
     }
 
-    /// The venue as a checkpoint left it.
+    /// Everything remembered beside the capture probability.
+    pub const fn state(&self) -> OccupancyState {
+        OccupancyState {
+            arrivals: self.ledger.arrivals,
+            departures: self.ledger.departures,
+            clamped: self.ledger.clamped,
+        }
+    }
+
+    /// The venue that goes on where `state` was taken.
     ///
     /// # Errors
-    /// [`OccupancyError::Ledger`] when a number is negative or they do not add up.
-    pub fn try_restore(
-        ledger: Ledger,
+    /// [`OccupancyError::State`] when a number is negative, or fewer than no persons are inside.
+    pub fn restore(
         capture: CaptureProbability,
+        state: OccupancyState,
     ) -> Result<Self, OccupancyError> {
-        let Ledger {
-            persons,
+        let OccupancyState {
             arrivals,
             departures,
             clamped,
-        } = ledger;
-        let none_negative = [persons, arrivals, departures, clamped]
-            .iter()
-            .all(|&n| n >= 0);
+        } = state;
         let sum = i128::from(arrivals) - i128::from(departures) + i128::from(clamped);
-        if none_negative && sum == i128::from(persons) {
-            Ok(Self { ledger, capture })
-        } else {
-            Err(OccupancyError::Ledger {
-                persons,
+        let none_negative = arrivals >= 0 && departures >= 0 && clamped >= 0;
+        match i64::try_from(sum) {
+            Ok(persons) if none_negative && persons >= 0 => Ok(Self {
+                ledger: Ledger {
+                    persons,
+                    arrivals,
+                    departures,
+                    clamped,
+                },
+                capture,
+            }),
+            _ => Err(OccupancyError::State {
                 arrivals,
                 departures,
                 clamped,
-            })
+            }),
         }
     }
 
@@ -250,11 +254,6 @@ impl Occupancy {
     /// Persons inside, 0 or more.
     pub const fn persons(&self) -> i64 {
         self.ledger.persons
-    }
-
-    /// Everything remembered, for a checkpoint.
-    pub const fn ledger(&self) -> Ledger {
-        self.ledger
     }
 
     /// Standard deviation of the drift since the last reset, in persons:
@@ -340,7 +339,7 @@ mod tests {
             }
         );
         assert_eq!(venue.interval95(), (0.0, 0.0));
-        assert_eq!(venue.ledger(), Ledger::default());
+        assert_eq!(venue.state(), OccupancyState::default());
     }
 
     #[test]
@@ -368,33 +367,86 @@ mod tests {
         for bad in [0.0, -0.1, 1.1, f64::NAN] {
             assert!(CaptureProbability::try_new(bad).is_err(), "{bad}");
         }
-        let broken = Ledger {
-            persons: 3,
-            ..before.ledger()
-        };
-        assert!(Occupancy::try_restore(broken, CaptureProbability::DEFAULT).is_err());
+    }
+
+    #[test]
+    fn no_steps_leave_such_a_state() {
+        for (arrivals, departures, clamped) in [
+            (0, 1, 0),
+            (-1, 0, 1),
+            (1, -1, 0),
+            (1, 0, -1),
+            (i64::MAX, 0, 1),
+            (0, i64::MAX, i64::MAX - 1),
+        ] {
+            let state = OccupancyState {
+                arrivals,
+                departures,
+                clamped,
+            };
+            let error = Occupancy::restore(CaptureProbability::DEFAULT, state).unwrap_err();
+            assert!(matches!(error, OccupancyError::State { .. }), "{state:?}");
+        }
+    }
+
+    /// The bytes are a stored format: a change of them is a new version of the snapshot.
+    #[test]
+    fn the_stored_form_stays() {
+        let mut venue = venue();
+        venue.step(3, 300).unwrap();
+        let bytes = postcard::to_stdvec(&venue.state()).unwrap();
+        assert_eq!(bytes, [6, 0xd8, 4, 0xd2, 4]);
     }
 
     proptest! {
-        /// Counted and corrected persons account for the state exactly; a restore changes nothing.
+        /// Counted and corrected persons account for the state exactly.
         #[test]
         fn persons_are_conserved(steps in prop::collection::vec((0..5_000_i64, 0..5_000_i64), 0..60)) {
             let mut venue = venue();
-            let mut ledger = Ledger::default();
+            let mut state = OccupancyState::default();
             for (arrivals, departures) in steps {
                 let step = venue.step(arrivals, departures).unwrap();
-                ledger.arrivals += arrivals;
-                ledger.departures += departures;
-                ledger.clamped += step.clamped;
+                state.arrivals += arrivals;
+                state.departures += departures;
+                state.clamped += step.clamped;
                 prop_assert!(step.persons >= 0 && step.clamped >= 0);
                 prop_assert!(step.clamped == 0 || step.persons == 0);
             }
-            ledger.persons = ledger.arrivals - ledger.departures + ledger.clamped;
-            prop_assert_eq!(venue.ledger(), ledger);
+            prop_assert_eq!(venue.state(), state);
+            prop_assert_eq!(venue.persons(), state.arrivals - state.departures + state.clamped);
             let (lo, hi) = venue.interval95();
             let persons = persons_f64(venue.persons());
             prop_assert!(0.0 <= lo && lo <= persons && persons <= hi && hi.is_finite());
-            prop_assert_eq!(Occupancy::try_restore(ledger, venue.capture), Ok(venue));
+        }
+
+        /// A venue restored at any step goes on as the one that was never stopped, errors of
+        /// overflow included; `None` is a reset.
+        #[test]
+        fn a_restored_venue_goes_on(
+            steps in prop::collection::vec(prop::option::weighted(0.9, prop_oneof![
+                9 => (0..5_000_i64, 0..5_000_i64),
+                1 => (0..=i64::MAX, 0..=i64::MAX),
+            ]), 0..60),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let take = |venue: &mut Occupancy, step: Option<(i64, i64)>| match step {
+                None => (Err(venue.reset_known_empty()), venue.interval95()),
+                Some((arrivals, departures)) => {
+                    (Ok(venue.step(arrivals, departures)), venue.interval95())
+                }
+            };
+            let cut = cut.index(steps.len() + 1);
+            let mut whole = venue();
+            let taken = steps[..cut].iter().map(|step| take(&mut whole, *step));
+            prop_assert_eq!(taken.count(), cut);
+            let bytes = postcard::to_stdvec(&whole.state()).unwrap();
+            let state = postcard::from_bytes(&bytes).unwrap();
+            let mut second = Occupancy::restore(CaptureProbability::DEFAULT, state).unwrap();
+            prop_assert_eq!(second, whole);
+            for step in &steps[cut..] {
+                prop_assert_eq!(take(&mut second, *step), take(&mut whole, *step));
+            }
+            prop_assert_eq!(second, whole);
         }
     }
 }

@@ -32,7 +32,7 @@ impl Subject {
 
 /// Where an episode stands. Normal is no episode at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     Pending,
     Firing,
     Recovering { since: EventTime },
@@ -64,11 +64,11 @@ pub(super) struct Episode {
     pub(super) id: String,
     pub(super) since: EventTime,
     pub(super) seen: Seen,
-    phase: Phase,
+    pub(super) phase: Phase,
     /// There is no data now.
-    dark: bool,
+    pub(super) dark: bool,
     /// Something was told of it, so its end must be told.
-    told: bool,
+    pub(super) told: bool,
 }
 
 impl Episode {

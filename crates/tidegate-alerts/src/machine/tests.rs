@@ -19,7 +19,7 @@ fn texts(zh: &str, en: &str) -> Texts {
 }
 
 /// Fires at 4, clears at 3.
-fn config(hold_for: &str, keep_firing_for: &str) -> RuleConfig {
+pub(in crate::machine) fn config(hold_for: &str, keep_firing_for: &str) -> RuleConfig {
     RuleConfig {
         name: "crush".to_owned(),
         layer: "density".to_owned(),
@@ -42,11 +42,11 @@ fn machine(config: &RuleConfig) -> AlertMachine {
 }
 
 /// The end of window `index`, counted from 0.
-fn end(index: i64) -> EventTime {
+pub(in crate::machine) fn end(index: i64) -> EventTime {
     START.plus(Span::micros(WINDOW.as_micros() * (index + 1)))
 }
 
-fn row(subject: &str, at: EventTime, value: Option<f64>) -> Measurement<'_> {
+pub(in crate::machine) fn row(subject: &str, at: EventTime, value: Option<f64>) -> Measurement<'_> {
     Measurement {
         layer: "density",
         subject_kind: "venue",
@@ -217,6 +217,57 @@ fn the_worst_row_of_a_subject_counts() {
         let alerts = machine(&config("0s", "0s")).observe("density", at, &rows);
         assert_eq!(alerts.len(), 1);
         assert_eq!(alerts[0].value, Some(9.0));
+    }
+}
+
+/// Equal values with another interval, level or coverage: which row counts must not depend on
+/// the order in which the layer gave them.
+#[test]
+fn equally_bad_rows_of_a_subject_come_in_any_order() {
+    let at = end(0);
+    let first = row("v1", at, Some(9.0));
+    let others = [
+        Measurement {
+            lo: Some(1.0),
+            ..first
+        },
+        Measurement {
+            hi: Some(99.0),
+            ..first
+        },
+        Measurement { hi: None, ..first },
+        Measurement {
+            level: None,
+            ..first
+        },
+        Measurement {
+            coverage: Some(0.5),
+            ..first
+        },
+        Measurement {
+            data_age: None,
+            ..first
+        },
+        Measurement {
+            unit: "persons",
+            ..first
+        },
+        Measurement {
+            method: "other@1",
+            ..first
+        },
+        Measurement {
+            name_en: "West Gate",
+            ..first
+        },
+        Measurement {
+            name_zh: "西门",
+            ..first
+        },
+    ];
+    for other in others {
+        let told = |rows| machine(&config("0s", "0s")).observe("density", at, rows);
+        assert_eq!(told(&[first, other]), told(&[other, first]), "{other:?}");
     }
 }
 

@@ -16,8 +16,9 @@ use tidegate_model::{Measure, ORIGIN_UNKNOWN, Observation, ObservationBuilder, P
 
 use crate::check::{Fault, Limits, check_coordinate, check_name, check_not_negative, shown};
 use crate::config::Ambiguous;
-use crate::counter::{CounterFaults, Counters};
+use crate::counter::{CounterFaults, Counters, RestoreError};
 use crate::decoder::EventIds;
+use crate::state::CountersState;
 use crate::time::{Interval, TimeFault, TimeReader};
 
 use plan::PlannedOrigin;
@@ -89,6 +90,23 @@ impl Mapper {
             .as_ref()
             .map(Counters::faults)
             .unwrap_or_default()
+    }
+
+    pub(crate) fn counters_state(&self) -> Option<CountersState> {
+        self.counters.as_ref().map(Counters::state)
+    }
+
+    /// Puts the counters of `state` in place of these; the counters stay as they are on an error.
+    pub(crate) fn restore_counters(
+        &mut self,
+        state: Option<&CountersState>,
+    ) -> Result<(), RestoreError> {
+        self.counters = match (&self.counters, state) {
+            (None, None) => None,
+            (Some(counters), Some(state)) => Some(counters.restored(state)?),
+            (None, Some(_)) | (Some(_), None) => return Err(RestoreError::Form),
+        };
+        Ok(())
     }
 
     /// The site of the record mapped last, where it could be read.

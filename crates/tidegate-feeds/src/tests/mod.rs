@@ -3,6 +3,7 @@
 mod laws;
 mod mapped;
 mod own;
+mod restore;
 
 use arrow::array::Array;
 use tidegate_model::{
