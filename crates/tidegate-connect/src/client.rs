@@ -45,7 +45,11 @@ pub(crate) struct Failure {
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "to topic {}: {}", self.topic, self.code)
+        write!(
+            f,
+            "to topic {} ({} bytes): {}",
+            self.topic, self.bytes, self.code
+        )
     }
 }
 

@@ -196,7 +196,8 @@ pub enum EpochError {
     },
     /// The epoch holds what cannot be written: [`ConnectError::RecordTooLarge`],
     /// [`ConnectError::TopicMissing`] or [`ConnectError::Denied`]. Nothing of it is stored, and
-    /// sending the same again gives the same.
+    /// sending the same again gives the same. The sink goes on where [`EpochSink::is_usable`]
+    /// holds.
     #[error(transparent)]
     Refused(ConnectError),
     /// The client library failed for good. The epoch may be stored only if the commit had begun.
@@ -248,6 +249,9 @@ pub struct EpochSink {
     /// The largest batch that a topic takes.
     limits: BTreeMap<String, usize>,
     state: State,
+    /// A record that was sent was not stored. librdkafka 2.12.1 goes on numbering behind it after
+    /// the abort, and the broker refuses the gap: a new sink numbers anew.
+    gap: bool,
 }
 
 impl EpochSink {
@@ -281,11 +285,12 @@ impl EpochSink {
             producer,
             limits,
             state: State::Ready,
+            gap: false,
         })
     }
 
-    /// Whether another epoch can be committed: not after the sink was fenced or failed, and not
-    /// while a commit is without an answer.
+    /// Whether another epoch can be committed: not after the sink was fenced or failed, nor after
+    /// the broker refused a record, and not while a commit is without an answer.
     pub fn is_usable(&self) -> bool {
         self.state == State::Ready
     }
@@ -367,7 +372,7 @@ impl EpochSink {
     }
 
     /// Queues one record, waiting for room.
-    fn send(&self, record: &OutRecord<'_>, deadline: Deadline) -> Result<(), Trouble> {
+    fn send(&mut self, record: &OutRecord<'_>, deadline: Deadline) -> Result<(), Trouble> {
         let mut base = BaseRecord::<[u8], [u8]>::to(record.topic);
         base.partition = record.partition;
         base.key = record.key;
@@ -441,7 +446,7 @@ impl EpochSink {
     /// Waits until every record sent is stored.
     ///
     /// The library's own flush looks only every 100 ms, which would hold up every epoch.
-    fn wait_stored(&self, deadline: Deadline) -> Result<(), Trouble> {
+    fn wait_stored(&mut self, deadline: Deadline) -> Result<(), Trouble> {
         loop {
             let stored = self.producer.flush(Duration::ZERO).is_ok();
             self.check_failures()?;
@@ -460,10 +465,11 @@ impl EpochSink {
     }
 
     /// What the delivery reports said of records that failed.
-    fn check_failures(&self) -> Result<(), Trouble> {
+    fn check_failures(&mut self) -> Result<(), Trouble> {
         let Some((failed, first)) = self.producer.client().context().take_failures() else {
             return Ok(());
         };
+        self.gap = true;
         Err(self.undelivered(failed, first))
     }
 
@@ -531,7 +537,7 @@ impl EpochSink {
         });
         let drained = self.drain(deadline);
         self.state = match aborted {
-            Ok(()) if drained => State::Ready,
+            Ok(()) if drained && !self.gap => State::Ready,
             Ok(()) => State::Lost,
             Err(Verdict::Lost(loss)) => return self.lose(loss),
             Err(Verdict::Again(detail) | Verdict::Abort(detail)) => {
