@@ -9,6 +9,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::types::{RDKafkaErrorCode as Code, RDKafkaRespErr};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -177,8 +178,7 @@ impl Member {
 
     fn handle_revoke(&mut self, list: TopicPartitionList) -> Result<(), ConnectError> {
         let tasks = tasks_of(&list);
-        let lost = self.client.assignment_lost();
-        if lost || tasks.is_empty() {
+        if tasks.is_empty() || self.client.assignment_lost() {
             return self.finish_revoke(&list, tasks);
         }
         // An answer to an earlier question is none to this one.
@@ -273,7 +273,10 @@ impl Member {
 }
 
 fn tasks_of(list: &TopicPartitionList) -> BTreeSet<i32> {
-    list.elements().iter().map(|p| p.partition()).collect()
+    list.elements()
+        .iter()
+        .map(TopicPartitionListElem::partition)
+        .collect()
 }
 
 /// Holds partitions without reading them.

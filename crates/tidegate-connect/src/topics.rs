@@ -54,6 +54,12 @@ impl<'a> From<(&'a str, i32, Retention)> for TopicSpec<'a> {
     }
 }
 
+impl<'a> From<(&'a String, i32, Retention)> for TopicSpec<'a> {
+    fn from((name, partitions, retention): (&'a String, i32, Retention)) -> Self {
+        (name.as_str(), partitions, retention).into()
+    }
+}
+
 /// A client and what is needed to ask its cluster something.
 pub(crate) struct Cluster<'a> {
     pub(crate) client: &'a Client<Context>,

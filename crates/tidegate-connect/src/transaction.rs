@@ -109,10 +109,10 @@ impl EpochSinkConfig {
             bootstrap: bootstrap.to_owned(),
             transactional_id: transactional_id.to_owned(),
             topics,
-            open_within: Duration::from_secs(60),
+            open_within: Duration::from_mins(1),
             commit_within: Duration::from_secs(90),
             abort_within: Duration::from_secs(30),
-            transaction_timeout: Duration::from_secs(60),
+            transaction_timeout: Duration::from_mins(1),
             properties: Properties::new(),
         }
     }

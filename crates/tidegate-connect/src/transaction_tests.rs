@@ -113,7 +113,7 @@ fn a_commit_without_an_answer_is_asked_for_again() {
     let mut epochs = EpochSink::open(config).unwrap();
     epochs.commit_epoch(&[record("a", b"1")], None).unwrap();
     // Adding the partition, sending and committing take an answer each.
-    broker.delay(Duration::from_millis(1000)).unwrap();
+    broker.delay(Duration::from_secs(1)).unwrap();
     let error = epochs.commit_epoch(&[record("a", b"2")], None).unwrap_err();
     assert!(matches!(error, EpochError::Uncertain { .. }), "{error}");
     assert!(error.to_string().contains("not known yet"), "{error}");

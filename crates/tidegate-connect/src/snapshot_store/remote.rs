@@ -63,7 +63,7 @@ impl Remote {
     fn key(&self, name: &str) -> Path {
         let parts = [self.prefix.as_str(), name];
         let parts = parts.iter().flat_map(|part| part.split('/'));
-        Path::from_iter(parts.filter(|part| !part.is_empty()))
+        parts.filter(|part| !part.is_empty()).collect()
     }
 
     pub(super) fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), ConnectError> {
@@ -141,27 +141,23 @@ impl Remote {
 
     fn failed(&self, doing: &'static str, name: &str, error: &Error) -> ConnectError {
         let location = self.location(name);
-        let mut detail = error.to_string();
+        let text = error.to_string();
+        let mut detail = text.clone();
         if let Some((end, _)) = detail.char_indices().nth(DETAIL_MAX) {
             detail.truncate(end);
         }
+        // A list that fails gets no case of its own, so its text must do.
+        let says = |signs: &[&str]| signs.iter().any(|sign| text.contains(sign));
         match error {
-            Error::NotFound { .. } if detail.contains("NoSuchBucket") => {
-                ConnectError::Configuration {
-                    detail: format!("there is no bucket {}: {detail}", self.bucket),
-                }
-            }
+            _ if says(&["NoSuchBucket"]) => ConnectError::Configuration {
+                detail: format!("there is no bucket {}: {detail}", self.bucket),
+            },
             Error::NotFound { .. } => ConnectError::SnapshotMissing { location },
             Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
-                ConnectError::Denied {
-                    what: format!("{location}, to {doing}"),
-                    detail,
-                }
+                self.denied(doing, name, detail)
             }
-            _ if ["507 Insufficient Storage", "QuotaExceeded", "StorageFull"]
-                .iter()
-                .any(|sign| detail.contains(sign)) =>
-            {
+            _ if says(&["403 Forbidden", "401 Unauthorized"]) => self.denied(doing, name, detail),
+            _ if says(&["507 Insufficient Storage", "QuotaExceeded", "StorageFull"]) => {
                 ConnectError::StoreFull { location }
             }
             _ => ConnectError::StoreUnreachable {
@@ -169,6 +165,13 @@ impl Remote {
                 location,
                 detail,
             },
+        }
+    }
+
+    fn denied(&self, doing: &str, name: &str, detail: String) -> ConnectError {
+        ConnectError::Denied {
+            what: format!("{}, to {doing}", self.location(name)),
+            detail,
         }
     }
 }
