@@ -39,5 +39,5 @@ pub(crate) fn topic(bootstrap: &str, name: &str, partitions: i32) -> String {
 
 pub(crate) fn sink(bootstrap: &str) -> KafkaSink {
     let properties = Properties::from([("linger.ms".to_owned(), "2".to_owned())]);
-    KafkaSink::connect(bootstrap, &properties).unwrap()
+    KafkaSink::connect_within(bootstrap, &properties, LONG).unwrap()
 }

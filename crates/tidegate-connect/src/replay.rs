@@ -15,6 +15,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdkafka::config::ClientConfig;
 use rdkafka::consumer::Consumer;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
@@ -74,8 +75,12 @@ pub struct RangeReader {
     /// By index of the topic and partition.
     lanes: BTreeMap<(usize, i32), Lane>,
     client: Arc<Client>,
+    /// To make the client anew.
+    config: ClientConfig,
     /// Counts ranges, to know which lane was used last.
     reads: u64,
+    /// Counts how often fetching started at an offset.
+    starts: u64,
     stall_max: Duration,
 }
 
@@ -106,9 +111,8 @@ impl RangeReader {
         topics: Vec<(FeedId, String)>,
         properties: &Properties,
     ) -> Result<Self, ConnectError> {
-        let client: Client = configure(bootstrap, DEFAULTS, FIXED, properties)?
-            .create_with_context(Context::default())
-            .map_err(|error| setup_error(&error))?;
+        let config = configure(bootstrap, DEFAULTS, FIXED, properties)?;
+        let client = connect(&config)?;
         let serve = || serve_events(&client);
         let names: Vec<&str> = topics.iter().map(|(_, topic)| topic.as_str()).collect();
         let wait = (Deadline::new(REACH_WITHIN), Duration::from_secs(1));
@@ -119,7 +123,9 @@ impl RangeReader {
             topics,
             lanes: BTreeMap::new(),
             client: Arc::new(client),
+            config,
             reads: 0,
+            starts: 0,
             stall_max: STALL_MAX,
         })
     }
@@ -151,8 +157,8 @@ impl RangeReader {
         self.reads += 1;
         let read = self.read_lane((topic, partition), range, take);
         if read.is_err() {
-            // What it holds is not known any more.
-            self.pause((topic, partition));
+            // What is fetched is not known any more, and a partition that failed cannot be moved.
+            self.renew()?;
         }
         read
     }
@@ -246,6 +252,7 @@ impl RangeReader {
     /// A partition that was fetched before is moved by seeking and never given back: giving back
     /// undoes, some time later, that the partition is forwarded to its queue.
     fn start_at(&mut self, at: (usize, i32), range: &Range<i64>) -> Result<(), ConnectError> {
+        self.starts += 1;
         if range.start < 0 {
             return self.check_held(at, range.start, range.end);
         }
@@ -255,41 +262,64 @@ impl RangeReader {
         {
             self.pause(*oldest);
         }
-        let doing = format!("fetch topic {} partition {}", self.topics[at.0].1, at.1);
-        let failed = |error| client_error(&self.bootstrap, &doing, &error);
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(&self.topics[at.0].1, at.1, Offset::Offset(range.start))
-            .map_err(failed)?;
-        if let Some(lane) = self.lanes.get_mut(&at) {
-            let sought = self.client.seek_partitions(list, LOCAL_WITHIN);
-            let list = sought.map_err(failed)?;
-            for partition in list.elements() {
-                partition.error().map_err(failed)?;
-            }
-            self.client.resume(&list).map_err(failed)?;
-            lane.active = true;
-            lane.at = range.start;
-            lane.reached = range.start;
-            lane.pending = None;
-        } else {
-            let queue = BatchQueue::new(Arc::clone(&self.client), &self.topics, BATCH_MAX)?;
-            queue.forward(at.0, at.1)?;
-            self.client.incremental_assign(&list).map_err(failed)?;
-            self.lanes.insert(
-                at,
-                Lane {
-                    queue,
-                    active: true,
-                    at: range.start,
-                    pending: None,
-                    reached: range.start,
-                    used: self.reads,
-                },
-            );
+        if self.lanes.contains_key(&at) && !self.seek(at, range.start) {
+            // Its log overtook it while nobody read, for example.
+            self.renew()?;
+        }
+        if !self.lanes.contains_key(&at) {
+            self.add_lane(at, range.start)?;
         }
         // The question also wakes the thread of the partition's leader, which sleeps up to a second
         // when it had nothing to fetch.
         self.check_held(at, range.start, range.end)
+    }
+
+    fn add_lane(&mut self, at: (usize, i32), start: i64) -> Result<(), ConnectError> {
+        let topic = &self.topics[at.0].1;
+        let doing = format!("fetch topic {topic} partition {}", at.1);
+        let failed = |error| client_error(&self.bootstrap, &doing, &error);
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, at.1, Offset::Offset(start))
+            .map_err(failed)?;
+        let queue = BatchQueue::new(Arc::clone(&self.client), &self.topics, BATCH_MAX)?;
+        queue.forward(at.0, at.1)?;
+        self.client.incremental_assign(&list).map_err(failed)?;
+        let lane = Lane {
+            queue,
+            active: true,
+            at: start,
+            pending: None,
+            reached: start,
+            used: self.reads,
+        };
+        self.lanes.insert(at, lane);
+        Ok(())
+    }
+
+    /// Moves a partition that is known; false when it cannot be moved.
+    fn seek(&mut self, at: (usize, i32), start: i64) -> bool {
+        let Some(lane) = self.lanes.get_mut(&at) else {
+            return false;
+        };
+        let mut list = TopicPartitionList::new();
+        let moved = list
+            .add_partition_offset(&self.topics[at.0].1, at.1, Offset::Offset(start))
+            .and_then(|()| self.client.seek_partitions(list, LOCAL_WITHIN))
+            .and_then(|list| {
+                for partition in list.elements() {
+                    partition.error()?;
+                }
+                self.client.resume(&list)
+            });
+        if let Err(error) = moved {
+            tracing::debug!(%error, "A partition could not be moved.");
+            return false;
+        }
+        lane.active = true;
+        lane.at = start;
+        lane.reached = start;
+        lane.pending = None;
+        true
     }
 
     /// Fails when the log does not hold the offsets from `from` to `end`.
@@ -319,6 +349,18 @@ impl RangeReader {
         Err(quiet.unreachable(&self.bootstrap, detail))
     }
 
+    #[cfg(test)]
+    pub(crate) fn starts(&self) -> u64 {
+        self.starts
+    }
+
+    /// Begins anew, with nothing fetched.
+    fn renew(&mut self) -> Result<(), ConnectError> {
+        self.lanes.clear();
+        self.client = Arc::new(connect(&self.config)?);
+        Ok(())
+    }
+
     /// Stops fetching a partition and frees what was fetched.
     fn pause(&mut self, at: (usize, i32)) {
         let Some(lane) = self.lanes.get_mut(&at) else {
@@ -332,6 +374,12 @@ impl RangeReader {
             tracing::debug!(%error, "A partition could not be paused.");
         }
     }
+}
+
+fn connect(config: &ClientConfig) -> Result<Client, ConnectError> {
+    config
+        .create_with_context(Context::default())
+        .map_err(|error| setup_error(&error))
 }
 
 impl std::fmt::Debug for RangeReader {
