@@ -99,7 +99,7 @@ pub struct MessageBatch {
     partition: i32,
     // Fields drop in the order of their declaration: messages before the consumer.
     messages: Vec<OwnedMessage>,
-    _consumer: Arc<Client>,
+    consumer: Arc<Client>,
 }
 
 impl MessageBatch {
@@ -159,6 +159,20 @@ impl MessageBatch {
             arrived: message
                 .timestamp_ms()
                 .map(|ms| EventTime::from_micros(ms.saturating_mul(1000))),
+        })
+    }
+
+    /// Takes the records at `end` and after it into a batch of their own.
+    pub(crate) fn split_at(&mut self, end: i64) -> Option<Self> {
+        let keep = self.messages.partition_point(|m| m.raw().offset < end);
+        if keep == self.messages.len() {
+            return None;
+        }
+        Some(Self {
+            feed: self.feed.clone(),
+            partition: self.partition,
+            messages: self.messages.split_off(keep),
+            consumer: Arc::clone(&self.consumer),
         })
     }
 
@@ -282,8 +296,13 @@ impl BatchQueue {
     ///
     /// Within a partition the log's order is kept, errors and ends of partition included.
     pub(crate) fn consume(&mut self, timeout: Duration) -> Vec<Polled> {
+        self.consume_at_most(usize::MAX, timeout)
+    }
+
+    /// As [`BatchQueue::consume`], but done once `most` messages came.
+    pub(crate) fn consume_at_most(&mut self, most: usize, timeout: Duration) -> Vec<Polled> {
         let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
-        let room = self.scratch.capacity();
+        let room = self.scratch.capacity().min(most.max(1));
         // SAFETY: `scratch` has room for `room` pointers; librdkafka writes that many at most and
         // returns how many it wrote. No thread but this one uses `scratch`.
         let count = unsafe {
@@ -361,7 +380,7 @@ impl BatchQueue {
                 feed: self.topics[topic].0.clone(),
                 partition,
                 messages: Vec::with_capacity(room.min(1024)),
-                _consumer: Arc::clone(&self.consumer),
+                consumer: Arc::clone(&self.consumer),
             },
         }
     }

@@ -31,25 +31,50 @@ const TROUBLES_MAX: usize = 16;
 pub(crate) struct Context {
     troubles: Mutex<VecDeque<String>>,
     failed: AtomicU64,
-    first_failure: Mutex<Option<String>>,
+    first_failure: Mutex<Option<Failure>>,
+}
+
+/// A record that was not stored.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    pub(crate) topic: String,
+    /// Key and value together.
+    pub(crate) bytes: usize,
+    pub(crate) code: RDKafkaErrorCode,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "to topic {} ({} bytes): {}",
+            self.topic, self.bytes, self.code
+        )
+    }
+}
+
+/// Keeps what a client reports until somebody asks.
+pub(crate) trait Troubled: ClientContext {
+    /// The client errors since the last call, oldest first.
+    fn take_troubles(&self) -> Vec<String>;
+}
+
+impl Troubled for Context {
+    fn take_troubles(&self) -> Vec<String> {
+        lock(&self.troubles).drain(..).collect()
+    }
 }
 
 impl Context {
-    /// The client errors since the last call, oldest first.
-    pub(crate) fn take_troubles(&self) -> Vec<String> {
-        lock(&self.troubles).drain(..).collect()
-    }
-
-    /// How many deliveries failed since the last call, with topic and reason of the first.
-    pub(crate) fn take_failures(&self) -> Option<(u64, String)> {
-        let failed = self.failed.swap(0, Ordering::AcqRel);
-        let first = lock(&self.first_failure).take();
-        (failed > 0).then(|| (failed, first.unwrap_or_default()))
+    /// How many deliveries failed since the last call, with the first of them.
+    pub(crate) fn take_failures(&self) -> Option<(u64, Failure)> {
+        let first = lock(&self.first_failure).take()?;
+        Some((self.failed.swap(0, Ordering::AcqRel), first))
     }
 }
 
 /// A lock whose holder panicked still guards plain data that is whole.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -92,9 +117,12 @@ impl ProducerContext for Context {
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         if let Err((error, message)) = result {
+            lock(&self.first_failure).get_or_insert_with(|| Failure {
+                topic: message.topic().to_owned(),
+                bytes: message.key_len() + message.payload_len(),
+                code: error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail),
+            });
             self.failed.fetch_add(1, Ordering::AcqRel);
-            lock(&self.first_failure)
-                .get_or_insert_with(|| format!("to topic {}: {}", message.topic(), cause(error)));
         }
     }
 }
@@ -220,6 +248,10 @@ impl Deadline {
         self.within.saturating_sub(self.started.elapsed()).min(most)
     }
 
+    pub(crate) fn within(&self) -> Duration {
+        self.within
+    }
+
     pub(crate) fn passed(&self) -> bool {
         self.started.elapsed() >= self.within
     }
@@ -237,8 +269,8 @@ impl Deadline {
 /// Asks for the whole cluster's metadata until a broker answers or the deadline passes.
 ///
 /// Asking for all topics never makes a broker create one, as asking for a topic by name can.
-pub(crate) fn reach(
-    client: &Client<Context>,
+pub(crate) fn reach<C: Troubled>(
+    client: &Client<C>,
     bootstrap: &str,
     deadline: Deadline,
     serve: &dyn Fn(),
@@ -279,8 +311,8 @@ pub(crate) fn reach(
 ///
 /// A topic that was just created needs a moment to be seen, so its absence is believed only after
 /// `settle`.
-pub(crate) fn find_topics(
-    client: &Client<Context>,
+pub(crate) fn find_topics<C: Troubled>(
+    client: &Client<C>,
     bootstrap: &str,
     wanted: &[&str],
     (deadline, settle): (Deadline, Duration),

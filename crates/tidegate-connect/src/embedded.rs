@@ -35,6 +35,8 @@ enum Act {
     ComeBack,
     #[cfg(test)]
     Forget(String),
+    #[cfg(test)]
+    Delay(std::time::Duration),
 }
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
@@ -102,6 +104,12 @@ impl EmbeddedBroker {
         self.order(Act::Forget(topic.to_owned()))
     }
 
+    /// From now on every answer takes this long.
+    #[cfg(test)]
+    pub(crate) fn delay(&self, delay: std::time::Duration) -> Result<(), ConnectError> {
+        self.order(Act::Delay(delay))
+    }
+
     fn order(&self, act: Act) -> Result<(), ConnectError> {
         let gone = || broken("its thread ended".to_owned());
         let (done, outcome) = channel();
@@ -141,6 +149,8 @@ fn serve(cluster: &Cluster, orders: &Receiver<Command>) {
                     rdkafka_sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
                 cluster.topic_error(&topic, unknown)
             }
+            #[cfg(test)]
+            Act::Delay(delay) => cluster.broker_round_trip_time(1, delay),
         };
         // Whoever asked may have given up waiting.
         drop(done.send(outcome.map_err(|error| error.to_string())));

@@ -39,6 +39,8 @@ pub enum ErrorKind {
     DiskFull,
     /// Somebody else is writing to the folder.
     Busy,
+    /// A snapshot that was written is not there.
+    SnapshotMissing,
 }
 
 /// Why a source, a sink, a recorded file or the lake could not do its work.
@@ -127,6 +129,37 @@ pub enum ConnectError {
         /// Topic and reason of the first one.
         first: String,
     },
+    /// A record is larger than its topic takes. Nothing of it was sent.
+    #[error(
+        "send a record of {bytes} bytes to topic {topic}, which takes {limit}; raise the topic's \
+         max.message.bytes"
+    )]
+    RecordTooLarge {
+        /// Topic.
+        topic: String,
+        /// Key, value and what the protocol adds.
+        bytes: usize,
+        /// The most that the topic takes, or that this client sends.
+        limit: usize,
+    },
+    /// A transaction of another writer stands open, so that what follows it cannot be read yet.
+    #[error(
+        "read topic {topic} partition {partition} to offset {end}: a transaction is open at \
+         {stable} since {} or longer; it ends when its writer is fenced or by its timeout",
+        seconds(*waited)
+    )]
+    TransactionOpen {
+        /// Topic.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// The offset up to which committed records can be read.
+        stable: i64,
+        /// The end of the log.
+        end: i64,
+        /// How long was waited.
+        waited: Duration,
+    },
     /// The sink's queue did not empty in time.
     #[error(
         "send to {bootstrap}: {waiting} records still wait after {}; the broker is too slow or away",
@@ -159,6 +192,9 @@ pub enum ConnectError {
     /// The source failed before and reads no more.
     #[error("read on after the source failed: open it again")]
     SourceFailed,
+    /// The membership failed before, or was left.
+    #[error("stay in the group: the membership ended, so join again")]
+    MembershipEnded,
     /// A file could not be opened, read or written.
     #[error("{doing} {}: {source}", path.display())]
     File {
@@ -206,6 +242,44 @@ pub enum ConnectError {
         /// The lake's folder.
         dir: PathBuf,
     },
+    /// A snapshot that was written is not in its store.
+    #[error("load snapshot {location}: it is not there; use the one before it")]
+    SnapshotMissing {
+        /// Store and name.
+        location: String,
+    },
+    /// A snapshot does not hold the bytes that were written.
+    #[error(
+        "load snapshot {location}: its SHA-256 is {found}, {expected} was written; use the one \
+         before it"
+    )]
+    SnapshotCorrupt {
+        /// Store and name.
+        location: String,
+        /// The hash of what was written, in hexadecimal.
+        expected: String,
+        /// The hash of what is there, in hexadecimal.
+        found: String,
+    },
+    /// The store of snapshots does not answer or cannot do its work now.
+    #[error("{doing} {location}: {detail}")]
+    StoreUnreachable {
+        /// What was being done, as a verb.
+        doing: &'static str,
+        /// Store and name.
+        location: String,
+        /// What the store or the network said.
+        detail: String,
+    },
+    /// No space is left in the store of snapshots.
+    #[error(
+        "write snapshot {location}: no space is left; nothing half-written was kept, and the next \
+         try succeeds once there is space"
+    )]
+    StoreFull {
+        /// Store and name.
+        location: String,
+    },
     /// A lake table got a name or rows that it cannot take.
     #[error("write lake table {table}: {detail}")]
     Table {
@@ -220,16 +294,23 @@ impl ConnectError {
     /// The family of the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Unreachable { .. } => ErrorKind::Unreachable,
+            Self::Unreachable { .. }
+            | Self::TransactionOpen { .. }
+            | Self::StoreUnreachable { .. } => ErrorKind::Unreachable,
             Self::TopicMissing { .. } => ErrorKind::TopicMissing,
             Self::Denied { .. } => ErrorKind::Denied,
             Self::LogOvertaken { .. } | Self::OffsetWentBack { .. } => ErrorKind::LogOvertaken,
-            Self::Delivery { .. } | Self::SinkBlocked { .. } => ErrorKind::Delivery,
+            Self::Delivery { .. } | Self::SinkBlocked { .. } | Self::RecordTooLarge { .. } => {
+                ErrorKind::Delivery
+            }
             Self::Configuration { .. } | Self::Table { .. } => ErrorKind::Configuration,
-            Self::Client { .. } | Self::SourceFailed => ErrorKind::Client,
+            Self::Client { .. } | Self::SourceFailed | Self::MembershipEnded => ErrorKind::Client,
             Self::File { .. } => ErrorKind::File,
-            Self::Corrupt { .. } | Self::UnknownExtension { .. } => ErrorKind::Corrupt,
-            Self::DiskFull { .. } => ErrorKind::DiskFull,
+            Self::Corrupt { .. } | Self::UnknownExtension { .. } | Self::SnapshotCorrupt { .. } => {
+                ErrorKind::Corrupt
+            }
+            Self::SnapshotMissing { .. } => ErrorKind::SnapshotMissing,
+            Self::DiskFull { .. } | Self::StoreFull { .. } => ErrorKind::DiskFull,
             Self::Busy { .. } => ErrorKind::Busy,
         }
     }
@@ -239,6 +320,7 @@ impl ConnectError {
         match self.kind() {
             ErrorKind::Unreachable | ErrorKind::Busy => Disposition::Retry,
             ErrorKind::Delivery if matches!(self, Self::SinkBlocked { .. }) => Disposition::Retry,
+            ErrorKind::DiskFull if matches!(self, Self::StoreFull { .. }) => Disposition::Retry,
             _ => Disposition::Halt,
         }
     }

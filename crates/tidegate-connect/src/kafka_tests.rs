@@ -62,6 +62,7 @@ impl Read {
             } => {
                 self.ends.insert((feed.to_string(), partition), offset);
             }
+            SourceEvent::Added { partition, .. } => panic!("added: {partition}"),
             SourceEvent::Stalled { what } => panic!("stalled: {what}"),
             SourceEvent::Ended => return false,
         }
@@ -426,7 +427,7 @@ fn a_broker_that_goes_away_is_told_and_reading_goes_on() {
                 assert_eq!(values, [b"during"]);
                 break;
             }
-            SourceEvent::Ended => panic!("ended"),
+            SourceEvent::Ended | SourceEvent::Added { .. } => panic!("ended or added"),
             SourceEvent::CaughtUp { .. } | SourceEvent::Stalled { .. } => {}
         }
     }
@@ -510,7 +511,10 @@ fn topics_that_exist_are_fine_and_others_are_asked_for() {
     // The embedded broker makes no topics; the refusal is an error and names them.
     let error = sink
         .ensure_topics_within(
-            &[("a", 1, Retention::Broker), ("b", 1, Retention::Compact)],
+            &[
+                ("a", 1, Retention::Broker).into(),
+                ("b", 1, Retention::Compact).into(),
+            ],
             Duration::from_secs(1),
         )
         .unwrap_err();

@@ -5,6 +5,10 @@
 //! file. It decodes nothing: what it gives out are bytes with a position.
 //!
 //! - [`KafkaSource`] and [`KafkaSink`]: topics, by threads and bounded queues, without a runtime.
+//! - [`EpochSink`], [`Membership`], [`read_progress`], [`SnapshotStore`] and [`RangeReader`]: what
+//!   exactly-once work needs. An epoch is one transaction; a consumer group shares the tasks; a task
+//!   finds its way back by its progress record, the snapshot that it names, and a second reading of
+//!   exact ranges.
 //! - [`EmbeddedBroker`]: a Kafka broker in this process, for the demo and for tests.
 //! - [`RecordedFile`]: CSV, JSON and Parquet files as messages.
 //! - [`Lake`]: the Parquet files and the summary of one run.
@@ -19,6 +23,14 @@ mod embedded;
 mod reader;
 mod sink;
 mod source;
+mod topics;
+
+mod member;
+mod membership;
+mod progress;
+mod replay;
+mod snapshot_store;
+mod transaction;
 
 mod lake;
 mod recorded;
@@ -28,13 +40,35 @@ mod kafka_tests;
 #[cfg(test)]
 mod lake_tests;
 #[cfg(test)]
+mod membership_tests;
+#[cfg(test)]
+mod real_kafka;
+#[cfg(test)]
 mod recorded_tests;
+#[cfg(test)]
+mod replay_tests;
+#[cfg(test)]
+mod snapshot_tests;
+#[cfg(test)]
+mod source_tests;
+#[cfg(test)]
+mod transaction_tests;
 
 pub use batch::MessageBatch;
 pub use client::{Properties, REACH_WITHIN};
 pub use embedded::EmbeddedBroker;
 pub use error::{ConnectError, Disposition, ErrorKind};
 pub use lake::{Lake, LakeTable};
+pub use membership::{GroupMetadata, GroupProtocol, Membership, MembershipConfig, MembershipEvent};
+pub use progress::{PROGRESS_READ_MAX, ProgressRecord, read_progress, trim_progress};
 pub use recorded::{EXTENSIONS, MESSAGE_BYTES_MAX, Messages, RecordedFile, RecordedKind};
-pub use sink::{KafkaSink, Retention};
-pub use source::{Drained, KafkaSource, SourceConfig, SourceEvent, Stop, drain_count};
+pub use replay::RangeReader;
+pub use sink::KafkaSink;
+pub use snapshot_store::{SnapshotEntry, SnapshotOptions, SnapshotRef, SnapshotStore};
+pub use source::{
+    Drained, KafkaSource, PartitionChoice, SourceConfig, SourceEvent, Stop, drain_count,
+};
+pub use topics::{Retention, TopicSpec};
+pub use transaction::{
+    EpochError, EpochSink, EpochSinkConfig, MESSAGE_BYTES_LIMIT, OutRecord, SourceOffsets,
+};

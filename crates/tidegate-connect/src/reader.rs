@@ -11,9 +11,11 @@ use rdkafka::{Offset, TopicPartitionList};
 use tidegate_model::FeedId;
 
 use crate::batch::{BatchQueue, Client, MessageBatch, Polled};
-use crate::client::{client_error, look_up, most_telling};
+use crate::client::{Troubled, client_error, look_up, most_telling};
 use crate::error::ConnectError;
-use crate::source::{Events, Shared, SourceConfig, SourceEvent, serve_events};
+use crate::source::{
+    Events, PartitionChoice, Shared, SourceConfig, SourceEvent, Stop, serve_events,
+};
 
 /// How long one call waits for its batch to fill: the latency added to a trickle of records.
 const LINGER: Duration = Duration::from_millis(10);
@@ -78,6 +80,8 @@ pub(crate) struct Reader {
     quiet_since: Instant,
     /// Looks in a row that missed a topic.
     misses: u8,
+    /// When new partitions were last looked for.
+    grown: Instant,
 }
 
 impl Reader {
@@ -98,6 +102,7 @@ impl Reader {
             stalled: None,
             quiet_since: Instant::now(),
             misses: 0,
+            grown: Instant::now(),
         }
     }
 
@@ -131,6 +136,7 @@ impl Reader {
             if self.paused && !self.try_resume()? {
                 continue;
             }
+            self.grow()?;
             let polled = self.queue.consume(LINGER);
             if polled.is_empty() {
                 self.check_topics()?;
@@ -201,6 +207,58 @@ impl Reader {
             Ok(Err(_)) | Err(_) => {}
         }
         Ok(())
+    }
+
+    /// Looks now and then whether a topic got new partitions, and reads them from offset 0: should
+    /// retention be faster than that, the log has overtaken the reader, and it says so.
+    fn grow(&mut self) -> Result<(), Halt> {
+        let due = self.grown.elapsed() >= self.config.grow_every;
+        if !due || self.config.stop != Stop::Never {
+            return Ok(());
+        }
+        let PartitionChoice::All = self.config.partitions else {
+            return Ok(());
+        };
+        let names: Vec<&str> = self.config.topics.iter().map(|(_, t)| t.as_str()).collect();
+        // A topic that is missing or a broker that is away is told of elsewhere.
+        let counts = self
+            .client
+            .fetch_metadata(None, CHECK_WITHIN)
+            .ok()
+            .and_then(|metadata| look_up(&metadata, &self.config.bootstrap, &names).ok());
+        self.grown = Instant::now();
+        for (topic, count) in counts.into_iter().flatten().enumerate() {
+            let lanes = self.lanes.iter().filter(|lane| lane.topic == topic);
+            let known = lanes.map(|lane| lane.partition + 1).max().unwrap_or(0);
+            for partition in known..count {
+                self.add_lane(topic, partition)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_lane(&mut self, topic: usize, partition: i32) -> Result<(), Halt> {
+        let (feed, name) = self.config.topics[topic].clone();
+        let failed = |error| {
+            let doing = format!("assign new partition {partition} of topic {name}");
+            client_error(&self.config.bootstrap, &doing, &error)
+        };
+        self.queue.forward(topic, partition)?;
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&name, partition, Offset::Offset(0))
+            .map_err(failed)?;
+        self.client.incremental_assign(&list).map_err(failed)?;
+        self.lanes.push(Lane {
+            feed: feed.clone(),
+            topic,
+            name,
+            partition,
+            next: 0,
+            end: None,
+            done: false,
+        });
+        // Nothing of it is taken from the queue before this.
+        self.send(Ok(SourceEvent::Added { feed, partition }))
     }
 
     fn lane(&self, topic: usize, partition: i32) -> usize {
@@ -289,29 +347,16 @@ impl Reader {
         if lane.done {
             return Ok(());
         }
-        let (topic, partition) = (lane.name.clone(), lane.partition);
         Err(Halt::Failed(match code {
             Code::AutoOffsetReset | Code::OffsetOutOfRange => {
                 self.overtaken(lane, if offset >= 0 { offset } else { lane.next })
             }
-            Code::TopicAuthorizationFailed
-            | Code::GroupAuthorizationFailed
-            | Code::ClusterAuthorizationFailed => ConnectError::Denied {
-                what: format!("topic {topic} on {}", self.config.bootstrap),
-                detail: text,
-            },
-            Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
-                ConnectError::TopicMissing {
-                    bootstrap: self.config.bootstrap.clone(),
-                    topics: vec![format!("{topic} partition {partition}, deleted while read")],
-                    known: Vec::new(),
-                }
-            }
-            _ => ConnectError::Client {
-                bootstrap: self.config.bootstrap.clone(),
-                doing: format!("read topic {topic} partition {partition} at offset {offset}"),
-                detail: format!("{code}: {text}"),
-            },
+            _ => partition_error(
+                &self.config.bootstrap,
+                (&lane.name, lane.partition),
+                (code, offset),
+                text,
+            ),
         }))
     }
 
@@ -434,16 +479,52 @@ impl Reader {
 
     /// The error that `wanted` is not in the log, with what is.
     fn overtaken(&self, lane: &Lane, wanted: i64) -> ConnectError {
-        let asked =
-            self.client
-                .fetch_watermarks(&lane.name, lane.partition, Duration::from_secs(2));
-        let bounds = asked.ok();
-        ConnectError::LogOvertaken {
-            topic: lane.name.clone(),
-            partition: lane.partition,
-            wanted,
-            earliest: bounds.map(|(low, _)| low),
-            latest: bounds.map(|(_, high)| high),
+        overtaken(&self.client, (&lane.name, lane.partition), wanted)
+    }
+}
+
+/// The error that `wanted` is not in a log, with what is, where the broker tells.
+pub(crate) fn overtaken(
+    client: &Client,
+    (topic, partition): (&str, i32),
+    wanted: i64,
+) -> ConnectError {
+    let asked = client.fetch_watermarks(topic, partition, Duration::from_secs(2));
+    let bounds = asked.ok();
+    ConnectError::LogOvertaken {
+        topic: topic.to_owned(),
+        partition,
+        wanted,
+        earliest: bounds.map(|(low, _)| low),
+        latest: bounds.map(|(_, high)| high),
+    }
+}
+
+/// What a partition's error means, outside of an offset that its log does not hold.
+pub(crate) fn partition_error(
+    bootstrap: &str,
+    (topic, partition): (&str, i32),
+    (code, offset): (Code, i64),
+    text: String,
+) -> ConnectError {
+    match code {
+        Code::TopicAuthorizationFailed
+        | Code::GroupAuthorizationFailed
+        | Code::ClusterAuthorizationFailed => ConnectError::Denied {
+            what: format!("topic {topic} on {bootstrap}"),
+            detail: text,
+        },
+        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
+            ConnectError::TopicMissing {
+                bootstrap: bootstrap.to_owned(),
+                topics: vec![format!("{topic} partition {partition}, deleted while read")],
+                known: Vec::new(),
+            }
         }
+        _ => ConnectError::Client {
+            bootstrap: bootstrap.to_owned(),
+            doing: format!("read topic {topic} partition {partition} at offset {offset}"),
+            detail: format!("{code}: {text}"),
+        },
     }
 }

@@ -2,30 +2,17 @@
 
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::client::{
-    Context, Deadline, Properties, REACH_WITHIN, cause, client_error, configure, find_topics,
+    Context, Deadline, Failure, Properties, REACH_WITHIN, Troubled, cause, client_error, configure,
     reach, setup_error,
 };
 use crate::error::ConnectError;
-
-/// How long a topic that [`KafkaSink::ensure_topics`] makes keeps its records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retention {
-    /// As the broker is set up.
-    Broker,
-    /// Every record, without limit.
-    Forever,
-    /// Records of this age and younger.
-    For(Duration),
-    /// The latest record of each key.
-    Compact,
-}
+use crate::topics::{self, Cluster, TopicSpec};
 
 /// librdkafka settings that a user may change.
 const DEFAULTS: &[(&str, &str)] = &[
@@ -48,6 +35,9 @@ const FIXED: &[(&str, &str)] = &[("enable.idempotence", "true"), ("acks", "all")
 
 /// Delivery reports are served once in this many sends.
 const POLL_EVERY: u32 = 256;
+
+/// Events that one [`KafkaSink::check`] serves.
+const CHECK_POLLS: usize = 8;
 
 /// How long a send waits for room in the local queue: longer than a record may take, so that a
 /// broker that is away shows as failed deliveries first.
@@ -108,98 +98,26 @@ impl KafkaSink {
     /// # Errors
     /// [`ConnectError::Client`] or [`ConnectError::Denied`] when the broker does not make a topic;
     /// [`ConnectError::Unreachable`] when it does not answer within 10 s.
-    pub fn ensure_topics(&self, topics: &[(&str, i32, Retention)]) -> Result<(), ConnectError> {
-        self.ensure_topics_within(topics, REACH_WITHIN)
+    pub fn ensure_topics<'a, T>(&self, topics: &[T]) -> Result<(), ConnectError>
+    where
+        T: Into<TopicSpec<'a>> + Copy,
+    {
+        let topics: Vec<TopicSpec<'a>> = topics.iter().map(|topic| (*topic).into()).collect();
+        self.ensure_topics_within(&topics, REACH_WITHIN)
     }
 
     pub(crate) fn ensure_topics_within(
         &self,
-        topics: &[(&str, i32, Retention)],
+        topics: &[TopicSpec<'_>],
         within: Duration,
     ) -> Result<(), ConnectError> {
-        let deadline = Deadline::new(within);
-        let serve = || self.producer.poll(Duration::ZERO);
-        let metadata = reach(self.producer.client(), &self.bootstrap, deadline, &serve)?;
-        let missing: Vec<_> = topics
-            .iter()
-            .filter(|(name, ..)| {
-                !metadata
-                    .topics()
-                    .iter()
-                    .any(|topic| topic.name() == *name && !topic.partitions().is_empty())
-            })
-            .collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        self.create(&missing, deadline.left(within))?;
-        let names: Vec<&str> = topics.iter().map(|(name, ..)| *name).collect();
-        let wait = (deadline, within);
-        find_topics(
-            self.producer.client(),
-            &self.bootstrap,
-            &names,
-            wait,
-            &serve,
-        )
-        .map(|_| ())
-    }
-
-    fn create(
-        &self,
-        topics: &[&(&str, i32, Retention)],
-        within: Duration,
-    ) -> Result<(), ConnectError> {
-        let failed = |e: KafkaError| client_error(&self.bootstrap, "create topics", &e);
-        let mut config = self.config.clone();
-        // Not known to a client that only administers.
-        config.remove("partitioner");
-        let admin: AdminClient<Context> = config
-            .create_with_context(Context::default())
-            .map_err(|error| setup_error(&error))?;
-        let ages: Vec<String> = topics.iter().map(|(.., r)| retention_ms(*r)).collect();
-        let new: Vec<NewTopic<'_>> = topics
-            .iter()
-            .zip(&ages)
-            .map(|((name, partitions, retention), age)| {
-                let topic = NewTopic::new(name, *partitions, TopicReplication::Fixed(-1));
-                match retention {
-                    Retention::Broker => topic,
-                    Retention::Forever | Retention::For(_) => topic
-                        .set("cleanup.policy", "delete")
-                        .set("retention.ms", age)
-                        .set("retention.bytes", "-1"),
-                    Retention::Compact => topic.set("cleanup.policy", "compact"),
-                }
-            })
-            .collect();
-        let options = AdminOptions::new()
-            .request_timeout(Some(within))
-            .operation_timeout(Some(within));
-        let results = futures_executor::block_on(admin.create_topics(&new, &options));
-        for result in results.map_err(failed)? {
-            match result {
-                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-                Err((
-                    topic,
-                    code @ (RDKafkaErrorCode::TopicAuthorizationFailed
-                    | RDKafkaErrorCode::ClusterAuthorizationFailed),
-                )) => {
-                    return Err(ConnectError::Denied {
-                        what: format!("topic {topic} on {}, to create it", self.bootstrap),
-                        detail: code.to_string(),
-                    });
-                }
-                Err((topic, code)) => {
-                    return Err(ConnectError::Client {
-                        bootstrap: self.bootstrap.clone(),
-                        doing: format!("create topic {topic}"),
-                        detail: code.to_string(),
-                    });
-                }
-            }
-        }
-        Ok(())
+        let cluster = Cluster {
+            client: self.producer.client(),
+            config: &self.config,
+            bootstrap: &self.bootstrap,
+            serve: &|| self.producer.poll(Duration::ZERO),
+        };
+        topics::ensure(&cluster, topics, within)
     }
 
     /// Queues one record; `None` as partition lets the key choose, `None` as value is a tombstone,
@@ -284,6 +202,30 @@ impl KafkaSink {
         }
     }
 
+    /// Serves delivery reports without waiting, and tells of records given up since the last look:
+    /// a long run notices here, long before it flushes.
+    ///
+    /// # Errors
+    /// [`ConnectError::Delivery`] with the number of records given up, each told once.
+    pub fn check(&mut self) -> Result<(), ConnectError> {
+        // A poll serves one event, which holds many reports; their number is fixed.
+        for _ in 0..CHECK_POLLS {
+            self.producer.poll(Duration::ZERO);
+        }
+        match self.producer.client().context().take_failures() {
+            Some((failed, first)) => Err(self.undelivered(failed, &first)),
+            None => Ok(()),
+        }
+    }
+
+    fn undelivered(&self, failed: u64, first: &Failure) -> ConnectError {
+        ConnectError::Delivery {
+            bootstrap: self.bootstrap.clone(),
+            failed,
+            first: first.to_string(),
+        }
+    }
+
     /// Records in the local queue and on their way.
     pub fn waiting(&self) -> usize {
         usize::try_from(self.producer.in_flight_count()).unwrap_or(0)
@@ -306,22 +248,9 @@ impl KafkaSink {
             self.producer.poll(deadline.left(Duration::from_millis(2)));
         };
         if let Some((failed, first)) = self.producer.client().context().take_failures() {
-            return Err(ConnectError::Delivery {
-                bootstrap: self.bootstrap.clone(),
-                failed,
-                first,
-            });
+            return Err(self.undelivered(failed, &first));
         }
         flushed.map_err(|_| self.blocked(timeout))
-    }
-}
-
-fn retention_ms(retention: Retention) -> String {
-    match retention {
-        Retention::For(age) => i64::try_from(age.as_millis())
-            .unwrap_or(i64::MAX)
-            .to_string(),
-        Retention::Broker | Retention::Forever | Retention::Compact => "-1".to_owned(),
     }
 }
 

@@ -1,9 +1,12 @@
-//! The Kafka source: every partition of some topics, in log order, with back-pressure.
+//! The Kafka source: the partitions of some topics, in log order, with back-pressure.
 //!
 //! Promises: no record of a partition is skipped or given twice while the source lives; when the
-//! log no longer holds what comes next, it fails with the offsets and never jumps.
-//! It assigns partitions by hand from the earliest record: there is no consumer group, hence no
-//! rebalance, and nothing is committed.
+//! log no longer holds what comes next, it fails with the offsets and never jumps. Records of
+//! transactions that were aborted, or are not decided yet, are not given out, unless the property
+//! `isolation.level` says `read_uncommitted`.
+//! It assigns partitions by hand, at exact offsets: there is no consumer group, hence no rebalance,
+//! and nothing is committed. Partitions that are added to a topic are read too, from their first
+//! record on.
 //!
 //! How: a dedicated thread takes batches from librdkafka and hands them over a bounded channel.
 //! While the channel is full librdkafka's own bounded queue fills and fetching stops; when that
@@ -13,6 +16,7 @@
 //! 8 MiB (one record may be larger), and the channel at most `queue_batches_max` batches of at most
 //! `batch_max` records, each about 0.4 KiB beside its bytes.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -25,8 +29,8 @@ use tidegate_model::FeedId;
 
 use crate::batch::{BatchQueue, Client, MessageBatch};
 use crate::client::{
-    Context, Deadline, Properties, REACH_WITHIN, client_error, configure, find_topics, passing,
-    setup_error,
+    Context, Deadline, Properties, REACH_WITHIN, Troubled, client_error, configure, find_topics,
+    passing, setup_error,
 };
 use crate::error::ConnectError;
 use crate::reader::{Lane, Outlet, Reader};
@@ -39,6 +43,15 @@ pub enum Stop {
     CaughtUp,
     /// Never: it waits for new records until it is dropped.
     Never,
+}
+
+/// Which partitions of its topics a source reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PartitionChoice {
+    /// All there are, and those that are added.
+    All,
+    /// These and no others, each of which must exist.
+    Only(BTreeSet<(FeedId, i32)>),
 }
 
 /// What a [`KafkaSource`] reads and how much it may hold.
@@ -61,13 +74,22 @@ pub struct SourceConfig {
     pub pause_after: Duration,
     /// How long nothing may come before it is checked that the topics still exist.
     pub check_after: Duration,
+    /// The offset that is due next of partitions that were read before; the others begin at their
+    /// earliest record. Those of partitions that are not read are passed over.
+    pub start: BTreeMap<(FeedId, i32), i64>,
+    /// Which partitions are read.
+    pub partitions: PartitionChoice,
+    /// How often it is looked whether a topic got new partitions; only with [`Stop::Never`] and
+    /// [`PartitionChoice::All`].
+    pub grow_every: Duration,
     /// Further librdkafka properties, such as those for security.
     pub properties: Properties,
 }
 
 impl SourceConfig {
     /// The usual limits: batches of 8,192, 8 in the queue, 10 s to reach a broker, pausing after
-    /// half a second, a look at the topics after 10 s of silence.
+    /// half a second, a look at the topics after 10 s of silence. All partitions from the earliest
+    /// record, new ones looked for every 5 s.
     pub fn new(bootstrap: &str, topics: Vec<(FeedId, String)>, stop: Stop) -> Self {
         Self {
             bootstrap: bootstrap.to_owned(),
@@ -78,6 +100,9 @@ impl SourceConfig {
             reach_within: REACH_WITHIN,
             pause_after: Duration::from_millis(500),
             check_after: Duration::from_secs(10),
+            start: BTreeMap::new(),
+            partitions: PartitionChoice::All,
+            grow_every: Duration::from_secs(5),
             properties: Properties::new(),
         }
     }
@@ -97,6 +122,14 @@ pub enum SourceEvent {
         partition: i32,
         /// The offset that comes next.
         offset: i64,
+    },
+    /// A topic got a partition, which is read from its first record on: before any other event of
+    /// that partition.
+    Added {
+        /// The feed of the topic.
+        feed: FeedId,
+        /// The partition.
+        partition: i32,
     },
     /// A broker is away or slow. Nothing is lost: the client tries again until it is back, and
     /// batches follow.
@@ -124,6 +157,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("reconnect.backoff.ms", "50"),
     ("reconnect.backoff.max.ms", "1000"),
     ("topic.metadata.refresh.interval.ms", "30000"),
+    ("isolation.level", "read_committed"),
 ];
 
 /// librdkafka settings that the promises of this module rest on.
@@ -135,7 +169,7 @@ const FIXED: &[(&str, &str)] = &[
     ("allow.auto.create.topics", "false"),
 ];
 
-/// Reads every partition of some topics from the earliest record.
+/// Reads partitions of some topics from the earliest record or from given offsets.
 ///
 /// Dropping it stops the reading thread; batches that are still held stay valid.
 #[derive(Debug)]
@@ -173,7 +207,9 @@ impl KafkaSource {
     /// # Errors
     /// [`ConnectError::Configuration`] for limits or properties that cannot be;
     /// [`ConnectError::Unreachable`] when no broker answers within `reach_within`;
-    /// [`ConnectError::TopicMissing`] naming all the topics that are not there;
+    /// [`ConnectError::TopicMissing`] naming all the topics that are not there, or a partition that
+    /// was read before or is asked for and is not there;
+    /// [`ConnectError::LogOvertaken`] when a log does not reach back, or forth, to its `start`;
     /// [`ConnectError::Denied`] or [`ConnectError::Client`] when the broker refuses.
     pub fn open(config: SourceConfig) -> Result<Self, ConnectError> {
         check(&config)?;
@@ -215,8 +251,8 @@ impl KafkaSource {
         })
     }
 
-    /// Every partition that is read, ordered as the topics were given, then by number. Known from
-    /// open on and unchanged: partitions added to a topic later are not read.
+    /// Every partition that is read, ordered as the topics were given, then by number; after those
+    /// known at open follow those that [`SourceEvent::Added`] told of.
     pub fn partitions(&self) -> &[(FeedId, i32)] {
         &self.partitions
     }
@@ -245,6 +281,9 @@ impl KafkaSource {
                 self.shared.queued.fetch_sub(1, Ordering::AcqRel);
                 match &event {
                     Ok(SourceEvent::Ended) => self.state = State::Ended,
+                    Ok(SourceEvent::Added { feed, partition }) => {
+                        self.partitions.push((feed.clone(), *partition));
+                    }
                     Ok(_) => {}
                     Err(_) => self.state = State::Failed,
                 }
@@ -312,17 +351,18 @@ fn find_lanes(
     let names: Vec<&str> = config.topics.iter().map(|(_, t)| t.as_str()).collect();
     let settle = (deadline, Duration::from_secs(1));
     let counts = find_topics(client.client(), &config.bootstrap, &names, settle, &serve)?;
+    check_partitions(config, &counts)?;
     let mut lanes = Vec::new();
     for (topic, ((feed, name), count)) in config.topics.iter().zip(counts).enumerate() {
-        for partition in 0..count {
-            let (start, end) = bounds(client, config, name, partition, deadline)?;
+        for partition in (0..count).filter(|p| is_chosen(config, feed, *p)) {
+            let bounds = bounds(client, &config.bootstrap, (name, partition), deadline)?;
             lanes.push(Lane {
                 feed: feed.clone(),
                 topic,
                 name: name.clone(),
                 partition,
-                next: start,
-                end: (config.stop == Stop::CaughtUp).then_some(end),
+                next: first_due(config, (feed, name, partition), bounds)?,
+                end: (config.stop == Stop::CaughtUp).then_some(bounds.1),
                 done: false,
             });
         }
@@ -330,11 +370,66 @@ fn find_lanes(
     Ok(lanes)
 }
 
-fn bounds(
-    client: &Client,
+fn is_chosen(config: &SourceConfig, feed: &FeedId, partition: i32) -> bool {
+    match &config.partitions {
+        PartitionChoice::All => true,
+        PartitionChoice::Only(chosen) => chosen.contains(&(feed.clone(), partition)),
+    }
+}
+
+/// Checks that every partition with an offset, and every chosen one, exists: one that is gone took
+/// its records with it.
+fn check_partitions(config: &SourceConfig, counts: &[i32]) -> Result<(), ConnectError> {
+    let chosen = match &config.partitions {
+        PartitionChoice::All => None,
+        PartitionChoice::Only(chosen) => Some(chosen),
+    };
+    for (feed, partition) in config.start.keys().chain(chosen.into_iter().flatten()) {
+        let known = config
+            .topics
+            .iter()
+            .zip(counts)
+            .find(|((f, _), _)| f == feed);
+        let Some(((_, topic), count)) = known else {
+            return Err(ConnectError::Configuration {
+                detail: format!("feed {feed} is asked for and has no topic"),
+            });
+        };
+        if !(0..*count).contains(partition) {
+            return Err(ConnectError::TopicMissing {
+                bootstrap: config.bootstrap.clone(),
+                topics: vec![format!("{topic} partition {partition}")],
+                known: Vec::new(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The offset to begin at, which the log must hold or end at.
+fn first_due(
     config: &SourceConfig,
-    topic: &str,
-    partition: i32,
+    (feed, topic, partition): (&FeedId, &str, i32),
+    (earliest, latest): (i64, i64),
+) -> Result<i64, ConnectError> {
+    match config.start.get(&(feed.clone(), partition)) {
+        None => Ok(earliest),
+        Some(wanted) if (earliest..=latest).contains(wanted) => Ok(*wanted),
+        Some(wanted) => Err(ConnectError::LogOvertaken {
+            topic: topic.to_owned(),
+            partition,
+            wanted: *wanted,
+            earliest: Some(earliest),
+            latest: Some(latest),
+        }),
+    }
+}
+
+/// The offsets that a log holds: of the earliest record, and after the latest.
+pub(crate) fn bounds(
+    client: &Client,
+    bootstrap: &str,
+    (topic, partition): (&str, i32),
     deadline: Deadline,
 ) -> Result<(i64, i64), ConnectError> {
     loop {
@@ -344,7 +439,7 @@ fn bounds(
             Err(error) if passing(&error) && !deadline.passed() => serve_events(client),
             Err(error) => {
                 let doing = format!("ask for the offsets of topic {topic} partition {partition}");
-                return Err(client_error(&config.bootstrap, &doing, &error));
+                return Err(client_error(bootstrap, &doing, &error));
             }
         }
     }
@@ -403,7 +498,12 @@ pub fn drain_count(bootstrap: &str, topic: &str) -> Result<Drained, ConnectError
                 drained.bytes += batch.bytes() as u64;
             }
             Some(SourceEvent::Ended) => return Ok(drained),
-            Some(SourceEvent::CaughtUp { .. } | SourceEvent::Stalled { .. }) | None => {}
+            Some(
+                SourceEvent::CaughtUp { .. }
+                | SourceEvent::Added { .. }
+                | SourceEvent::Stalled { .. },
+            )
+            | None => {}
         }
     }
 }
