@@ -67,6 +67,7 @@ pub(crate) async fn drive(
                     .ingest(batch.feed(), batch.partition(), &payloads, wall_clock())
                     .await?;
             }
+            Some(SourceEvent::Added { feed, partition }) => runtime.assign(&feed, partition)?,
             Some(SourceEvent::CaughtUp {
                 feed, partition, ..
             }) => match until {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use tidegate_alerts::{AlertState, AlertTransition, wire::AlertRecord};
 use tidegate_connect::{KafkaSink, Lake, LakeTable};
+use tidegate_model::Rejected;
 use tidegate_pipeline::{Event, Runtime, Summary};
 use tidegate_query::LAYER_SCHEMA;
 
@@ -22,6 +23,12 @@ pub(crate) const TOPICS: [&str; 5] = [
     "tidegate.late",
     "tidegate.rejected",
 ];
+
+/// The largest record that a run publishes, which its topics are made to take.
+pub(crate) const PUBLISHED_BYTES_MAX: usize = 16 << 20;
+
+/// Rejected bytes above this size would not fit a published record once they are base64.
+const REJECTED_BYTES_MAX: usize = PUBLISHED_BYTES_MAX / 3 * 2;
 
 /// Whether alerts are shown as they happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +80,11 @@ impl Outputs {
             seen(&event);
             self.pass(&event)?;
         }
-        Ok(())
+        match &mut self.sink {
+            // What a broker did not take is told now and not at the end, which may be far.
+            Some(sink) => Ok(sink.check()?),
+            None => Ok(()),
+        }
     }
 
     /// Waits for the topics and makes the files visible.
@@ -133,7 +144,9 @@ impl Outputs {
                     lake.write(LakeTable::Rejected, "rejected", &rows)?;
                 }
                 let key = rejected.first().map_or("", |row| row.feed.as_str());
-                self.publish_lines("tidegate.rejected", key, || json_lines(&rows))
+                self.publish_lines("tidegate.rejected", key, || {
+                    json_lines(&rejected_rows(&publishable(rejected))?)
+                })
             }
         }
     }
@@ -175,6 +188,21 @@ impl Outputs {
         }
         Ok(())
     }
+}
+
+/// Rejections as they fit into records of a topic: bytes that are too many stay out, and the detail
+/// says so. The lake has them.
+fn publishable(rejected: &[Rejected]) -> Vec<Rejected> {
+    let fit = |row: &Rejected| {
+        let bytes = row.bytes.as_ref().map_or(0, Vec::len);
+        let mut row = row.clone();
+        if bytes > REJECTED_BYTES_MAX {
+            row.bytes = None;
+            row.detail = format!("{}; its {bytes} bytes are not in this record", row.detail);
+        }
+        row
+    };
+    rejected.iter().map(fit).collect()
 }
 
 /// One alert on the terminal, in both languages.

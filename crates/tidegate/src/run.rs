@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
-use tidegate_connect::{KafkaSink, KafkaSource, Properties, Retention, SourceConfig, Stop};
+use tidegate_connect::{
+    KafkaSink, KafkaSource, Properties, Retention, SourceConfig, Stop, TopicSpec,
+};
 use tidegate_pipeline::{Mode, Runtime, Summary};
 
 use crate::cli::Run;
 use crate::drive::{Progress, Until, drive};
 use crate::folder;
-use crate::outputs::{Outputs, Show, TOPICS};
+use crate::outputs::{Outputs, PUBLISHED_BYTES_MAX, Show, TOPICS};
 use crate::progress::Bar;
 
 /// Runs the command; an interrupt ends it with the summary of what was done.
@@ -65,7 +67,12 @@ pub(crate) async fn run(args: &Run) -> Result<Summary> {
 /// A sink whose topics exist.
 fn sink(bootstrap: &str) -> Result<KafkaSink> {
     let sink = KafkaSink::connect(bootstrap, &Properties::new())?;
-    let topics = TOPICS.map(|topic| (topic, 1, Retention::Broker));
+    let topics = TOPICS.map(|name| TopicSpec {
+        name,
+        partitions: 1,
+        retention: Retention::Broker,
+        message_bytes_max: Some(PUBLISHED_BYTES_MAX),
+    });
     sink.ensure_topics(&topics)?;
     Ok(sink)
 }

@@ -122,7 +122,10 @@ fn a_state_of_another_feed_is_refused() {
         decoder.restore(state).unwrap_err()
     };
     let few = crowded(2);
-    assert_eq!(refused("format = \"json\"", &state(&[])), RestoreError::Form);
+    assert_eq!(
+        refused("format = \"json\"", &state(&[])),
+        RestoreError::Form
+    );
     assert_eq!(refused(ENTRIES, &state(&[])), RestoreError::Form);
     assert_eq!(
         refused(TURNSTILE, &DecoderState::default()),
