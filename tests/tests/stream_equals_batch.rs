@@ -118,7 +118,11 @@ fn stream(
             // Which partition comes next, and how much of it, follows the generated turns.
             let choice = usize::from(turns[turn % turns.len()]);
             turn += 1;
-            let log = choice % logs.len();
+            // Or the next one that has anything left: some turns never name some partition.
+            let log = (choice..choice + logs.len())
+                .map(|log| log % logs.len())
+                .find(|log| read[*log] < logs[*log].len())
+                .unwrap();
             let size = 1 + (choice * 7 + turn) % batch;
             let to = (read[log] + size).min(logs[log].len());
             let payloads: Vec<Payload<'_>> = logs[log][read[log]..to]
@@ -202,12 +206,14 @@ fn batch_sql(counts: &[Count], size_minutes: i64) -> Panes {
     session
         .register_rows("o", rows.schema(), vec![rows])
         .unwrap();
-    let shifts: Vec<String> = (1..=size_minutes / 5).map(|n| format!("({n})")).collect();
+    let shifts: Vec<String> = (1..=size_minutes / 5)
+        .map(|n| format!("(INTERVAL '{} minutes')", 5 * n))
+        .collect();
     let sql = format!(
         "SELECT date_bin(INTERVAL '5 minutes', at, TIMESTAMP '1970-01-01T00:00:00Z')
-                  + n * INTERVAL '5 minutes' AS window_end,
+                  + later AS window_end,
                 site_id, sum(count) AS persons, count(*) AS rows, max(count) AS largest
-         FROM o CROSS JOIN (VALUES {}) AS shift(n) GROUP BY 1, 2",
+         FROM o CROSS JOIN (VALUES {}) AS shift(later) GROUP BY 1, 2",
         shifts.join(", ")
     );
     let (_, rows) = block_on(session.query(&sql)).unwrap();
