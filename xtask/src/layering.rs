@@ -96,10 +96,11 @@ pub(crate) const FENCES: &[Fence] = &[
         users: &[
             "tidegate-query",
             "tidegate-pipeline",
+            "tidegate-connect",
             "tidegate",
             "tidegate-tests",
         ],
-        reason: "core crates have no runtime, and connect polls from plain threads",
+        reason: "core crates have no runtime; connect drives one, for its object store only",
     },
     Fence {
         package: "anyhow",

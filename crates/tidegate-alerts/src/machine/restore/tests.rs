@@ -172,7 +172,9 @@ fn the_stored_form_stays() {
         }],
     };
     let bytes = postcard::to_stdvec(&state).unwrap();
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = bytes
+        .iter()
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     let (head, seen) = ("016b01730169", "010004d804017a01650175016d");
     assert_eq!(
         hex,
