@@ -152,7 +152,7 @@ mod tests {
     fn fences_hold_for_tests_too() {
         check("tidegate-sim", &[("rdkafka", false)], &["Kafka client"]);
         check("tidegate-connect", &[("rdkafka", true)], &[]);
-        check("tidegate-connect", &[("tokio", true)], &["runtime"]);
+        check("tidegate-engine", &[("tokio", true)], &["runtime"]);
     }
 
     #[test]
