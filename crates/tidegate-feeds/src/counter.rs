@@ -161,9 +161,10 @@ impl Counters {
         if let Some(wrap_at) = self.rules.wrap_at
             && last < wrap_at
         {
-            // Both are within 0 to wrap_at, so this cannot overflow.
+            // Both are within 0 to wrap_at, so this cannot overflow. The shorter of the ways down
+            // and round is believed.
             let step = wrap_at - last + value;
-            if step <= step_max {
+            if step <= step_max && step <= last - value {
                 self.faults.wrap += 1;
                 return (Quality::COUNTER_WRAP, Some(step));
             }
@@ -292,6 +293,17 @@ mod tests {
                 (0, 9, 0, Q::COUNTER_REPEATED),
                 (8, 10, 5, Q::GOOD),
             ],
+        );
+        // Where a step may be longer than half the way round, the shorter way is believed: one
+        // down is no crowd of all values but one.
+        let wide = CounterRules {
+            step_max: 9_999,
+            ..RULES
+        };
+        check(wide, &[(0, 500, 0, base), (4, 499, 0, Q::COUNTER_DOWN)]);
+        check(
+            wide,
+            &[(0, 9_000, 0, base), (4, 100, 1_100, Q::COUNTER_WRAP)],
         );
         // Without wrap_at, and above it, a wrap is a reset.
         let plain = CounterRules {
