@@ -159,6 +159,16 @@ fn a_reset_is_made_up_after_quiet_days() {
     check_resets("Asia/Shanghai", "04:00", (SIZE, &[before, noon]), &made_up);
     let same_day = ["2026-03-01T12:00:00Z", "2026-03-01T12:30:00Z"];
     check_resets("Asia/Shanghai", "04:00", (SIZE, &[before, same_day]), &[]);
+    // In St. John's the 7th had lasted a minute when clocks went back to 23:01 of the 6th.
+    let before = ["2010-11-07T01:00:00Z", "2010-11-07T01:30:00Z"];
+    let again = ["2010-11-07T03:00:00Z", "2010-11-07T04:00:00Z"];
+    let made_up = ["2010-11-07T03:00:00Z"];
+    check_resets(
+        "America/St_Johns",
+        "00:00",
+        (SIZE, &[before, again]),
+        &made_up,
+    );
 }
 
 /// The windows of 2026-03-01 from 03:50 in Shanghai, stepped with these flows of `a`; then the
@@ -241,7 +251,7 @@ fn only_revisable_windows_are_kept() {
     }
     let ends: Vec<_> = kept.closed.keys().map(|e| end.since(*e)).collect();
     assert_eq!(ends, [Span::minutes(10), Span::minutes(5), Span::ZERO]);
-    assert_eq!(Vec::from_iter(none.closed.keys()), [&end]);
+    assert_eq!(none.closed.keys().collect::<Vec<_>>(), [&end]);
 }
 
 /// What happens to the occupancies: a window after this many without, or a revision of the window
