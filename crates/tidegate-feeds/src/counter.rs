@@ -1,5 +1,9 @@
 //! Cumulative counters: readings to counts, so that no wrap, reset or fault becomes a crowd.
 //!
+//! A step down is a counter that started again, or one reading that dropped out. Which, the next
+//! reading says: where it is not below the one before the drop, the two are compared, so that a
+//! drop-out adds nobody (and the people since a start that got so far at once are not all counted).
+//!
 //! State is one small record a counter, at most `counters_max` of them; beyond it the counters that
 //! were read longest ago are forgotten, which is counted.
 
@@ -57,6 +61,8 @@ struct Counter {
     time: EventTime,
     /// The number of its latest reading among all readings.
     turn: u64,
+    /// The reading before it stepped down, until it steps up again.
+    dropped_from: Option<i64>,
 }
 
 /// The state of a feed's counters.
@@ -98,7 +104,13 @@ impl Counters {
         let turn = self.turn;
         let Some(counter) = self.known.get_mut(&key) else {
             self.forget_oldest();
-            self.known.insert(key, Counter { value, time, turn });
+            let counter = Counter {
+                value,
+                time,
+                turn,
+                dropped_from: None,
+            };
+            self.known.insert(key, counter);
             self.faults.baseline += 1;
             return flagged(Quality::COUNTER_BASELINE);
         };
@@ -109,8 +121,15 @@ impl Counters {
             self.faults.repeated += 1;
             return flagged(Quality::COUNTER_REPEATED);
         }
-        *counter = Counter { value, time, turn };
-        let (mut quality, mut count) = self.judge(last.value, value);
+        counter.value = value;
+        counter.time = time;
+        counter.dropped_from = match last.dropped_from {
+            _ if value < last.value => last.dropped_from.or(Some(last.value)),
+            from if value == last.value => from,
+            _ => None,
+        };
+        let base = last.dropped_from.filter(|from| value >= *from);
+        let (mut quality, mut count) = self.judge(base.unwrap_or(last.value), value);
         if time == last.time {
             self.faults.repeated += 1;
             quality = quality.with(Quality::COUNTER_REPEATED);
@@ -161,9 +180,10 @@ impl Counters {
         if let Some(wrap_at) = self.rules.wrap_at
             && last < wrap_at
         {
-            // Both are within 0 to wrap_at, so this cannot overflow.
+            // Both are within 0 to wrap_at, so this cannot overflow. The shorter of the ways down
+            // and round is believed.
             let step = wrap_at - last + value;
-            if step <= step_max {
+            if step <= step_max && step <= last - value {
                 self.faults.wrap += 1;
                 return (Quality::COUNTER_WRAP, Some(step));
             }
@@ -293,6 +313,46 @@ mod tests {
                 (8, 10, 5, Q::GOOD),
             ],
         );
+        // Where a step may be longer than half the way round, the shorter way is believed: one
+        // down is no crowd of all values but one.
+        let wide = CounterRules {
+            step_max: 9_999,
+            ..RULES
+        };
+        check(wide, &[(0, 500, 0, base), (4, 499, 0, Q::COUNTER_DOWN)]);
+        check(
+            wide,
+            &[(0, 9_000, 0, base), (4, 100, 1_100, Q::COUNTER_WRAP)],
+        );
+        // A reading that drops out and comes back: only what is above the reading before the drop
+        // was surely counted, also when it drops twice or stays down.
+        let wide = CounterRules {
+            wrap_at: None,
+            step_max: 9_000,
+            ..RULES
+        };
+        check(
+            wide,
+            &[
+                (0, 5_000, 0, base),
+                (4, 0, 0, Q::COUNTER_RESET),
+                (8, 5_010, 10, Q::GOOD),
+                (9, 4_900, 0, Q::COUNTER_DOWN),
+                (10, 4_800, 0, Q::COUNTER_DOWN),
+                (11, 4_800, 0, Q::GOOD),
+                (12, 5_012, 2, Q::GOOD),
+            ],
+        );
+        // A counter that goes on from below has started again.
+        check(
+            wide,
+            &[
+                (0, 5_000, 0, base),
+                (4, 0, 0, Q::COUNTER_RESET),
+                (8, 3_000, 3_000, Q::GOOD),
+                (9, 6_000, 3_000, Q::GOOD),
+            ],
+        );
         // Without wrap_at, and above it, a wrap is a reset.
         let plain = CounterRules {
             wrap_at: None,
@@ -332,6 +392,23 @@ mod tests {
                 prop_assert!(step.start <= at(second));
                 prop_assert!(counters.known.len() <= 4);
             }
+        }
+
+        /// Single readings that fall below the counter's true value add nobody.
+        #[test]
+        fn dropouts_add_nobody(steps in proptest::collection::vec((0_i64..=100, proptest::option::of(0_i64..20_000)), 1..100)) {
+            let rules = CounterRules { wrap_at: None, step_max: 10_000, gap_max: Span::hours(9), ..RULES };
+            let mut counters = Counters::new(rules);
+            let (mut value, mut sum) = (1_000, 0);
+            counters.read(1, value, at(0));
+            for (second, (step, dropout)) in (1..).zip(&steps) {
+                value += step;
+                sum += counters.read(1, value, at(2 * second)).count;
+                if let Some(dropout) = dropout.filter(|dropout| *dropout < value) {
+                    sum += counters.read(1, dropout, at(2 * second + 1)).count;
+                }
+            }
+            prop_assert!(sum <= value - 1_000, "{} of {}", sum, value - 1_000);
         }
 
         #[test]

@@ -36,6 +36,8 @@ pub struct CounterState {
     /// first): a small number, since counters read one after the other are read at near times.
     /// Wraps at 64 bits.
     pub time_after: i64,
+    /// The reading before it stepped down, until it steps up again.
+    pub dropped_from: Option<u64>,
 }
 
 /// How many readings of each kind a feed's counters gave, as in [`crate::CounterFaults`].

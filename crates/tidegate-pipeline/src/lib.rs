@@ -15,6 +15,7 @@ mod reference;
 mod locate;
 mod pipeline;
 
+mod feed_health;
 mod measurements;
 mod occupancy;
 mod summary;
@@ -26,6 +27,10 @@ mod case;
 
 pub use case::{CaseOutcome, run_cases};
 pub use config::{LayerConfig, OccupancyConfig, PipelineConfig, ReferenceConfig, WindowConfig};
+pub use feed_health::{
+    FeedHealth, FeedHealthChange, FeedHealthError, FeedHealthRule, FeedHealthState,
+    FeedHealthTransition, HEALTH_RECORDS_MAX, RunState,
+};
 pub use locate::Locator;
 pub use pipeline::{Feed, Layer, Pipeline};
 pub use problem::Problem;

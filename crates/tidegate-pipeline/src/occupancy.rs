@@ -1,23 +1,39 @@
 //! Occupancy of every venue with gates, stepped at each closing of the flow window.
+//!
+//! Venues are reset where they are known to be empty: before the first window that starts at or
+//! after `empty_at` of the local day. Where the clocks skip that time, it is the instant at which
+//! they go on; where it comes twice, the first of the two; a day without it has no reset.
+//!
+//! Late counts are not added to the present: the windows that may still be revised are kept, as
+//! many as `allowed_lateness` holds, and stepped again from the state before them. So a revision
+//! leaves what the counts would have left on time: a late arrival before a reset is no person
+//! inside, and one that explains a clamp adds nobody.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
+mod state;
+
 use arrow::array::{Array, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
-use tidegate_model::EventTime;
-use tidegate_risk::occupancy::Occupancy;
+use jiff::civil;
+use jiff::tz::AmbiguousOffset;
+use tidegate_model::{EventTime, Span};
+use tidegate_risk::occupancy::{Occupancy, OccupancyError};
 
 use crate::Reference;
 use crate::pipeline::OccupancySpec;
+
+pub(crate) use state::OccupanciesState;
+use state::{ClosedState, FlowState, VenueOccupancyState};
 
 /// The `occupancy` table: one row a venue with gates, as of the window that fires.
 ///
 /// `persons` with its 95 % interval `lo`, `hi`; `arrivals` and `departures` of the window;
 /// `clamped` persons that the window's flows would have taken below zero; `corrections`, the number
-/// of clamps and resets so far; `data_age`, seconds since the last window in which any gate of the
-/// venue was heard, null before the first.
+/// of clamps, resets and revisions by late counts so far; `data_age`, seconds since the last
+/// window in which any gate of the venue was heard, null before the first.
 pub(crate) static OCCUPANCY_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(vec![
         Field::new("venue_id", DataType::Utf8, false),
@@ -32,8 +48,30 @@ pub(crate) static OCCUPANCY_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
-#[derive(Debug)]
+/// Why occupancies cannot go on from a stored state.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub(crate) enum OccupancyRestoreError {
+    /// The venues with gates are not those of the state.
+    #[error("venue {0:?} is stored and has no gates, or has gates and is not stored")]
+    Venue(String),
+    /// A venue's counts that no steps leave behind.
+    #[error("venue {venue:?}: {error}")]
+    Counts {
+        /// The venue.
+        venue: String,
+        /// What is wrong.
+        error: OccupancyError,
+    },
+    /// A window stored twice, or with the flow of a venue that is not stored.
+    #[error("the window to {0} is stored twice or with unknown venues")]
+    Window(EventTime),
+}
+
+#[derive(Debug, Clone)]
 struct VenueState {
+    /// As it was before the oldest window that is kept.
+    settled: Occupancy,
+    /// As it is after the newest.
     occupancy: Occupancy,
     arrivals: i64,
     departures: i64,
@@ -45,23 +83,38 @@ struct VenueState {
 /// Arrivals and departures of each venue in one window.
 pub(crate) type Flows = BTreeMap<String, (i64, i64)>;
 
+/// A window that has closed and may still be revised.
+#[derive(Debug, Clone, Default)]
+struct Closed {
+    /// Whether the venues were reset before it.
+    empty: bool,
+    /// Of venues with gates only.
+    flows: Flows,
+}
+
 /// The occupancies of all venues with gates.
 #[derive(Debug)]
 pub(crate) struct Occupancies {
     spec: OccupancySpec,
     zone: jiff::tz::TimeZone,
+    allowed_lateness: Span,
     venues: BTreeMap<String, VenueState>,
-    last_end: Option<EventTime>,
+    last_start: Option<EventTime>,
+    /// By their end.
+    closed: BTreeMap<EventTime, Closed>,
 }
 
 impl Occupancies {
+    /// All venues empty, and no window revised.
     pub(crate) fn new(
         spec: &OccupancySpec,
         zone: &jiff::tz::TimeZone,
         reference: &Reference,
     ) -> Self {
-        let state = || VenueState {
-            occupancy: Occupancy::empty(spec.capture),
+        let empty = Occupancy::empty(spec.capture);
+        let state = VenueState {
+            settled: empty,
+            occupancy: empty,
             arrivals: 0,
             departures: 0,
             clamped: 0,
@@ -72,13 +125,27 @@ impl Occupancies {
             .sites
             .iter()
             .filter_map(|s| s.venue_id.clone())
-            .map(|id| (id, state()));
+            .map(|id| (id, state.clone()));
         Self {
             spec: spec.clone(),
             zone: zone.clone(),
+            allowed_lateness: Span::ZERO,
             venues: venues.collect(),
-            last_end: None,
+            last_start: None,
+            closed: BTreeMap::new(),
         }
+    }
+
+    /// The same occupancies keeping windows for [`Occupancies::revise`] until a window closes that
+    /// ends more than `allowed_lateness` after them; without it the last one only.
+    #[must_use]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for the runtime, in place of `adjust`")
+    )]
+    pub(crate) fn with_allowed_lateness(mut self, allowed_lateness: Span) -> Self {
+        self.allowed_lateness = allowed_lateness;
+        self
     }
 
     pub(crate) fn window(&self) -> usize {
@@ -121,7 +188,7 @@ impl Occupancies {
 
     /// Steps every venue over the window that ends at `end`; gives the number of corrections.
     pub(crate) fn step(&mut self, start: EventTime, end: EventTime, flows: &Flows) -> u64 {
-        let empty = self.known_empty(start, end);
+        let empty = self.known_empty(start);
         let mut corrections = 0;
         for (venue, state) in &mut self.venues {
             if empty {
@@ -137,43 +204,204 @@ impl Occupancies {
                 state.heard = Some(end);
             }
         }
-        self.last_end = Some(end);
+        self.last_start = Some(start);
+        self.keep(empty, end, flows);
         corrections
     }
 
-    /// Adds persons that became known late to the venues' present occupancy.
-    pub(crate) fn adjust(&mut self, before: &Flows, after: &Flows) -> u64 {
+    /// Keeps the window for a revision, and settles those that can have none any more.
+    fn keep(&mut self, empty: bool, end: EventTime, flows: &Flows) {
+        let flows = self.known(flows);
+        self.closed.insert(end, Closed { empty, flows });
+        let revisable = self.closed.split_off(&end.minus(self.allowed_lateness));
+        for closed in std::mem::replace(&mut self.closed, revisable).values() {
+            for (venue, state) in &mut self.venues {
+                closed.step(venue, &mut state.settled);
+            }
+        }
+    }
+
+    /// The flows of venues with gates.
+    fn known(&self, flows: &Flows) -> Flows {
+        let known = flows.iter().filter(|(v, _)| self.venues.contains_key(*v));
+        known.map(|(venue, flow)| (venue.clone(), *flow)).collect()
+    }
+
+    /// Puts the flows `after` in place of those with which the window that ended at `end` was
+    /// stepped, and steps the venues that they change again; each of them is one correction.
+    /// Gives the number of corrections.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for the runtime, in place of `adjust`")
+    )]
+    pub(crate) fn revise(&mut self, end: EventTime, after: &Flows) -> u64 {
+        let after = self.known(after);
+        let closed = self.closed.entry(end).or_default();
+        let before = std::mem::replace(&mut closed.flows, after.clone());
         let mut corrections = 0;
-        for (venue, (arrivals, departures)) in after {
-            let (a, d) = before.get(venue).copied().unwrap_or_default();
-            if let Some(state) = self.venues.get_mut(venue) {
-                corrections += state.step(arrivals - a, departures - d) + 1;
+        for (venue, state) in &mut self.venues {
+            let after = after.get(venue);
+            if after.is_some() {
+                state.heard = state.heard.max(Some(end));
+            }
+            let (before, after) = (before.get(venue).copied(), after.copied());
+            if before.unwrap_or_default() != after.unwrap_or_default() {
+                state.occupancy = replay(venue, state.settled, &self.closed);
                 state.corrections += 1;
+                corrections += 1;
             }
         }
         corrections
     }
 
-    /// Whether the time of day at which venues are known to be empty lies in `(last end, end]`,
-    /// at or before the window's start.
-    fn known_empty(&self, start: EventTime, end: EventTime) -> bool {
-        let Some(empty_at) = self.spec.empty_at else {
+    /// Adds persons that became known late to the venues' present occupancy, in place of
+    /// [`Occupancies::revise`], and never beside it.
+    pub(crate) fn adjust(&mut self, before: &Flows, after: &Flows) -> u64 {
+        let mut corrections = 0;
+        for (venue, (arrivals, departures)) in after {
+            let (a, d) = before.get(venue).copied().unwrap_or_default();
+            if (a, d) == (*arrivals, *departures) {
+                continue;
+            }
+            if let Some(state) = self.venues.get_mut(venue) {
+                corrections += state.step(arrivals - a, departures - d) + 1;
+                state.corrections += 1;
+            }
+        }
+        // What was added to the present belongs to no window, so none can be stepped again.
+        self.closed.clear();
+        for state in self.venues.values_mut() {
+            state.settled = state.occupancy;
+        }
+        corrections
+    }
+
+    /// Whether venues are known to have been empty at some time after the start of the window
+    /// before, and at or before the start of this one.
+    fn known_empty(&self, start: EventTime) -> bool {
+        let (Some(empty_at), Some(last_start)) = (self.spec.empty_at, self.last_start) else {
             return false;
         };
-        let Ok(now) = jiff::Timestamp::from_microsecond(end.micros()) else {
+        let Ok(now) = jiff::Timestamp::from_microsecond(start.micros()) else {
             return false;
         };
+        // Where clocks change at midnight, a date may begin, and end before it goes on.
         let date = now.to_zoned_datetime(self.zone.clone()).date();
-        // A time that the clocks skip is taken where they go on.
-        let Ok(at) = date
-            .to_datetime(empty_at)
-            .to_zoned_datetime(self.zone.clone())
-        else {
-            return false;
+        let newest = date.tomorrow().ok();
+        std::iter::successors(newest, |date| date.yesterday().ok())
+            .take(4)
+            .filter_map(|date| self.empty_on(date, empty_at))
+            .any(|at| last_start < at && at <= start)
+    }
+
+    /// The instant of a local day at which venues are known to be empty.
+    fn empty_on(&self, date: civil::Date, empty_at: civil::Time) -> Option<EventTime> {
+        let local = self.zone.to_ambiguous_timestamp(date.to_datetime(empty_at));
+        let offset = local.offset();
+        let mut at = local.compatible().ok()?;
+        if let AmbiguousOffset::Gap { .. } = offset {
+            let behind = at.checked_add(jiff::SignedDuration::from_nanos(1)).ok()?;
+            at = self.zone.preceding(behind).next()?.timestamp();
+        }
+        let is_that_day = at.to_zoned_datetime(self.zone.clone()).date() == date;
+        is_that_day.then(|| EventTime::from_micros(at.as_microsecond()))
+    }
+
+    /// Everything that the occupancies remember.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the snapshot of a run will hold it")
+    )]
+    pub(crate) fn state(&self) -> OccupanciesState {
+        let index: BTreeMap<&str, u32> = self.venues.keys().map(String::as_str).zip(0..).collect();
+        let venue = |(venue, state): (&String, &VenueState)| VenueOccupancyState {
+            venue: venue.clone(),
+            settled: state.settled.state(),
+            arrivals: state.arrivals,
+            departures: state.departures,
+            clamped: state.clamped,
+            corrections: state.corrections,
+            heard: state.heard.map(EventTime::micros),
         };
-        let at = EventTime::from_micros(at.timestamp().as_microsecond());
-        let after = self.last_end.map_or(start, |last| last.min(start));
-        at <= end && at > after.minus(tidegate_model::Span::micros(1)) && at <= start
+        let flow = |(venue, flow): (&String, &(i64, i64))| FlowState {
+            venue: index[venue.as_str()],
+            arrivals: flow.0,
+            departures: flow.1,
+        };
+        let closed = |(end, closed): (&EventTime, &Closed)| ClosedState {
+            end: end.micros(),
+            empty: closed.empty,
+            flows: closed.flows.iter().map(flow).collect(),
+        };
+        OccupanciesState {
+            last_start: self.last_start.map(EventTime::micros),
+            venues: self.venues.iter().map(venue).collect(),
+            closed: self.closed.iter().map(closed).collect(),
+        }
+    }
+
+    /// These occupancies, going on where `state` was taken; what they remembered is gone.
+    ///
+    /// # Errors
+    /// [`OccupancyRestoreError`] when `state` is not one of these venues.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the snapshot of a run will hold it")
+    )]
+    pub(crate) fn restore(
+        mut self,
+        state: OccupanciesState,
+    ) -> Result<Self, OccupancyRestoreError> {
+        let names: Vec<String> = state.venues.iter().map(|s| s.venue.clone()).collect();
+        self.last_start = state.last_start.map(EventTime::from_micros);
+        self.closed = BTreeMap::new();
+        for closed in state.closed {
+            let end = EventTime::from_micros(closed.end);
+            let mut flows = Flows::new();
+            for flow in closed.flows {
+                let name = usize::try_from(flow.venue).ok().and_then(|v| names.get(v));
+                let name = name.ok_or(OccupancyRestoreError::Window(end))?;
+                flows.insert(name.clone(), (flow.arrivals, flow.departures));
+            }
+            let empty = closed.empty;
+            if self.closed.insert(end, Closed { empty, flows }).is_some() {
+                return Err(OccupancyRestoreError::Window(end));
+            }
+        }
+        let mut venues = BTreeMap::new();
+        for stored in state.venues {
+            let venue = stored.venue.clone();
+            let restored = self.restore_venue(stored)?;
+            if self.venues.remove(&venue).is_none() {
+                return Err(OccupancyRestoreError::Venue(venue));
+            }
+            venues.insert(venue, restored);
+        }
+        if let Some((venue, _)) = self.venues.pop_first() {
+            return Err(OccupancyRestoreError::Venue(venue));
+        }
+        self.venues = venues;
+        Ok(self)
+    }
+
+    fn restore_venue(
+        &self,
+        state: VenueOccupancyState,
+    ) -> Result<VenueState, OccupancyRestoreError> {
+        let venue = state.venue;
+        let settled = Occupancy::restore(self.spec.capture, state.settled).map_err(|error| {
+            let venue = venue.clone();
+            OccupancyRestoreError::Counts { venue, error }
+        })?;
+        Ok(VenueState {
+            settled,
+            occupancy: replay(&venue, settled, &self.closed),
+            arrivals: state.arrivals,
+            departures: state.departures,
+            clamped: state.clamped,
+            corrections: state.corrections,
+            heard: state.heard.map(EventTime::from_micros),
+        })
     }
 
     /// Rows of [`OCCUPANCY_SCHEMA`] at `end`.
@@ -200,6 +428,27 @@ impl Occupancies {
     }
 }
 
+impl Closed {
+    /// Steps one venue over the window.
+    fn step(&self, venue: &str, occupancy: &mut Occupancy) {
+        if self.empty {
+            occupancy.reset_known_empty();
+        }
+        let (arrivals, departures) = self.flows.get(venue).copied().unwrap_or_default();
+        // A sum beyond what an integer holds: the step is not taken, here as when it was counted.
+        occupancy.step(arrivals, departures).ok();
+    }
+}
+
+/// The occupancy of `venue` after the windows `closed`, from that before them.
+fn replay(venue: &str, settled: Occupancy, closed: &BTreeMap<EventTime, Closed>) -> Occupancy {
+    let mut occupancy = settled;
+    for closed in closed.values() {
+        closed.step(venue, &mut occupancy);
+    }
+    occupancy
+}
+
 impl VenueState {
     fn step(&mut self, arrivals: i64, departures: i64) -> u64 {
         (self.arrivals, self.departures, self.clamped) = (arrivals, departures, 0);
@@ -213,3 +462,6 @@ impl VenueState {
         u64::from(step.clamped > 0)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,6 +51,7 @@ impl Counters {
                 key: key.to_be_bytes(),
                 value: counter.value.unsigned_abs(),
                 time_after,
+                dropped_from: counter.dropped_from.map(i64::unsigned_abs),
             }
         });
         CountersState {
@@ -72,17 +73,15 @@ impl Counters {
         let (mut turn, mut time) = (0, 0_i64);
         for stored in &state.counters {
             let key = u128::from_be_bytes(stored.key);
-            let reading = stored.value;
-            let value = i64::try_from(reading).map_err(|_| RestoreError::Reading {
-                key,
-                value: reading,
-            })?;
+            let reading =
+                |value: u64| i64::try_from(value).map_err(|_| RestoreError::Reading { key, value });
             turn += 1;
             time = time.wrapping_add(stored.time_after);
             let counter = Counter {
-                value,
+                value: reading(stored.value)?,
                 time: EventTime::from_micros(time),
                 turn,
+                dropped_from: stored.dropped_from.map(reading).transpose()?,
             };
             if known.insert(key, counter).is_some() {
                 return Err(RestoreError::Repeated(key));

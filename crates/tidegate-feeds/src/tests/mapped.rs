@@ -59,7 +59,8 @@ fn turnstiles_of_both_spellings_are_one_feed() {
         flagged(16, "in", "counter_implausible"),
         flagged(16, "out", "counter_reset"),
         counted(16, "in", 1),
-        counted(16, "out", 5_000),
+        // Either 61 was one too many and the counter went on, or it started again at 60 at most.
+        counted(16, "out", 4_999),
     ];
     let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
     check(TURNSTILE, &[&a, &b, &c], &rows, &[]);

@@ -106,6 +106,7 @@ fn state(keys: &[u8]) -> DecoderState {
         key: [*key; 16],
         value: 5,
         time_after: 1,
+        dropped_from: None,
     };
     DecoderState {
         counters: Some(CountersState {
@@ -161,8 +162,17 @@ fn the_stored_form_stays() {
         forgotten: 8,
     };
     counters.counters[1].time_after = -300;
+    counters.counters[1].dropped_from = Some(6);
     let mut expected = vec![1, 1, 2, 3, 4, 5, 6, 7, 8, 2];
-    expected.extend([[7; 16].as_slice(), &[5, 2], &[9; 16], &[5, 0xd7, 4]].concat());
+    expected.extend(
+        [
+            [7; 16].as_slice(),
+            &[5, 2, 0],
+            &[9; 16],
+            &[5, 0xd7, 4, 1, 6],
+        ]
+        .concat(),
+    );
     assert_eq!(postcard::to_stdvec(&state).unwrap(), expected);
 }
 

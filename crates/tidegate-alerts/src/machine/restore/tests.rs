@@ -116,6 +116,13 @@ fn a_rule_without_open_alerts_may_change() {
 }
 
 #[test]
+#[should_panic(expected = "is not after")]
+fn a_restored_machine_knows_which_windows_it_has_seen() {
+    let mut second = restored(rules("0s", "0s"), &raised());
+    show(&mut second, 0, &(true, [None, None, None]));
+}
+
+#[test]
 fn what_is_there_twice_is_refused() {
     let twice = |change: fn(&mut MachineState)| {
         let mut state = raised();
