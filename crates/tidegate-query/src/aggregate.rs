@@ -11,32 +11,31 @@
 //! order, and keeping them is keeping batches. Only aggregates whose state is exact and whose
 //! merge is associative are taken, so the panes do not depend on how the rows were cut.
 
-use std::collections::BTreeMap;
+mod shape;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use state::{RestoreError, WindowState};
+
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch, UInt32Array};
+use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
-use arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType};
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use arrow::datatypes::SchemaRef;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
-use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, Ident, SelectItem, SetExpr, Statement, TableFactor, Value, ValueWithSpan,
-};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::parser::Parser;
-use tidegate_model::EventTime;
+use shape::{check_aggregates, check_meaning, only_aggregate, replace_aggregate, with_window_keys};
+use state::Weight;
 
 use crate::{Session, Slot};
 
-/// Aggregates whose partial state is exact, portable and merges associatively.
-const ALLOWED: [&str; 10] = [
-    "avg", "bit_and", "bit_or", "bit_xor", "bool_and", "bool_or", "count", "max", "min", "sum",
-];
-
 /// State rows are merged once there are more than this, and twice as many as after the last time.
-const REDUCE_ABOVE_ROWS: usize = 65_536;
+const REDUCE_ABOVE: Weight = Weight {
+    rows: 65_536,
+    bytes: 64 << 20,
+};
 
 /// Why a window query cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -55,9 +54,12 @@ pub enum WindowQueryError {
     Aggregate {
         /// Its name.
         function: String,
-        /// The reason.
+        /// The reason, and what to use instead.
         why: &'static str,
     },
+    /// A function gives another value at each evaluation.
+    #[error("function {0} gives another value in a replay; use the times of the observation")]
+    Unrepeatable(String),
 }
 
 impl From<DataFusionError> for WindowQueryError {
@@ -67,6 +69,9 @@ impl From<DataFusionError> for WindowQueryError {
 }
 
 /// A planned window query. Its state lives in [`WindowState`] values of the caller.
+///
+/// Its plans read tables whose rows each call sets, so calls must not overlap: await one before
+/// the next, whatever state it is for.
 #[derive(Debug)]
 pub struct WindowQuery {
     session: Session,
@@ -75,11 +80,12 @@ pub struct WindowQuery {
     partial: Arc<dyn ExecutionPlan>,
     reduce: Arc<dyn ExecutionPlan>,
     finish: Arc<dyn ExecutionPlan>,
+    reduce_above: Weight,
 }
 
 impl WindowQuery {
     /// Plans `sql` over a table `observation` of `input_schema`, which has `window_start` and
-    /// `window_end`.
+    /// `window_end`. Its plans run in `session`, within its limits.
     ///
     /// # Errors
     /// [`WindowQueryError`], in words for whoever wrote the SQL.
@@ -92,7 +98,9 @@ impl WindowQuery {
         let input = Slot::new(input_schema);
         let planner = Session::new();
         planner.register_slot("observation", &input)?;
-        let plan = planner.plan(&sql).await?;
+        let meaning = planner.plan_logical(&sql).await?;
+        check_meaning(&meaning)?;
+        let plan = planner.plan_physical(&meaning).await?;
         let whole = only_aggregate(&plan)?;
         check_aggregates(&whole)?;
         let groups = whole.group_expr().clone();
@@ -127,6 +135,7 @@ impl WindowQuery {
             partial,
             reduce,
             finish,
+            reduce_above: REDUCE_ABOVE,
         })
     }
 
@@ -135,31 +144,39 @@ impl WindowQuery {
         self.finish.schema()
     }
 
+    /// Schema of the state rows: the group keys, of which the window's start and end are the
+    /// first, then the states of the aggregates. A snapshot fits a query that has an equal one.
+    pub fn state_schema(&self) -> SchemaRef {
+        Arc::clone(self.state.schema())
+    }
+
     /// Merges windowed rows into `state`.
     ///
+    /// The state then holds at most 65,536 rows or twice the groups that it held when it was last
+    /// compacted, and 64 MiB or twice their bytes, beside the state rows of this one call.
+    ///
     /// # Errors
-    /// DataFusion's, for instance an overflow in the SQL's arithmetic.
+    /// DataFusion's, for instance an overflow in the SQL's arithmetic or a limit of the session.
+    /// Then `state` is what it was.
     pub async fn accumulate(&self, state: &mut WindowState, rows: Vec<RecordBatch>) -> Result<()> {
+        if state.should_reduce(self.reduce_above) {
+            // Before the rows come in: if it fails, none of them have been counted.
+            self.reduce(state).await?;
+        }
+        state.settle_if_scattered()?;
         self.input.set(rows);
         let partial = self.session.run(&self.partial).await;
         self.input.set(Vec::new());
-        for batch in partial? {
-            state.rows += batch.num_rows();
-            state.unsplit.push(batch);
-        }
-        if state.rows > REDUCE_ABOVE_ROWS.max(2 * state.reduced) {
-            self.reduce(state).await?;
-        }
+        state.extend(partial?);
         Ok(())
     }
 
     /// Merges state rows of the same group into one.
     async fn reduce(&self, state: &mut WindowState) -> Result<()> {
-        self.state.set(std::mem::take(&mut state.unsplit));
-        state.unsplit = self.session.run(&self.reduce).await?;
+        self.state.set(state.rows());
+        let reduced = self.session.run(&self.reduce).await;
         self.state.set(Vec::new());
-        state.rows = state.unsplit.iter().map(RecordBatch::num_rows).sum();
-        state.reduced = state.rows;
+        state.replace(reduced?);
         Ok(())
     }
 
@@ -179,89 +196,6 @@ impl WindowQuery {
     }
 }
 
-/// The state rows of one window query, for all windows that are open.
-#[derive(Debug, Default)]
-pub struct WindowState {
-    unsplit: Vec<RecordBatch>,
-    rows: usize,
-    reduced: usize,
-    split: BTreeMap<EventTime, Vec<RecordBatch>>,
-}
-
-impl WindowState {
-    /// The state rows of the window that ends at `end`, kept.
-    ///
-    /// # Errors
-    /// DataFusion's.
-    pub fn peek(&mut self, end: EventTime) -> Result<Vec<RecordBatch>> {
-        self.split()?;
-        Ok(self.split.get(&end).cloned().unwrap_or_default())
-    }
-
-    /// The state rows of the window that ends at `end`, removed.
-    ///
-    /// # Errors
-    /// DataFusion's.
-    pub fn take(&mut self, end: EventTime) -> Result<Vec<RecordBatch>> {
-        self.split()?;
-        Ok(self.split.remove(&end).unwrap_or_default())
-    }
-
-    /// Drops the state rows of windows that ended before `before`.
-    ///
-    /// # Errors
-    /// DataFusion's.
-    pub fn forget(&mut self, before: EventTime) -> Result<()> {
-        self.split()?;
-        self.split = self.split.split_off(&before);
-        Ok(())
-    }
-
-    /// Ends of the windows that hold rows, ascending.
-    ///
-    /// # Errors
-    /// DataFusion's.
-    pub fn open(&mut self) -> Result<Vec<EventTime>> {
-        self.split()?;
-        Ok(self.split.keys().copied().collect())
-    }
-
-    /// Sorts what came since the last time into its windows: each row is moved once.
-    fn split(&mut self) -> Result<()> {
-        let Some(first) = self.unsplit.first() else {
-            return Ok(());
-        };
-        let rows = concat_batches(&first.schema(), &self.unsplit)?;
-        self.unsplit.clear();
-        (self.rows, self.reduced) = (0, 0);
-        // The window's start and end are the first two group keys.
-        let order = lexsort_to_indices(
-            &[SortColumn {
-                values: Arc::clone(rows.column(1)),
-                options: None,
-            }],
-            None,
-        )?;
-        let rows = take_record_batch(&rows, &order)?;
-        let ends = rows
-            .column(1)
-            .as_primitive::<TimestampMicrosecondType>()
-            .values()
-            .clone();
-        let mut from = 0;
-        while from < ends.len() {
-            let to = from + ends[from..].partition_point(|end| *end == ends[from]);
-            let window = self
-                .split
-                .entry(EventTime::from_micros(ends[from]))
-                .or_default();
-            window.push(rows.slice(from, to - from));
-            from = to;
-        }
-        Ok(())
-    }
-}
-
 fn sorted(rows: &RecordBatch) -> Result<RecordBatch> {
     let keys: Vec<SortColumn> = rows
         .columns()
@@ -273,144 +207,4 @@ fn sorted(rows: &RecordBatch) -> Result<RecordBatch> {
         .collect();
     let order: UInt32Array = lexsort_to_indices(&keys, None)?;
     Ok(take_record_batch(rows, &order)?)
-}
-
-/// Puts `window_start, window_end` in front of the select list and the group keys.
-fn with_window_keys(sql: &str) -> Result<String, WindowQueryError> {
-    let shape = |what: &str| WindowQueryError::Shape(what.to_owned());
-    let mut statements = Parser::parse_sql(&GenericDialect {}, sql)
-        .map_err(|error| WindowQueryError::Sql(error.to_string()))?;
-    if statements.len() != 1 {
-        return Err(shape("this is not one statement"));
-    }
-    let Some(Statement::Query(query)) = statements.first_mut() else {
-        return Err(shape("this is not a SELECT"));
-    };
-    if query.with.is_some() || query.order_by.is_some() || query.limit_clause.is_some() {
-        return Err(shape(
-            "WITH, ORDER BY and LIMIT have no meaning in a window",
-        ));
-    }
-    let SetExpr::Select(select) = query.body.as_mut() else {
-        return Err(shape("UNION and VALUES are not possible"));
-    };
-    let from_observation = match select.from.as_slice() {
-        [from] if from.joins.is_empty() => matches!(
-            &from.relation,
-            TableFactor::Table { name, .. } if name.to_string() == "observation"
-        ),
-        _ => false,
-    };
-    if !from_observation {
-        return Err(shape(
-            "FROM must name the table observation alone; join in a layer instead",
-        ));
-    }
-    if select.distinct.is_some() {
-        return Err(shape("SELECT DISTINCT is not an aggregate"));
-    }
-    let keys = ["window_start", "window_end"].map(|name| Expr::Identifier(Ident::new(name)));
-    for (idx, key) in keys.iter().enumerate() {
-        select
-            .projection
-            .insert(idx, SelectItem::UnnamedExpr(key.clone()));
-    }
-    match &mut select.group_by {
-        GroupByExpr::All(_) => {}
-        GroupByExpr::Expressions(groups, _) => {
-            let ordinal = |group: &Expr| {
-                matches!(
-                    group,
-                    Expr::Value(ValueWithSpan {
-                        value: Value::Number(..),
-                        ..
-                    })
-                )
-            };
-            if groups.iter().any(ordinal) {
-                return Err(shape("GROUP BY must name columns, not their numbers"));
-            }
-            groups.splice(0..0, keys);
-        }
-    }
-    Ok(statements[0].to_string())
-}
-
-/// The one aggregate of `plan` in raw-input form.
-fn only_aggregate(plan: &Arc<dyn ExecutionPlan>) -> Result<AggregateExec, WindowQueryError> {
-    let mut found: Vec<AggregateExec> = Vec::new();
-    plan.apply(|node| {
-        if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
-            found.push(aggregate.clone());
-        }
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    found.retain(|aggregate| {
-        matches!(
-            aggregate.mode(),
-            AggregateMode::Single | AggregateMode::SinglePartitioned | AggregateMode::Partial
-        )
-    });
-    match found.len() {
-        1 if found[0].group_expr().is_single() => Ok(found.remove(0)),
-        1 => Err(WindowQueryError::Shape(
-            "GROUPING SETS, CUBE and ROLLUP are not possible".into(),
-        )),
-        0 => Err(WindowQueryError::Shape("there is no aggregate".into())),
-        _ => Err(WindowQueryError::Shape(
-            "there is more than one aggregation (DISTINCT aggregates and subqueries make one)"
-                .into(),
-        )),
-    }
-}
-
-fn check_aggregates(aggregate: &AggregateExec) -> Result<(), WindowQueryError> {
-    for expr in aggregate.aggr_expr() {
-        let function = expr.fun().name().to_owned();
-        let refuse = |why| {
-            Err(WindowQueryError::Aggregate {
-                function: function.clone(),
-                why,
-            })
-        };
-        if !ALLOWED.contains(&function.as_str()) {
-            return refuse("its partial state is not exact and portable across versions");
-        }
-        if expr.is_distinct() {
-            return refuse("DISTINCT state grows without bound");
-        }
-        let input = aggregate.input_schema();
-        for argument in expr.expressions() {
-            let float = matches!(
-                argument.data_type(&input)?,
-                DataType::Float16 | DataType::Float32 | DataType::Float64
-            );
-            // avg casts whole numbers to DOUBLE itself; their sums are exact below 2^53.
-            let cast_from_integer = argument.to_string().starts_with("CAST(");
-            if float && function == "sum" || float && function == "avg" && !cast_from_integer {
-                return refuse("a sum of floating-point numbers depends on the order of rows");
-            }
-        }
-    }
-    Ok(())
-}
-
-/// `plan` with its topmost aggregate replaced by `with`.
-fn replace_aggregate(
-    plan: &Arc<dyn ExecutionPlan>,
-    with: &Arc<dyn ExecutionPlan>,
-) -> Result<Arc<dyn ExecutionPlan>> {
-    Arc::clone(plan)
-        .transform_down(|node| {
-            if node.downcast_ref::<AggregateExec>().is_some() {
-                Ok(Transformed::new(
-                    Arc::clone(with),
-                    true,
-                    TreeNodeRecursion::Jump,
-                ))
-            } else {
-                Ok(Transformed::no(node))
-            }
-        })
-        .map(|transformed| transformed.data)
 }

@@ -1,5 +1,9 @@
 //! Layer queries: SQL over panes, reference data and earlier layers, once a window.
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
@@ -13,6 +17,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use tidegate_model::EventTime;
 
 use crate::Session;
+use crate::session::unrepeatable_function;
 
 /// The one schema of layer rows.
 ///
@@ -58,6 +63,15 @@ pub enum LayerError {
     /// A column that layers do not have.
     #[error("column {0} is not a layer's: allowed are {allowed}", allowed = allowed_columns())]
     Unknown(String),
+    /// A function gives another value at each evaluation.
+    #[error("function {0} gives another value in a replay; use window_end for the time")]
+    Unrepeatable(String),
+}
+
+impl From<DataFusionError> for LayerError {
+    fn from(error: DataFusionError) -> Self {
+        Self::Sql(error.strip_backtrace())
+    }
 }
 
 fn allowed_columns() -> String {
@@ -88,6 +102,7 @@ pub struct LayerFrame<'a> {
 #[derive(Debug)]
 pub struct LayerQuery {
     session: Session,
+    tables: BTreeSet<String>,
     plan: Arc<dyn ExecutionPlan>,
 }
 
@@ -97,10 +112,12 @@ impl LayerQuery {
     /// # Errors
     /// [`LayerError`], in words for whoever wrote the SQL.
     pub async fn plan(session: &Session, sql: &str) -> Result<Self, LayerError> {
-        let plan = session
-            .plan(sql)
-            .await
-            .map_err(|e| LayerError::Sql(e.strip_backtrace()))?;
+        let logical = session.plan_logical(sql).await?;
+        if let Some(function) = unrepeatable_function(&logical)? {
+            return Err(LayerError::Unrepeatable(function));
+        }
+        let tables = session.tables(&logical)?;
+        let plan = session.plan_physical(&logical).await?;
         let schema = plan.schema();
         for name in REQUIRED {
             if schema.column_with_name(name).is_none() {
@@ -115,8 +132,15 @@ impl LayerQuery {
         }
         Ok(Self {
             session: session.clone(),
+            tables,
             plan,
         })
+    }
+
+    /// Names of the tables that the SQL reads, whatever it calls them: aliases and common table
+    /// expressions are seen through, and those that nothing uses do not count.
+    pub fn tables(&self) -> &BTreeSet<String> {
+        &self.tables
     }
 
     /// Evaluates the layer on what the tables hold now: rows of [`LAYER_SCHEMA`], sorted by

@@ -2,22 +2,27 @@
 //! aggregates that are fed batch by batch.
 //!
 //! This crate wraps stock DataFusion.
-//! It opens no file and starts no thread; its functions are `async` and the caller brings the
-//! executor.
+//! It starts no thread, and opens no file unless [`SessionLimits::spill`] names a folder for what
+//! does not fit into memory; its functions are `async` and the caller brings the executor.
 //! Every plan has one partition, so that equal input gives byte-equal output.
 
 mod slot;
 
 mod h3_functions;
 mod risk_functions;
+mod sketch;
+
+mod limits;
+mod session;
 
 mod aggregate;
 mod layer;
-mod session;
 
-pub use aggregate::{WindowQuery, WindowQueryError, WindowState};
+pub use aggregate::{RestoreError, WindowQuery, WindowQueryError, WindowState};
 pub use h3_functions::h3_functions;
 pub use layer::{LAYER_SCHEMA, LayerError, LayerFrame, LayerQuery};
+pub use limits::{SessionLimits, SpillLimits};
 pub use risk_functions::risk_functions;
 pub use session::Session;
+pub use sketch::count_distinct_sketch;
 pub use slot::Slot;

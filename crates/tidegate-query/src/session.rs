@@ -1,22 +1,26 @@
 //! The DataFusion session with Tidegate's functions and tables.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::MemTable;
 use datafusion::execution::TaskContext;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::physical_plan::{ExecutionPlan, collect, execution_plan::reset_plan_states};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use crate::{Slot, h3_functions, risk_functions};
+use crate::{SessionLimits, Slot, count_distinct_sketch, h3_functions, risk_functions};
 
-/// A SQL session: stock DataFusion, one partition, H3 and risk functions registered.
+/// A SQL session: stock DataFusion, one partition, the product's own functions registered.
 #[derive(Clone)]
 pub struct Session {
     ctx: SessionContext,
+    limits: Arc<SessionLimits>,
 }
 
 impl std::fmt::Debug for Session {
@@ -32,8 +36,20 @@ impl Default for Session {
 }
 
 impl Session {
-    /// A session without tables.
+    /// A session without tables, and with the default limits: memory as it needs, no files.
+    ///
+    /// That is right for planning, tests and one-off queries; what runs for long states its
+    /// limits with [`Session::with_limits`].
     pub fn new() -> Self {
+        Self::with_limits(SessionLimits::default())
+            .expect("only making a spill folder can fail, and there is none")
+    }
+
+    /// A session without tables, whose plans keep within `limits`.
+    ///
+    /// # Errors
+    /// When the spill folder cannot be written to.
+    pub fn with_limits(limits: SessionLimits) -> Result<Self> {
         let mut config = SessionConfig::new()
             .with_target_partitions(1)
             .with_information_schema(true)
@@ -49,11 +65,20 @@ impl Session {
             .options_mut()
             .execution
             .skip_partial_aggregation_probe_ratio_threshold = 1.0;
-        let ctx = SessionContext::new_with_config(config);
+        let ctx = SessionContext::new_with_config_rt(config, limits.runtime()?);
         for function in h3_functions().into_iter().chain(risk_functions()) {
             ctx.register_udf(function);
         }
-        Self { ctx }
+        ctx.register_udaf(count_distinct_sketch());
+        Ok(Self {
+            ctx,
+            limits: Arc::new(limits),
+        })
+    }
+
+    /// What its plans may use.
+    pub fn limits(&self) -> &SessionLimits {
+        &self.limits
     }
 
     /// The DataFusion context, for what this type does not wrap.
@@ -90,27 +115,63 @@ impl Session {
     /// # Errors
     /// DataFusion's, for SQL that does not parse, plan or is not a query.
     pub async fn plan(&self, sql: &str) -> Result<Arc<dyn ExecutionPlan>> {
+        let plan = self.plan_logical(sql).await?;
+        self.plan_physical(&plan).await
+    }
+
+    /// What one `SELECT` means, before it is optimized.
+    pub(crate) async fn plan_logical(&self, sql: &str) -> Result<LogicalPlan> {
+        let plan = self.ctx.state().create_logical_plan(sql).await?;
+        // Also below EXPLAIN ANALYZE, which runs what it explains.
+        SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false)
+            .verify_plan(&plan)
+            .map_err(|_| DataFusionError::Plan("only SELECT is allowed here".to_owned()))?;
+        Ok(plan)
+    }
+
+    /// How the meaning of one `SELECT` is computed.
+    pub(crate) async fn plan_physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+        self.ctx.state().create_physical_plan(plan).await
+    }
+
+    /// Names of the tables that `plan` reads: bare for this session's own, else with their schema.
+    pub(crate) fn tables(&self, plan: &LogicalPlan) -> Result<BTreeSet<String>> {
         let state = self.ctx.state();
-        let plan = state.create_logical_plan(sql).await?;
-        if matches!(
-            plan,
-            LogicalPlan::Ddl(_) | LogicalPlan::Dml(_) | LogicalPlan::Copy(_)
-        ) {
-            return Err(DataFusionError::Plan(
-                "only SELECT is allowed here".to_owned(),
-            ));
-        }
-        state.create_physical_plan(&plan).await
+        let home = &state.config().options().catalog;
+        let mut tables = BTreeSet::new();
+        plan.apply_with_subqueries(|node| {
+            if let LogicalPlan::TableScan(scan) = node {
+                let name = &scan.table_name;
+                let at_home = name
+                    .catalog()
+                    .is_none_or(|name| *name == home.default_catalog)
+                    && name
+                        .schema()
+                        .is_none_or(|name| *name == home.default_schema);
+                tables.insert(if at_home {
+                    name.table().to_owned()
+                } else {
+                    name.to_string()
+                });
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(tables)
     }
 
     /// Runs a plan made earlier on the rows that its slots hold now.
     ///
     /// # Errors
-    /// DataFusion's.
+    /// DataFusion's; where a limit of the session is the cause, it is named.
     pub async fn run(&self, plan: &Arc<dyn ExecutionPlan>) -> Result<Vec<RecordBatch>> {
         let plan = reset_plan_states(Arc::clone(plan))?;
         let context: Arc<TaskContext> = self.ctx.task_ctx();
-        let rows = collect(plan, context).await?;
+        let rows = collect(plan, context)
+            .await
+            .map_err(|error| self.limits.explain(error))?;
         Ok(rows
             .into_iter()
             .filter(|batch| batch.num_rows() > 0)
@@ -125,5 +186,64 @@ impl Session {
         let plan = self.plan(sql).await?;
         let schema = plan.schema();
         Ok((schema, self.run(&plan).await?))
+    }
+}
+
+/// The first function in `plan` whose value is not decided by its arguments, such as `now`.
+pub(crate) fn unrepeatable_function(plan: &LogicalPlan) -> Result<Option<String>> {
+    let mut found = None;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::ScalarFunction(call) = expr
+                    && call.func.signature().volatility != Volatility::Immutable
+                {
+                    found = Some(call.name().to_owned());
+                    return Ok(TreeNodeRecursion::Stop);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    //! Tries to get more than a SELECT past a session.
+
+    use super::Session;
+
+    #[test]
+    fn only_select_is_allowed() {
+        let session = Session::new();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        for sql in [
+            "CREATE TABLE t AS SELECT 1",
+            "COPY (SELECT 1) TO 'nowhere.parquet'",
+            "EXPLAIN ANALYZE COPY (SELECT 1) TO 'nowhere.parquet'",
+            "EXPLAIN COPY (SELECT 1) TO 'nowhere.parquet'",
+            "EXPLAIN ANALYZE CREATE TABLE t AS SELECT 1",
+            "SET datafusion.execution.target_partitions = 8",
+            "PREPARE p AS SELECT 1",
+        ] {
+            let error = runtime.block_on(session.plan(sql)).unwrap_err();
+            assert!(
+                error.to_string().contains("only SELECT is allowed"),
+                "{sql}: {error}"
+            );
+        }
+        for sql in [
+            "SELECT 1",
+            "EXPLAIN SELECT 1",
+            "EXPLAIN ANALYZE SELECT 1",
+            "SHOW TABLES",
+        ] {
+            runtime
+                .block_on(session.query(sql))
+                .unwrap_or_else(|error| panic!("{sql}: {error}"));
+        }
     }
 }

@@ -1,0 +1,81 @@
+//! Tries to break what a layer query says about itself, with SQL that names tables where it does
+//! not read them and reads them where it does not name them.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema};
+
+use super::{LayerError, LayerQuery};
+use crate::{Session, Slot};
+
+fn plan(sql: &str) -> Result<LayerQuery, LayerError> {
+    let session = Session::new();
+    for name in ["occupancy", "flow_5m", "venue"] {
+        let fields = ["venue_id", "persons"].map(|name| Field::new(name, DataType::Utf8, true));
+        let slot = Slot::new(Arc::new(Schema::new(fields.to_vec())));
+        session.register_slot(name, &slot).unwrap();
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(LayerQuery::plan(&session, sql))
+}
+
+#[test]
+fn tables_are_those_that_are_read() {
+    let check = |from: &str, expected: &[&str]| {
+        let (with, from) = from.split_once('|').unwrap_or(("", from));
+        let sql = format!(
+            "{with} SELECT 'venue' AS subject_kind, x.venue_id AS subject, 1e0 AS value, \
+             'person' AS unit, 'occupancy' AS method FROM {from}"
+        );
+        let query = plan(&sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let tables: Vec<&str> = query.tables().iter().map(String::as_str).collect();
+        assert_eq!(tables, expected, "{sql}");
+    };
+    check("flow_5m AS x", &["flow_5m"]);
+    check("flow_5m AS x -- occupancy", &["flow_5m"]);
+    check(
+        "occupancy AS x JOIN venue AS v ON x.venue_id = v.venue_id",
+        &["occupancy", "venue"],
+    );
+    check("venue AS x WHERE persons <> 'occupancy'", &["venue"]);
+    check(
+        "(SELECT venue_id, persons AS occupancy FROM venue) AS x",
+        &["venue"],
+    );
+    // A common table expression hides the table of its name, and one that nothing uses is not read.
+    check(
+        "WITH occupancy AS (SELECT * FROM flow_5m)|occupancy AS x",
+        &["flow_5m"],
+    );
+    check("WITH y AS (SELECT * FROM occupancy)|venue AS x", &["venue"]);
+    check("WITH x AS (SELECT * FROM occupancy)|x", &["occupancy"]);
+    check(
+        "venue AS x WHERE x.venue_id IN (SELECT venue_id FROM occupancy)",
+        &["occupancy", "venue"],
+    );
+    check(
+        "venue AS x WHERE x.persons > (SELECT max(o.persons) FROM occupancy AS o)",
+        &["occupancy", "venue"],
+    );
+    check("datafusion.public.occupancy AS x", &["occupancy"]);
+    check("public.occupancy AS x", &["occupancy"]);
+    check("(VALUES ('occupancy')) AS x(venue_id)", &[]);
+    check(
+        "(SELECT table_name AS venue_id FROM information_schema.tables) AS x",
+        &["information_schema.tables"],
+    );
+}
+
+#[test]
+fn a_layer_gives_the_same_in_a_replay() {
+    for call in ["now()", "random()", "uuid()", "current_date"] {
+        let sql = format!(
+            "SELECT 'venue' AS subject_kind, venue_id || {call} AS subject, 1e0 AS value, \
+             'person' AS unit, '' AS method FROM venue"
+        );
+        let error = plan(&sql).unwrap_err().to_string();
+        assert!(error.contains("another value in a replay"), "{error}");
+    }
+}
