@@ -37,7 +37,8 @@ use crate::membership::GroupMetadata;
 use crate::topics::{self, Cluster};
 
 /// The largest batch that an [`EpochSink`] sends, in bytes: 64 MiB, and room for what the protocol
-/// adds to a record of that size.
+/// adds to a record of that size. Stay well below it where you can: each network thread of a broker
+/// keeps a buffer as large as the largest request it saw.
 pub const MESSAGE_BYTES_LIMIT: usize = (64 << 20) + 1024;
 
 /// What the protocol adds to one record that is alone in its batch, at most.
@@ -333,6 +334,21 @@ impl EpochSink {
             return Ok(());
         }
         self.commit(Deadline::new(self.config.commit_within))
+    }
+
+    /// An epoch whose commit gets only this long, after something happened.
+    #[cfg(test)]
+    pub(crate) fn commit_epoch_slowly(
+        &mut self,
+        records: &[OutRecord<'_>],
+        before_commit: &dyn Fn(),
+        wait: Duration,
+    ) -> Result<(), EpochError> {
+        self.producer.begin_transaction().unwrap();
+        let within = Deadline::new(self.config.commit_within);
+        self.fill(records, None, within).unwrap();
+        before_commit();
+        self.commit(Deadline::new(wait))
     }
 
     /// Refuses a record that its topic does not take, before anything is sent.
