@@ -12,6 +12,9 @@
 //! nothing either), waits until every record is stored, and commits. What it says otherwise is an
 //! [`EpochError`].
 //!
+//! Kafka answers a commit once it is decided and marks the partitions behind that, so readers of
+//! committed records see an epoch a moment after [`EpochSink::commit_epoch`] returned.
+//!
 //! Every wait is bounded. Whether a commit went through can stay unknown while the broker is away:
 //! [`EpochError::Uncertain`] says so and [`EpochSink::resume_commit`] asks on. Where the sink is
 //! lost meanwhile, the answer is in the progress topic: open a new sink, which waits until the
