@@ -25,6 +25,7 @@ mod sink;
 mod source;
 mod topics;
 
+mod epoch;
 mod member;
 mod membership;
 mod progress;
@@ -57,6 +58,7 @@ mod transaction_tests;
 pub use batch::MessageBatch;
 pub use client::{Properties, REACH_WITHIN};
 pub use embedded::EmbeddedBroker;
+pub use epoch::{EpochError, EpochSinkConfig, OutRecord, SourceOffsets};
 pub use error::{ConnectError, Disposition, ErrorKind};
 pub use lake::{Lake, LakeTable};
 pub use membership::{GroupMetadata, GroupProtocol, Membership, MembershipConfig, MembershipEvent};
@@ -69,6 +71,4 @@ pub use source::{
     Drained, KafkaSource, PartitionChoice, SourceConfig, SourceEvent, Stop, drain_count,
 };
 pub use topics::{Retention, TopicSpec};
-pub use transaction::{
-    EpochError, EpochSink, EpochSinkConfig, MESSAGE_BYTES_LIMIT, OutRecord, SourceOffsets,
-};
+pub use transaction::{EpochSink, MESSAGE_BYTES_LIMIT};

@@ -14,7 +14,7 @@ use crate::client::Properties;
 use crate::real_kafka::{LONG, real_kafka, sink, topic, unique};
 use crate::{
     ConnectError, EmbeddedBroker, ErrorKind, KafkaSink, KafkaSource, PartitionChoice, SourceConfig,
-    SourceEvent, Stop, trim_progress,
+    SourceEvent, Stop, read_progress, trim_progress,
 };
 
 fn feed() -> FeedId {
@@ -265,6 +265,8 @@ fn aborted_records_are_not_read() {
         };
         ended.unwrap();
     }
+    // Transactions end a moment before they can be read.
+    read_progress(&bootstrap, &topic, 0, 1, &Properties::new()).unwrap();
     let mut source = KafkaSource::open(config(&bootstrap, &topic, Stop::CaughtUp)).unwrap();
     assert_eq!(read(&mut source, usize::MAX)[&0], [0, 1]);
     // On the mark behind the last record, and on the end of the log.
