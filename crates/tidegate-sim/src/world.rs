@@ -45,19 +45,37 @@ pub struct Simulator {
     pipelines: BTreeMap<u32, Arc<Pipeline>>,
 }
 
-/// What a world was like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What happened in a world, or in many.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
-    /// Messages in the logs.
-    pub messages: usize,
-    /// Epochs that became visible.
-    pub epochs: usize,
-    /// Final outputs that became visible.
-    pub outputs: usize,
-    /// Processes that began, after the first.
-    pub restarts: u64,
-    /// Times that the task went to another process while the old one went on.
-    pub rebalances: u64,
+    /// How often each thing happened.
+    pub counts: BTreeMap<&'static str, u64>,
+}
+
+impl Report {
+    /// How often `what` happened.
+    pub fn count(&self, what: &str) -> u64 {
+        self.counts.get(what).copied().unwrap_or(0)
+    }
+
+    /// Adds another world's.
+    pub fn add(&mut self, other: &Self) {
+        for (what, count) in &other.counts {
+            self.note(what, *count);
+        }
+    }
+
+    fn note(&mut self, what: &'static str, count: u64) {
+        *self.counts.entry(what).or_default() += count;
+    }
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let counts = self.counts.iter();
+        let counts: Vec<String> = counts.map(|(what, n)| format!("{n} {what}")).collect();
+        f.write_str(&counts.join(", "))
+    }
 }
 
 impl Simulator {
@@ -150,10 +168,9 @@ impl<'a> World<'a> {
     ) -> Self {
         let mut random = Random::new(seed, 103);
         let logs = traffic::logs(seed, shape);
-        let report = Report {
-            messages: logs.values().map(|log| log.sent.len()).sum(),
-            ..Report::default()
-        };
+        let mut report = Report::default();
+        let messages = logs.values().map(|log| log.sent.len() as u64);
+        report.note("messages", messages.sum());
         Self {
             shape,
             pipeline,
@@ -196,18 +213,34 @@ impl<'a> World<'a> {
             }
             self.let_one_work().await?;
         }
+        self.say(&format!("visible in the end: {}", self.broker.digest()));
         check::check(self.shape, self.pipeline, &self.broker).await?;
-        let visible = self
-            .broker
-            .commits
-            .iter()
-            .flat_map(|commit| &commit.outputs);
-        Ok(Report {
-            epochs: self.broker.commits.len(),
-            outputs: visible.filter(|output| output.is_final).count(),
-            restarts: self.processes.saturating_sub(1),
-            ..self.report
-        })
+        self.note_commits();
+        Ok(self.report)
+    }
+
+    /// Counts what became visible.
+    fn note_commits(&mut self) {
+        let report = &mut self.report;
+        for commit in &self.broker.commits {
+            report.note("epochs", 1);
+            report.note("idle", commit.progress.matches("\"idle\"").count() as u64);
+            for output in commit.outputs.iter().filter(|output| output.is_final) {
+                let mut parts = output.id.split('/');
+                let what = match (parts.next(), parts.nth(2)) {
+                    (Some("pane"), Some("r1")) => "revised panes",
+                    (Some("pane"), _) => "panes",
+                    (Some("layer"), _) => "layer rows",
+                    (Some("alert"), _) => "alerts",
+                    (Some("late"), _) => "late",
+                    (Some("duplicate"), _) => "duplicates",
+                    _ => "rejected",
+                };
+                report.note(what, 1);
+                let is_after_idle = output.content.starts_with("after_idle");
+                report.note("late after idle", u64::from(is_after_idle));
+            }
+        }
     }
 
     /// Whether things may still go wrong: in the end the world calms down, so that it ends.
@@ -229,6 +262,7 @@ impl<'a> World<'a> {
 
     fn hire(&mut self) {
         self.processes += 1;
+        self.report.note("processes", 1);
         let worker = Worker::new(self.processes, self.now, &mut self.random);
         self.say(&format!("process {} begins", worker.number));
         self.owner = Some(worker);
@@ -242,6 +276,7 @@ impl<'a> World<'a> {
             0 => {
                 if let Some(owner) = self.owner.take() {
                     self.say(&format!("process {} crashes", owner.number));
+                    self.report.note("crashes", 1);
                     self.hires_at = self.round + self.random.below(20);
                 }
             }
@@ -251,7 +286,7 @@ impl<'a> World<'a> {
                     let until = self.round + 5 + self.random.below(60);
                     self.zombies.push((owner, until));
                     self.hires_at = self.round + self.random.below(10);
-                    self.report.rebalances += 1;
+                    self.report.note("rebalances", 1);
                 }
             }
             2 => {
@@ -262,6 +297,7 @@ impl<'a> World<'a> {
             3 => {
                 if let Some(name) = self.store.damage(&mut self.random) {
                     self.say(&format!("file {name} is damaged"));
+                    self.report.note("damaged files", 1);
                 }
             }
             _ => {
@@ -301,6 +337,7 @@ impl<'a> World<'a> {
             Ok(()) => format!("process {number} {did}"),
             Err(Stop::Wrong(violation)) => return Err(violation),
             Err(Stop::Fenced) if is_zombie => {
+                self.report.note("fenced", 1);
                 self.zombies.remove(chosen);
                 format!("process {number} is fenced and stops")
             }
@@ -313,6 +350,9 @@ impl<'a> World<'a> {
                 format!("process {number} begins anew: {why}")
             }
         };
+        for (what, of) in [("restores", "restores"), ("begins to store", "snapshots")] {
+            self.report.note(of, u64::from(line.contains(what)));
+        }
         self.say(&line);
         Ok(())
     }

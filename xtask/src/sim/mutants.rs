@@ -228,9 +228,10 @@ fn line(mutation: &Mutation, caught: Option<&Catch>) -> String {
     match caught {
         None => format!("{name}: SURVIVES"),
         Some(catch) => {
-            let should = match is_right(mutation, caught) {
-                true => String::new(),
-                false => format!(", NOT by {}", mutation.expect.join(" or ")),
+            let should = if is_right(mutation, caught) {
+                String::new()
+            } else {
+                format!(", NOT by {}", mutation.expect.join(" or "))
             };
             let Catch {
                 invariant,

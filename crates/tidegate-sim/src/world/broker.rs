@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest, Sha256};
 use tidegate_model::{EventTime, Payload, Position};
 
 use super::output::Output;
@@ -191,6 +192,19 @@ impl Broker {
     pub(crate) fn ends(&self) -> BTreeMap<Key, i64> {
         let keys = self.logs.keys();
         keys.map(|key| (key.clone(), self.end(key))).collect()
+    }
+
+    /// The SHA-256 of everything visible, the order included.
+    pub(crate) fn digest(&self) -> String {
+        let mut digest = Sha256::new();
+        for commit in &self.commits {
+            digest.update(&commit.progress);
+            for output in &commit.outputs {
+                digest.update(format!("{output:?}\n"));
+            }
+        }
+        let bytes = digest.finalize();
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The round in which the last message is appended.

@@ -191,17 +191,20 @@ impl<'a> Oracle<'a> {
             ((*key).to_owned(), persons)
         });
         let persons: Rows = persons.collect();
-        let mut total = BTreeMap::from([("city".to_owned(), persons.values().sum())]);
-        total.retain(|_, _| !persons.is_empty());
-        let layers = match (window, revision) {
-            ("flow", 0) => vec![
-                ("busy", persons),
-                ("total", total),
-                ("inside", inside.clone()),
-            ],
-            ("flow", _) => vec![("busy", persons), ("total", total)],
+        let total = |rows: &Rows| Rows::from([("city".to_owned(), rows.values().sum())]);
+        let city = if persons.is_empty() {
+            Rows::new()
+        } else {
+            total(&persons)
+        };
+        let mut layers = match window {
+            "flow" => vec![("busy", persons), ("total", city)],
             _ => vec![("trend", persons)],
         };
+        // What rests on occupancy is not revised.
+        if (window, revision) == ("flow", 0) {
+            layers.extend([("crowd", total(inside)), ("inside", inside.clone())]);
+        }
         for (layer, rows) in layers {
             for (subject, value) in &rows {
                 let id = layer_id(layer, end, revision, subject);

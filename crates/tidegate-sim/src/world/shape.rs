@@ -202,6 +202,7 @@ impl Shape {
             ("busy", "flow"),
             ("total", "flow"),
             ("inside", "flow"),
+            ("crowd", "flow"),
             ("trend", "wide"),
         ] {
             text += &format!("[[layer]]\nname = \"{layer}\"\non = \"{on}\"\n");
@@ -264,6 +265,11 @@ const QUERIES: &[(&str, &str)] = &[
         "SELECT 'venue' AS subject_kind, venue_id AS subject, \
          CAST(persons AS DOUBLE) AS value, lo, hi, data_age, \
          'persons' AS unit, 'sim/inside@1' AS method FROM occupancy",
+    ),
+    (
+        "layers/crowd.sql",
+        "SELECT 'city' AS subject_kind, 'city' AS subject, sum(value) AS value, \
+         'persons' AS unit, 'sim/crowd@1' AS method FROM inside",
     ),
     (
         "layers/trend.sql",

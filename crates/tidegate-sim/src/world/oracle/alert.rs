@@ -39,9 +39,9 @@ impl Alert {
             self.clear_since = None;
             return (resumed, false);
         }
-        match end - *self.clear_since.get_or_insert(end) >= rule.keep_firing_for {
-            true => (Some("resolved"), true),
-            false => (resumed, false),
+        if end - *self.clear_since.get_or_insert(end) >= rule.keep_firing_for {
+            return (Some("resolved"), true);
         }
+        (resumed, false)
     }
 }

@@ -60,6 +60,7 @@ impl Worker {
                     positions
                         .map(|((feed, partition), next)| ((feed.to_string(), *partition), *next)),
                 );
+                self.did += " and begins to work";
                 return Ok(State::Working(task));
             }
             let epoch = epochs.remove(0);
