@@ -35,7 +35,13 @@ impl Worker {
             self.kept = vec![name.name.clone()];
             self.newest = epoch;
             let task = Task::restore(Arc::clone(around.pipeline), 0, &snapshot, name).await;
-            let task = task.map_err(|error| Stop::wrong("D1", error))?;
+            let mut task = task.map_err(|error| Stop::wrong("D1", error))?;
+            let again = task.snapshot().await;
+            let again = again.map_err(|error| Stop::wrong("D1", error))?;
+            if again.encode() != bytes {
+                let detail = format!("epoch {epoch}: the restored state is not the stored one");
+                return Err(Stop::wrong("D1", detail));
+            }
             epochs.retain(|progress| progress.of.epoch > epoch);
             self.did = format!("restores epoch {epoch}, {} epochs to repeat", epochs.len());
             return Ok(State::Repeating(Box::new(task), epochs));
