@@ -85,7 +85,7 @@ impl Log {
     pub(crate) fn between(&self, from: i64, to: i64) -> &[Sent] {
         let first = self.sent.partition_point(|sent| sent.offset < from);
         let last = self.sent.partition_point(|sent| sent.offset < to);
-        &self.sent[first..last]
+        &self.sent[first..last.max(first)]
     }
 
     /// The end of the log in `round`.

@@ -38,7 +38,8 @@ impl Worker {
             let mut task = task.map_err(|error| Stop::wrong("D1", error))?;
             let again = task.snapshot().await;
             let again = again.map_err(|error| Stop::wrong("D1", error))?;
-            if again.encode() != bytes {
+            // As values: equal rows may lie in files with other padding.
+            if format!("{again:?}") != format!("{snapshot:?}") {
                 let detail = format!("epoch {epoch}: the restored state is not the stored one");
                 return Err(Stop::wrong("D1", detail));
             }
