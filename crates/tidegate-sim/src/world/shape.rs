@@ -61,8 +61,9 @@ pub(crate) struct Shape {
     pub(crate) allowed_lateness: i64,
     pub(crate) idle_after: i64,
     pub(crate) max_future: i64,
-    /// `gate`: flows over intervals, with ids. `hall`: snapshots, without.
-    pub(crate) feeds: [FeedShape; 2],
+    /// `gate`: flows over intervals, with ids. `hall`: snapshots, without. `meter`: readings of
+    /// cumulative counters in a city's own JSON.
+    pub(crate) feeds: [FeedShape; 3],
     pub(crate) rules: Vec<RuleShape>,
 }
 
@@ -76,6 +77,15 @@ pub(crate) const GATES: [(&str, &str); 4] = [
 
 /// Sites of the feed `hall`, which registers none.
 pub(crate) const HALLS: [&str; 2] = ["h1", "h2"];
+
+/// Counters of the feed `meter`, which are sites too.
+pub(crate) const METERS: [&str; 2] = ["m1", "m2"];
+
+/// The largest step of a counter that is believed.
+pub(crate) const STEP_MAX: i64 = 50;
+
+/// A counter that goes down to a reading below this has started anew.
+pub(crate) const RESET_BELOW: i64 = 10;
 
 impl Shape {
     /// Shape number `index`, of [`SHAPES`].
@@ -132,6 +142,12 @@ impl Shape {
                     interval_max: MINUTE,
                     dedup_within: None,
                 },
+                FeedShape {
+                    name: "meter",
+                    out_of_orderness: 30 * SECOND,
+                    interval_max: 5 * MINUTE,
+                    dedup_within: None,
+                },
             ],
             rules,
         }
@@ -162,16 +178,29 @@ impl Shape {
         }
         for feed in &self.feeds {
             let mut text = format!(
-                "format = \"json\"\nout_of_orderness = \"{}s\"\ninterval_max = \"{}s\"\n",
+                "format = \"{}\"\nout_of_orderness = \"{}s\"\ninterval_max = \"{}s\"\n",
+                if feed.name == "meter" {
+                    "mapped_json"
+                } else {
+                    "json"
+                },
                 seconds(feed.out_of_orderness),
                 seconds(feed.interval_max)
             );
-            text += match feed.dedup_within {
-                Some(_) => "unknown_site = \"reject\"\n",
-                None => "unknown_site = \"accept\"\n",
+            text += match feed.name {
+                "gate" => "unknown_site = \"reject\"\n",
+                _ => "unknown_site = \"accept\"\n",
             };
             if let Some(within) = feed.dedup_within {
                 text += &format!("dedup_within = \"{}s\"\n", seconds(within));
+            }
+            if feed.name == "meter" {
+                text += &format!(
+                    "[mapping]\nsite = [\"meter\"]\ncount = \"reading\"\nmeasure = \"in\"\n\
+                     [mapping.time]\ncolumns = [\"at\"]\nformat = \"rfc3339\"\n\
+                     [mapping.cumulative]\ncounter = [\"meter\"]\nstep_max = {STEP_MAX}\n\
+                     reset_below = {RESET_BELOW}\n"
+                );
             }
             files.push((format!("feeds/{}.toml", feed.name), text));
         }

@@ -1,6 +1,8 @@
 //! What the producers send: records in disorder, late, twice, broken, from wrong clocks, with
 //! spells of silence, on partitions of which some appear while the pipeline runs.
 
+mod meter;
+
 use std::collections::BTreeMap;
 
 use tidegate_model::EventTime;
@@ -104,7 +106,7 @@ pub(crate) type Logs = BTreeMap<Key, Log>;
 /// The logs of `seed`. Each ends with one record so late in event time that every window closes.
 pub(crate) fn logs(seed: u64, shape: &Shape) -> Logs {
     let mut random = Random::new(seed, 101);
-    let partitions = [1 + random.below(3), 1 + random.below(2)];
+    let partitions = [1 + random.below(3), 1 + random.below(2), random.below(2)];
     let mut logs = Logs::new();
     for (feed, count) in shape.feeds.iter().zip(partitions) {
         for partition in 0..i32::try_from(count).expect("three at most") {
@@ -120,26 +122,41 @@ pub(crate) fn logs(seed: u64, shape: &Shape) -> Logs {
     let round = logs.values().flat_map(|log| log.sent.iter().map(|s| s.due));
     let round = round.max().unwrap_or(0) + random.below(30);
     for ((feed, partition), log) in &mut logs {
-        let site = if feed == "gate" { "e1" } else { "h1" };
-        let count = Count {
-            id: (feed == "gate").then(|| format!("last-{partition}")),
-            site,
-            start: last,
-            end: last,
-            measure: if feed == "gate" { "in" } else { "present" },
-            count: 1,
-        };
+        let (bytes, count) = the_last(feed, *partition, last);
         let offset = log.sent.last().map_or(log.start, |sent| sent.next);
         log.sent.push(Sent {
             offset,
             next: offset + 1,
             due: round + random.below(10),
-            bytes: Some(json(&count, "")),
+            bytes: Some(bytes),
             arrived: last,
             meaning: Meaning::Count(count),
         });
     }
     logs
+}
+
+/// The last record of a partition, at `time`.
+fn the_last(feed: &str, partition: i32, time: i64) -> (Vec<u8>, Count) {
+    let (site, measure, count) = match feed {
+        "gate" => ("e1", "in", 1),
+        "hall" => ("h1", "present", 1),
+        // A first reading, or one after a long silence, is no count.
+        _ => ("m1", "in", 0),
+    };
+    let count = Count {
+        id: (feed == "gate").then(|| format!("last-{partition}")),
+        site,
+        start: time,
+        end: time,
+        measure,
+        count,
+    };
+    let bytes = match feed {
+        "meter" => meter::json(site, time, 1_000_000),
+        _ => json(&count, ""),
+    };
+    (bytes, count)
 }
 
 fn end_of(sent: &Sent) -> i64 {
@@ -158,6 +175,8 @@ struct Writer<'a> {
     /// The producers' time.
     now: i64,
     newest: i64,
+    /// The last time and value of each counter.
+    readings: BTreeMap<&'static str, (i64, i64)>,
     log: Log,
 }
 
@@ -180,6 +199,7 @@ impl<'a> Writer<'a> {
             partition,
             now,
             newest: now,
+            readings: BTreeMap::new(),
             log,
         }
     }
@@ -212,6 +232,9 @@ impl<'a> Writer<'a> {
 
     /// One message, of a kind that the dice choose.
     fn message(&mut self) -> (Option<Vec<u8>>, Meaning) {
+        if self.feed.name == "meter" {
+            return self.reading();
+        }
         let stale = self.feed.delay() + self.shape.allowed_lateness;
         match self.random.weighted(&[70, 8, 6, 8, 5, 2, 1, 2, 1, 1]) {
             0 => self.count_that_ends(0, self.feed.out_of_orderness),
