@@ -175,8 +175,8 @@ struct Writer<'a> {
     /// The producers' time.
     now: i64,
     newest: i64,
-    /// The last time and value of each counter.
-    readings: BTreeMap<&'static str, (i64, i64)>,
+    /// What each counter showed last.
+    readings: BTreeMap<&'static str, meter::Reading>,
     log: Log,
 }
 
