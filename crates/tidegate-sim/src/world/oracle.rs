@@ -43,6 +43,9 @@ pub(crate) struct Oracle<'a> {
     counted: Vec<(&'a Count, bool)>,
     /// By rule and subject.
     alerts: BTreeMap<(&'static str, String), Alert>,
+    /// Persons inside each venue, and those of the latest `flow` in it.
+    inside: Rows,
+    latest: Rows,
     /// The merged watermark.
     pub(crate) merged: i64,
     pub(crate) sums: Sums,
@@ -58,6 +61,8 @@ impl<'a> Oracle<'a> {
             clocks: BTreeMap::new(),
             counted: Vec::new(),
             alerts: BTreeMap::new(),
+            inside: ["east", "west"].map(|venue| (venue.to_owned(), 0)).into(),
+            latest: Rows::new(),
             merged: i64::MIN,
             sums: Sums::default(),
             expected: BTreeMap::new(),
@@ -151,19 +156,13 @@ impl<'a> Oracle<'a> {
                 }
             }
         }
-        let mut inside = BTreeMap::from(["east", "west"].map(|venue| (venue.to_owned(), 0)));
         for ((_, revision, window, end), rows) in firings {
-            self.fire((window, end, revision), &rows, &mut inside);
+            self.fire((window, end, revision), &rows);
         }
     }
 
     /// One firing: panes, occupancy, layers, alerts.
-    fn fire(
-        &mut self,
-        (window, end, revision): (&str, i64, u32),
-        rows: &[(Count, bool)],
-        inside: &mut Rows,
-    ) {
+    fn fire(&mut self, (window, end, revision): (&str, i64, u32), rows: &[(Count, bool)]) {
         let mut groups: BTreeMap<&str, Vec<&Count>> = BTreeMap::new();
         for (count, is_on_time) in rows {
             let venue = GATES.iter().find(|gate| gate.0 == count.site);
@@ -176,12 +175,11 @@ impl<'a> Oracle<'a> {
             let sign = if count.measure == "in" { 1 } else { -1 };
             // A revision adds what revision 0 did not have.
             if window == "flow" && (revision == 0 || !is_on_time) {
-                *inside.get_mut(key).expect("a venue") += sign * count.count;
+                *self.inside.get_mut(key).expect("a venue") += sign * count.count;
             }
         }
-        inside
-            .values_mut()
-            .for_each(|persons| *persons = 0.max(*persons));
+        let inside = self.inside.values_mut();
+        inside.for_each(|persons| *persons = 0.max(*persons));
         for (key, counts) in &groups {
             let id = pane_id(window, end, revision, key);
             self.expected.insert(id, pane(counts));
@@ -191,20 +189,31 @@ impl<'a> Oracle<'a> {
             ((*key).to_owned(), persons)
         });
         let persons: Rows = persons.collect();
-        let total = |rows: &Rows| Rows::from([("city".to_owned(), rows.values().sum())]);
-        let city = if persons.is_empty() {
-            Rows::new()
-        } else {
-            total(&persons)
+        let city = |rows: &Rows, times: i64| {
+            let total = times * rows.values().sum::<i64>();
+            let is_there = !rows.is_empty();
+            is_there
+                .then(|| ("city".to_owned(), total))
+                .into_iter()
+                .collect()
         };
-        let mut layers = match window {
-            "flow" => vec![("busy", persons), ("total", city)],
-            _ => vec![("trend", persons)],
+        let layers: Vec<(&str, Rows)> = match (window, revision) {
+            ("flow", 0) => {
+                // What rests on occupancy is not revised.
+                self.latest.clone_from(&persons);
+                let (crowd, total) = (city(&self.inside, 1), city(&persons, 1));
+                let inside = self.inside.clone();
+                vec![
+                    ("busy", persons),
+                    ("total", total),
+                    ("inside", inside),
+                    ("crowd", crowd),
+                ]
+            }
+            ("flow", _) => vec![("total", city(&persons, 1)), ("busy", persons)],
+            // Of another window the latest is read.
+            _ => vec![("recent", city(&self.latest, 2)), ("trend", persons)],
         };
-        // What rests on occupancy is not revised.
-        if (window, revision) == ("flow", 0) {
-            layers.extend([("crowd", total(inside)), ("inside", inside.clone())]);
-        }
         for (layer, rows) in layers {
             for (subject, value) in &rows {
                 let id = layer_id(layer, end, revision, subject);

@@ -233,6 +233,7 @@ impl Shape {
             ("inside", "flow"),
             ("crowd", "flow"),
             ("trend", "wide"),
+            ("recent", "wide"),
         ] {
             text += &format!("[[layer]]\nname = \"{layer}\"\non = \"{on}\"\n");
         }
@@ -299,6 +300,14 @@ const QUERIES: &[(&str, &str)] = &[
         "layers/crowd.sql",
         "SELECT 'city' AS subject_kind, 'city' AS subject, sum(value) AS value, \
          'persons' AS unit, 'sim/crowd@1' AS method FROM inside",
+    ),
+    (
+        "layers/recent.sql",
+        // Twice the same, by the panes and by the layer of another window.
+        "SELECT 'city' AS subject_kind, 'city' AS subject, p.persons + l.persons AS value, \
+         'persons' AS unit, 'sim/recent@1' AS method \
+         FROM (SELECT CAST(sum(persons) AS DOUBLE) AS persons FROM flow) p \
+         CROSS JOIN (SELECT sum(value) AS persons FROM busy) l WHERE l.persons IS NOT NULL",
     ),
     (
         "layers/trend.sql",
