@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use sha2::{Digest, Sha256};
 use tidegate_model::{EventTime, Payload, Position};
 
 use super::output::Output;
+use super::store::sha256;
 use super::traffic::{Key, Log, Logs};
 
 /// What was made visible by one transaction.
@@ -196,15 +196,15 @@ impl Broker {
 
     /// The SHA-256 of everything visible, the order included.
     pub(crate) fn digest(&self) -> String {
-        let mut digest = Sha256::new();
+        let mut all = String::new();
         for commit in &self.commits {
-            digest.update(&commit.progress);
+            all.push_str(&commit.progress);
             for output in &commit.outputs {
-                digest.update(format!("{output:?}\n"));
+                all.push_str(&output.id);
+                all.push_str(&output.full);
             }
         }
-        let bytes = digest.finalize();
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        sha256(all.as_bytes())
     }
 
     /// The round in which the last message is appended.

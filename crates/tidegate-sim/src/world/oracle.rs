@@ -82,7 +82,9 @@ impl<'a> Oracle<'a> {
             Action::Read(from, to) => {
                 let logs = self.logs;
                 let sent = logs[&key].between(from, to);
-                sent.iter().for_each(|sent| self.judge(&key, sent));
+                for sent in sent {
+                    self.judge(&key, sent);
+                }
             }
         }
         let holding = self.clocks.values().filter(|clock| clock.holds);
@@ -175,7 +177,7 @@ impl<'a> Oracle<'a> {
             let sign = if count.measure == "in" { 1 } else { -1 };
             // A revision adds what revision 0 did not have.
             if window == "flow" && (revision == 0 || !is_on_time) {
-                *self.inside.get_mut(key).expect("a venue") += sign * count.count;
+                *self.inside.get_mut(key).expect("a venue") += sign * count.persons;
             }
         }
         let inside = self.inside.values_mut();
@@ -185,7 +187,7 @@ impl<'a> Oracle<'a> {
             self.expected.insert(id, pane(counts));
         }
         let persons = groups.iter().map(|(key, counts)| {
-            let persons: i64 = counts.iter().map(|count| count.count).sum();
+            let persons: i64 = counts.iter().map(|count| count.persons).sum();
             ((*key).to_owned(), persons)
         });
         let persons: Rows = persons.collect();
@@ -257,12 +259,12 @@ fn pane(counts: &[&Count]) -> String {
     let show = |number: Option<i64>| number.map_or("null".to_owned(), |n| n.to_string());
     let sum = |measure: &str| {
         let of = counts.iter().filter(|count| count.measure == measure);
-        show(of.map(|count| count.count).reduce(|a, b| a + b))
+        show(of.map(|count| count.persons).reduce(|a, b| a + b))
     };
-    let largest = show(counts.iter().map(|count| count.count).max());
+    let largest = show(counts.iter().map(|count| count.persons).max());
     let newest = show(counts.iter().map(|count| count.end).max());
     let oldest = show(counts.iter().map(|count| count.start).min());
-    let persons: i64 = counts.iter().map(|count| count.count).sum();
+    let persons: i64 = counts.iter().map(|count| count.persons).sum();
     let (n, sum_in, sum_out) = (counts.len(), sum("in"), sum("out"));
     format!(
         "largest={largest} n={n} newest={newest} oldest={oldest} persons={persons} \
@@ -291,11 +293,11 @@ fn parts(window: &WindowShape, count: &Count) -> Vec<(i64, Count)> {
     let (mut shares, mut start) = (Vec::new(), floor(first, window.slide));
     while start <= last {
         let overlap = (last + 1).min(start + window.slide) - first.max(start);
-        let (share, length) = (count.count * overlap, last + 1 - first);
+        let (share, length) = (count.persons * overlap, last + 1 - first);
         shares.push((start, share / length, share % length));
         start += window.slide;
     }
-    while shares.iter().map(|share| share.1).sum::<i64>() < count.count {
+    while shares.iter().map(|share| share.1).sum::<i64>() < count.persons {
         let largest = shares.iter().map(|share| share.2).max();
         let share = shares.iter_mut().find(|share| Some(share.2) == largest);
         let share = share.expect("there is a largest one");
@@ -306,7 +308,7 @@ fn parts(window: &WindowShape, count: &Count) -> Vec<(i64, Count)> {
         for back in 0..window.size / window.slide {
             let end = start - back * window.slide + window.size;
             let count = Count {
-                count: part,
+                persons: part,
                 ..count.clone()
             };
             parts.push((end, count));

@@ -172,9 +172,8 @@ fn record(
 fn rejection(rejected: &Rejected) -> Output {
     let position = rejected.position;
     let kept = match (&rejected.bytes, rejected.reason) {
-        (None, Reason::PersonalData | Reason::Tombstone) => "",
         (Some(_), Reason::PersonalData) => " with its bytes, which must not be kept",
-        (Some(_), _) => "",
+        (None, Reason::PersonalData | Reason::Tombstone) | (Some(_), _) => "",
         (None, _) => " without its bytes",
     };
     Output {

@@ -192,14 +192,20 @@ impl Shape {
                 _ => "unknown_site = \"accept\"\n",
             };
             if let Some(within) = feed.dedup_within {
-                text += &format!("dedup_within = \"{}s\"\n", seconds(within));
+                push(
+                    &mut text,
+                    format_args!("dedup_within = \"{}s\"\n", seconds(within)),
+                );
             }
             if feed.name == "meter" {
-                text += &format!(
-                    "[mapping]\nsite = [\"meter\"]\ncount = \"reading\"\nmeasure = \"in\"\n\
+                push(
+                    &mut text,
+                    format_args!(
+                        "[mapping]\nsite = [\"meter\"]\ncount = \"reading\"\nmeasure = \"in\"\n\
                      [mapping.time]\ncolumns = [\"at\"]\nformat = \"rfc3339\"\n\
                      [mapping.cumulative]\ncounter = [\"meter\"]\nstep_max = {STEP_MAX}\n\
                      reset_below = {RESET_BELOW}\n"
+                    ),
                 );
             }
             files.push((format!("feeds/{}.toml", feed.name), text));
@@ -220,11 +226,14 @@ impl Shape {
             seconds(self.max_future)
         );
         for window in self.windows() {
-            text += &format!(
-                "[[window]]\nname = \"{}\"\nsize = \"{}s\"\nslide = \"{}s\"\n",
-                window.name,
-                seconds(window.size),
-                seconds(window.slide)
+            push(
+                &mut text,
+                format_args!(
+                    "[[window]]\nname = \"{}\"\nsize = \"{}s\"\nslide = \"{}s\"\n",
+                    window.name,
+                    seconds(window.size),
+                    seconds(window.slide)
+                ),
             );
         }
         for (layer, on) in [
@@ -235,7 +244,10 @@ impl Shape {
             ("trend", "wide"),
             ("recent", "wide"),
         ] {
-            text += &format!("[[layer]]\nname = \"{layer}\"\non = \"{on}\"\n");
+            push(
+                &mut text,
+                format_args!("[[layer]]\nname = \"{layer}\"\non = \"{on}\"\n"),
+            );
         }
         text
     }
@@ -243,23 +255,29 @@ impl Shape {
     fn rules_toml(&self) -> String {
         let mut text = String::new();
         for rule in &self.rules {
-            write!(
-                text,
-                "[[rule]]\nname = \"{}\"\nlayer = \"{}\"\nfire_above = {}.0\nclear_below = {}.0\n\
+            push(
+                &mut text,
+                format_args!(
+                    "[[rule]]\nname = \"{}\"\nlayer = \"{}\"\nfire_above = {}.0\nclear_below = {}.0\n\
                  for = \"{}s\"\nkeep_firing_for = \"{}s\"\nseverity = \"warning\"\n\
                  owner = \"duty\"\ntitle = {{ zh-CN = \"{{name}}\", en = \"{{name}}\" }}\n\
                  do = {{ zh-CN = \"看\", en = \"Look.\" }}\n",
-                rule.name,
-                rule.layer,
-                rule.fire_above,
-                rule.clear_below,
-                rule.hold_for / SECOND,
-                rule.keep_firing_for / SECOND
-            )
-            .expect("writing to a String cannot fail");
+                    rule.name,
+                    rule.layer,
+                    rule.fire_above,
+                    rule.clear_below,
+                    rule.hold_for / SECOND,
+                    rule.keep_firing_for / SECOND
+                ),
+            );
         }
         text
     }
+}
+
+fn push(text: &mut String, more: std::fmt::Arguments<'_>) {
+    text.write_fmt(more)
+        .expect("writing to a String cannot fail");
 }
 
 const QUERIES: &[(&str, &str)] = &[

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest, Sha256};
+
 use crate::random::Random;
 
 /// A write that is under way.
@@ -88,4 +90,12 @@ impl Store {
         }
         Some(name)
     }
+}
+
+/// The SHA-256 of some bytes, lower-case hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let digits = digits.map(|digit| char::from_digit(digit.into(), 16));
+    digits.map(|digit| digit.expect("below 16")).collect()
 }

@@ -69,7 +69,7 @@ pub(crate) struct Count {
     pub(crate) end: i64,
     /// `in` and `out` are flows, `present` is a snapshot.
     pub(crate) measure: &'static str,
-    pub(crate) count: i64,
+    pub(crate) persons: i64,
 }
 
 /// One partition's log as it will be when everything is sent.
@@ -138,7 +138,7 @@ pub(crate) fn logs(seed: u64, shape: &Shape) -> Logs {
 
 /// The last record of a partition, at `time`.
 fn the_last(feed: &str, partition: i32, time: i64) -> (Vec<u8>, Count) {
-    let (site, measure, count) = match feed {
+    let (site, measure, persons) = match feed {
         "gate" => ("e1", "in", 1),
         "hall" => ("h1", "present", 1),
         // A first reading, or one after a long silence, is no count.
@@ -150,7 +150,7 @@ fn the_last(feed: &str, partition: i32, time: i64) -> (Vec<u8>, Count) {
         start: time,
         end: time,
         measure,
-        count,
+        persons,
     };
     let bytes = match feed {
         "meter" => meter::json(site, time, 1_000_000),
@@ -283,7 +283,7 @@ impl<'a> Writer<'a> {
                 } else {
                     "out"
                 },
-                count: i64::from(self.random.middling(0, 50)),
+                persons: i64::from(self.random.middling(0, 50)),
             };
         }
         Count {
@@ -292,7 +292,7 @@ impl<'a> Writer<'a> {
             start,
             end,
             measure: "present",
-            count: i64::from(self.random.middling(0, 90)),
+            persons: i64::from(self.random.middling(0, 90)),
         }
     }
 
@@ -331,7 +331,7 @@ impl<'a> Writer<'a> {
             ),
             4 => (
                 text.replace("\"count\":", "\"count\":-").into(),
-                if count.count == 0 {
+                if count.persons == 0 {
                     ""
                 } else {
                     "negative_count"
@@ -389,7 +389,7 @@ fn json(count: &Count, more: &str) -> Vec<u8> {
         EventTime::from_micros(count.start),
         EventTime::from_micros(count.end),
         count.measure,
-        count.count
+        count.persons
     )
     .into_bytes()
 }

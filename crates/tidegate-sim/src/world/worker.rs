@@ -69,7 +69,7 @@ enum State {
     /// Reads.
     Working(Box<Task>),
     /// Has ended an epoch and makes it visible.
-    Publishing(Box<Task>, Progress, Stage),
+    Publishing(Box<Task>, Box<Progress>, Stage),
     /// Has made it visible, and may save its state.
     Committed(Box<Task>),
 }
@@ -146,6 +146,10 @@ impl Worker {
         self.watermark = EventTime::MIN;
     }
 
+    fn note(&mut self, did: &str) {
+        did.clone_into(&mut self.did);
+    }
+
     /// Takes one step.
     pub(crate) async fn step(&mut self, around: &mut Around<'_>) -> Result<(), Stop> {
         self.did.clear();
@@ -201,12 +205,12 @@ impl Worker {
         match around.random.weighted(&[14, 11, 1]) {
             0 => self.read(around, task, now).await,
             1 => {
-                self.did = "looks at the clock".to_owned();
+                self.note("looks at the clock");
                 self.idleness.tick(around.now);
                 task.tick(now).await
             }
             _ => {
-                self.did = "shows open windows".to_owned();
+                self.note("shows open windows");
                 task.provisional().await
             }
         }

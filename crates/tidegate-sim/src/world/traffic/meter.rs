@@ -43,7 +43,7 @@ impl Writer<'_> {
             start: time,
             end: time,
             measure: "in",
-            count: 0,
+            persons: 0,
         };
         let is_refused = time > self.now + self.shape.max_future;
         // What is refused, or older than what is known, moves no counter.
@@ -53,7 +53,7 @@ impl Writer<'_> {
             if let Some((start, step)) = last.and_then(|last| last.step(time, value))
                 && time - start <= self.feed.interval_max
             {
-                (count.start, count.count) = (start, step);
+                (count.start, count.persons) = (start, step);
             }
         }
         (bytes, Meaning::Count(count))

@@ -2,9 +2,9 @@
 
 use tidegate_pipeline::{Progress, SnapshotName, Task};
 
-use super::recover::sha256;
 use super::{Around, Stage, State, Stop, Worker};
 use crate::world::broker::{Answer, Fate, Fenced};
+use crate::world::store::sha256;
 
 /// Snapshots that a process keeps.
 const KEPT: usize = 2;
@@ -26,7 +26,7 @@ impl Worker {
             .check(&progress.steps, around.shape.idle_after)
             .map_err(Stop::Wrong)?;
         self.did = format!("ends epoch {}", progress.of.epoch);
-        Ok(State::Publishing(task, progress, Stage::Begin))
+        Ok(State::Publishing(task, Box::new(progress), Stage::Begin))
     }
 
     /// Takes the next step of the transaction.
@@ -34,7 +34,7 @@ impl Worker {
         &mut self,
         around: &mut Around<'_>,
         task: Box<Task>,
-        progress: Progress,
+        progress: Box<Progress>,
         stage: Stage,
     ) -> Result<State, Stop> {
         let epoch = progress.of.epoch;
@@ -101,7 +101,7 @@ impl Worker {
         mut task: Box<Task>,
     ) -> Result<State, Stop> {
         if around.random.below(3) > 0 || self.puts.len() >= KEPT {
-            self.did = "goes on".to_owned();
+            self.note("goes on");
             return Ok(State::Working(task));
         }
         let snapshot = task.snapshot().await;

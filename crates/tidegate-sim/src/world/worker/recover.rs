@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use tidegate_model::Payload;
 use tidegate_pipeline::{Progress, Snapshot, SnapshotName, Step, Task};
 
 use super::{Around, State, Stop, Worker};
 use crate::world::step::{Action, action};
+use crate::world::store::sha256;
 
 impl Worker {
     /// Takes the newest snapshot that is whole, or begins from nothing.
@@ -89,10 +89,4 @@ fn messages<'b>(around: &'b Around<'_>, step: &Step) -> Vec<Payload<'b>> {
         (key, Action::Read(from, to)) => around.broker.fetch(&key, from, to),
         (_, Action::Assigned(_) | Action::Idle) => Vec::new(),
     }
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
