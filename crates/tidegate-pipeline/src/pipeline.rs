@@ -446,11 +446,16 @@ impl Keys<'_> {
                 self.problem(header, index, "on", message);
                 continue;
             };
+            // Directly, or through a layer that does.
+            let reads_occupancy = sql.contains("occupancy")
+                || layers
+                    .iter()
+                    .any(|layer| layer.reads_occupancy && sql.contains(&layer.name));
             layers.push(Layer {
                 name: config.name.clone(),
                 window,
                 sql: sql.to_owned(),
-                reads_occupancy: sql.contains("occupancy"),
+                reads_occupancy,
             });
         }
         layers

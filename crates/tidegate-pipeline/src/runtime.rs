@@ -675,6 +675,7 @@ impl Runtime {
     async fn evaluate_layers(&mut self, frame: Frame) -> Result<(), RuntimeError> {
         let start = frame.end.minus(self.windows[frame.window].size);
         let first = frame.is_final && frame.revision == 0;
+        let latest: Vec<_> = self.layers.iter().map(|layer| layer.slot.rows()).collect();
         for layer in &self.layers {
             let mut alerts = Vec::new();
             if layer.window != frame.window || layer.reads_occupancy && !first {
@@ -690,8 +691,9 @@ impl Runtime {
                     is_final: frame.is_final,
                 })
                 .await?;
+            // Later layers read the rows of this window, whichever window that is.
+            layer.slot.set(vec![rows.clone()]);
             if first {
-                layer.slot.set(vec![rows.clone()]);
                 *self.summary.layers.entry(layer.name.clone()).or_default() +=
                     rows.num_rows() as u64;
             }
@@ -714,6 +716,11 @@ impl Runtime {
                 });
             }
             self.events.extend(alerts);
+        }
+        if !first {
+            for (layer, rows) in self.layers.iter().zip(latest) {
+                layer.slot.set(rows);
+            }
         }
         Ok(())
     }
