@@ -11,5 +11,6 @@ mod bad_input;
 mod command;
 mod readme;
 mod real_feeds;
+mod simulation;
 mod stream_equals_batch;
 mod support;

@@ -24,6 +24,8 @@ mod kafka;
 mod bench;
 mod measure;
 
+mod sim;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -63,6 +65,8 @@ enum Command {
         #[arg(long, value_name = "TEXT")]
         filter: Option<String>,
     },
+    /// Play simulated worlds in which everything goes wrong; the first broken invariant fails.
+    Sim(sim::Ask),
     /// Run one command and print the CPU seconds and peak memory of it and its children as JSON.
     Measure {
         /// Write the JSON here instead of to standard error.
@@ -120,6 +124,7 @@ fn run(repo: &Repo, command: Command) -> anyhow::Result<ExitCode> {
         Command::Kafka(Kafka::Down(at)) => kafka::down(at.port)?,
         Command::Kafka(Kafka::Status(at)) => return kafka::status(at.port),
         Command::Bench { json, filter } => bench::run(repo, json.as_deref(), filter.as_deref())?,
+        Command::Sim(ask) => return sim::run(repo, &ask),
         Command::Measure { json, command } => return measure::run(&command, json.as_deref()),
     }
     Ok(ExitCode::SUCCESS)

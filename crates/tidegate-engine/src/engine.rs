@@ -109,6 +109,11 @@ impl Engine {
         })
     }
 
+    /// What it was told once.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Takes one input. Bad data is not an input: decoders turn it into rejections before.
     ///
     /// # Panics

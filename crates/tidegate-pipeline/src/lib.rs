@@ -3,7 +3,8 @@
 //! A pipeline is a folder: `pipeline.toml`, `feeds/*.toml`, `windows/*.sql`, `layers/*.sql`,
 //! `rules.toml`, reference data and `tests/*.toml`.
 //! [`Pipeline::load`] takes the files as text and gives a [`Pipeline`] or *every* [`Problem`];
-//! [`Runtime`] drives decoders, engine, queries, risk state and alerts on payloads.
+//! [`Runtime`] drives decoders, engine, queries, risk state and alerts on payloads; [`Task`] writes
+//! its steps down, so that another process can go on where it stopped.
 //! Neither opens a file or a socket, asks a clock, or brings an executor.
 
 mod problem;
@@ -23,6 +24,10 @@ mod tables;
 
 mod runtime;
 
+mod progress;
+mod snapshot;
+mod task;
+
 mod case;
 
 pub use case::{CaseOutcome, run_cases};
@@ -34,7 +39,10 @@ pub use feed_health::{
 pub use locate::Locator;
 pub use pipeline::{Feed, Layer, Pipeline};
 pub use problem::Problem;
+pub use progress::{PartitionPosition, Progress, SnapshotName, Step, Totals};
 pub use reference::Reference;
 pub use runtime::{Event, Mode, Runtime, RuntimeError};
+pub use snapshot::{SNAPSHOT_FORMAT, Snapshot, SnapshotError, SnapshotOf};
 pub use source::Source;
 pub use summary::{FeedSummary, Summary, WindowSummary};
+pub use task::{ResumeError, Task};

@@ -139,10 +139,6 @@ impl Occupancies {
     /// The same occupancies keeping windows for [`Occupancies::revise`] until a window closes that
     /// ends more than `allowed_lateness` after them; without it the last one only.
     #[must_use]
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for the runtime, in place of `adjust`")
-    )]
     pub(crate) fn with_allowed_lateness(mut self, allowed_lateness: Span) -> Self {
         self.allowed_lateness = allowed_lateness;
         self
@@ -230,10 +226,6 @@ impl Occupancies {
     /// Puts the flows `after` in place of those with which the window that ended at `end` was
     /// stepped, and steps the venues that they change again; each of them is one correction.
     /// Gives the number of corrections.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for the runtime, in place of `adjust`")
-    )]
     pub(crate) fn revise(&mut self, end: EventTime, after: &Flows) -> u64 {
         let after = self.known(after);
         let closed = self.closed.entry(end).or_default();
@@ -250,28 +242,6 @@ impl Occupancies {
                 state.corrections += 1;
                 corrections += 1;
             }
-        }
-        corrections
-    }
-
-    /// Adds persons that became known late to the venues' present occupancy, in place of
-    /// [`Occupancies::revise`], and never beside it.
-    pub(crate) fn adjust(&mut self, before: &Flows, after: &Flows) -> u64 {
-        let mut corrections = 0;
-        for (venue, (arrivals, departures)) in after {
-            let (a, d) = before.get(venue).copied().unwrap_or_default();
-            if (a, d) == (*arrivals, *departures) {
-                continue;
-            }
-            if let Some(state) = self.venues.get_mut(venue) {
-                corrections += state.step(arrivals - a, departures - d) + 1;
-                state.corrections += 1;
-            }
-        }
-        // What was added to the present belongs to no window, so none can be stepped again.
-        self.closed.clear();
-        for state in self.venues.values_mut() {
-            state.settled = state.occupancy;
         }
         corrections
     }
@@ -308,10 +278,6 @@ impl Occupancies {
     }
 
     /// Everything that the occupancies remember.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the snapshot of a run will hold it")
-    )]
     pub(crate) fn state(&self) -> OccupanciesState {
         let index: BTreeMap<&str, u32> = self.venues.keys().map(String::as_str).zip(0..).collect();
         let venue = |(venue, state): (&String, &VenueState)| VenueOccupancyState {
@@ -344,10 +310,6 @@ impl Occupancies {
     ///
     /// # Errors
     /// [`OccupancyRestoreError`] when `state` is not one of these venues.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the snapshot of a run will hold it")
-    )]
     pub(crate) fn restore(
         mut self,
         state: OccupanciesState,

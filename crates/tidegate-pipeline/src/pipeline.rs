@@ -49,6 +49,8 @@ pub(crate) struct OccupancySpec {
 pub struct Pipeline {
     /// Its name.
     pub name: String,
+    /// [`Source::fingerprint`] of its folder.
+    pub fingerprint: String,
     /// The city's time zone.
     pub zone: jiff::tz::TimeZone,
     /// Base resolution of cells.
@@ -136,6 +138,7 @@ impl Pipeline {
             .collect();
         Ok(Self {
             name: config.name,
+            fingerprint: source.fingerprint(),
             zone,
             resolution,
             allowed_lateness,
@@ -446,11 +449,16 @@ impl Keys<'_> {
                 self.problem(header, index, "on", message);
                 continue;
             };
+            // Directly, or through a layer that does.
+            let reads_occupancy = sql.contains("occupancy")
+                || layers
+                    .iter()
+                    .any(|layer| layer.reads_occupancy && sql.contains(&layer.name));
             layers.push(Layer {
                 name: config.name.clone(),
                 window,
                 sql: sql.to_owned(),
-                reads_occupancy: sql.contains("occupancy"),
+                reads_occupancy,
             });
         }
         layers

@@ -1,5 +1,7 @@
 //! A pipeline at work: payloads in, panes, layers, alerts, late and rejected records out.
 
+mod state;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -21,7 +23,7 @@ use tidegate_query::{
 
 use crate::locate::{Locator, Unknown, Unlocated};
 use crate::measurements::Directory;
-use crate::occupancy::{Flows, Occupancies};
+use crate::occupancy::Occupancies;
 use crate::tables::register_reference;
 use crate::{Pipeline, Summary};
 
@@ -180,11 +182,11 @@ pub struct Runtime {
     layers: Vec<PlannedLayer>,
     occupancies: Option<Occupancies>,
     occupancy_slot: Slot,
-    /// Flows of closed windows that may still be revised.
-    flows: BTreeMap<EventTime, Flows>,
     directory: Directory,
     alerts: AlertMachine,
     events: VecDeque<Event>,
+    /// Partitions that became idle and have not been told of.
+    idled: Vec<(FeedId, i32)>,
     summary: Summary,
 }
 
@@ -232,10 +234,10 @@ impl Runtime {
             .iter()
             .map(|feed| (feed.id.clone(), feed.decoder.clone()))
             .collect();
-        let occupancies = pipeline
-            .occupancy
-            .as_ref()
-            .map(|spec| Occupancies::new(spec, &pipeline.zone, &pipeline.reference));
+        let occupancies = pipeline.occupancy.as_ref().map(|spec| {
+            Occupancies::new(spec, &pipeline.zone, &pipeline.reference)
+                .with_allowed_lateness(pipeline.allowed_lateness)
+        });
         Ok(Self {
             engine: Engine::new(config),
             decoders,
@@ -244,10 +246,10 @@ impl Runtime {
             layers,
             occupancies,
             occupancy_slot,
-            flows: BTreeMap::new(),
             directory: Directory::new(&pipeline.reference),
             alerts: AlertMachine::new(pipeline.rules.clone()).with_time_zone(pipeline.zone.clone()),
             events: VecDeque::new(),
+            idled: Vec::new(),
             summary: Summary {
                 pipeline: pipeline.name.clone(),
                 ..Summary::default()
@@ -346,6 +348,24 @@ impl Runtime {
     pub async fn tick(&mut self, now: ProcessingTime) -> Result<(), RuntimeError> {
         self.engine.handle(Input::Tick { now });
         self.drain().await
+    }
+
+    /// The partition is idle: a decision that an earlier run took and wrote down.
+    ///
+    /// # Errors
+    /// [`RuntimeError`].
+    pub async fn idle(&mut self, feed: &FeedId, partition: i32) -> Result<(), RuntimeError> {
+        let partition = PartitionId {
+            feed: feed.clone(),
+            partition,
+        };
+        self.engine.handle(Input::Idle { partition });
+        self.drain().await
+    }
+
+    /// The partitions that became idle since the last call, in the order of the decisions.
+    pub fn take_idled(&mut self) -> Vec<(FeedId, i32)> {
+        std::mem::take(&mut self.idled)
     }
 
     /// No record will follow on this partition.
@@ -559,7 +579,9 @@ impl Runtime {
                 Output::Duplicate { feed, batch } => {
                     self.events.push_back(Event::Duplicate { feed, batch });
                 }
-                Output::Idle { .. } => {}
+                Output::Idle { partition } => {
+                    self.idled.push((partition.feed, partition.partition));
+                }
                 Output::Fire(firing) if firing.revision == 0 => self.fire(&firing).await?,
                 Output::Fire(firing) => self.revise(&firing).await?,
             }
@@ -625,7 +647,6 @@ impl Runtime {
 
     /// Drops what was kept for revisions of windows that ended before `before`.
     fn forget(&mut self, before: EventTime) -> Result<(), RuntimeError> {
-        self.flows = self.flows.split_off(&before);
         for window in &mut self.windows {
             window.on_time.state.forget(before)?;
         }
@@ -643,9 +664,6 @@ impl Runtime {
         let start = frame.end.minus(self.windows[frame.window].size);
         self.summary.occupancy_corrections += occupancies.step(start, frame.end, &flows);
         self.occupancy_slot.set(vec![occupancies.table(frame.end)]);
-        if self.pipeline.allowed_lateness > Span::ZERO {
-            self.flows.insert(frame.end, flows);
-        }
     }
 
     fn adjust_occupancy(&mut self, frame: Frame, rows: &RecordBatch) {
@@ -656,8 +674,7 @@ impl Runtime {
             return;
         }
         let after = occupancies.flows(rows);
-        let before = self.flows.remove(&frame.end).unwrap_or_default();
-        self.summary.occupancy_corrections += occupancies.adjust(&before, &after);
+        self.summary.occupancy_corrections += occupancies.revise(frame.end, &after);
     }
 
     fn publish_pane(&mut self, frame: Frame, rows: RecordBatch) {
@@ -686,6 +703,7 @@ impl Runtime {
     async fn evaluate_layers(&mut self, frame: Frame) -> Result<(), RuntimeError> {
         let start = frame.end.minus(self.windows[frame.window].size);
         let first = frame.is_final && frame.revision == 0;
+        let latest: Vec<_> = self.layers.iter().map(|layer| layer.slot.rows()).collect();
         for layer in &self.layers {
             let mut alerts = Vec::new();
             if layer.window != frame.window || layer.reads_occupancy && !first {
@@ -701,8 +719,9 @@ impl Runtime {
                     is_final: frame.is_final,
                 })
                 .await?;
+            // Later layers read the rows of this window, whichever window that is.
+            layer.slot.set(vec![rows.clone()]);
             if first {
-                layer.slot.set(vec![rows.clone()]);
                 *self.summary.layers.entry(layer.name.clone()).or_default() +=
                     rows.num_rows() as u64;
             }
@@ -725,6 +744,11 @@ impl Runtime {
                 });
             }
             self.events.extend(alerts);
+        }
+        if !first {
+            for (layer, rows) in self.layers.iter().zip(latest) {
+                layer.slot.set(rows);
+            }
         }
         Ok(())
     }

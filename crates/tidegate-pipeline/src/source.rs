@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 
 use crate::Problem;
 
@@ -39,6 +40,28 @@ impl Source {
             let stem = name.strip_suffix(extension)?.strip_suffix('.')?;
             (!stem.contains('/')).then_some((stem, content.as_str()))
         })
+    }
+
+    /// SHA-256 of every file that a run depends on, lower-case hexadecimal: equal fingerprints
+    /// mean the same pipeline. Tests inside the folder and files that nothing reads are left out.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        let counts = |path: &str| {
+            let folder = path.split('/').next().unwrap_or_default();
+            let extension = path.rsplit('.').next().unwrap_or_default();
+            !["tests", "examples"].contains(&folder)
+                && ["toml", "sql", "geojson", "csv", "json"].contains(&extension)
+        };
+        for (path, content) in self.iter().filter(|(path, _)| counts(path)) {
+            for part in [path, content] {
+                hash.update((part.len() as u64).to_le_bytes());
+                hash.update(part.as_bytes());
+            }
+        }
+        hash.finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     /// Every file, in the order of their paths.
@@ -140,6 +163,34 @@ mod tests {
         assert_eq!(
             lines,
             [(Some(2), "slid"), (Some(3), "count"), (Some(4), "nope")]
+        );
+    }
+
+    #[test]
+    fn the_fingerprint_is_of_what_counts() {
+        let folder = |files: &[(&str, &str)]| {
+            Source::new(
+                files
+                    .iter()
+                    .map(|(p, t)| ((*p).to_owned(), (*t).to_owned())),
+            )
+            .fingerprint()
+        };
+        let one = folder(&[("pipeline.toml", "a"), ("windows/w.sql", "b")]);
+        let same = [
+            ("windows/w.sql", "b"),
+            ("pipeline.toml", "a"),
+            ("tests/t.toml", "x"),
+            ("README.md", ""),
+        ];
+        assert_eq!(one, folder(&same));
+        assert_ne!(
+            one,
+            folder(&[("pipeline.toml", "ab"), ("windows/w.sql", "")])
+        );
+        assert_ne!(
+            one,
+            folder(&[("pipeline.toml", "a"), ("windows/v.sql", "b")])
         );
     }
 

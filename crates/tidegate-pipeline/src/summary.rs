@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Counts of a run; every record is in exactly one of counted, late, duplicate, rejected (T4).
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Summary {
     /// The pipeline's name.
     pub pipeline: String,
@@ -36,7 +36,7 @@ pub struct Summary {
 }
 
 /// Counts of one feed.
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct FeedSummary {
     /// Messages read.
     pub payloads: u64,
@@ -57,7 +57,7 @@ pub struct FeedSummary {
 }
 
 /// Counts of one window query.
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct WindowSummary {
     /// Windows that closed, empty ones included.
     pub closed: u64,

@@ -9,7 +9,11 @@
 //! bytes. Random numbers come from `ChaCha8` streams and are turned into counts with whole numbers
 //! and the four basic `f64` operations only, so that no maths library can change a byte.
 //!
-//! This crate writes no file, asks no clock and knows nothing of the pipeline that reads it.
+//! With the feature `world`, [`world`] runs the product's core in a world where everything goes
+//! wrong, and checks the numbered invariants.
+//!
+//! This crate writes no file and asks no clock; without that feature it knows nothing of the
+//! pipeline that reads it.
 
 mod random;
 
@@ -17,6 +21,9 @@ mod city;
 
 mod day;
 pub mod workload;
+
+#[cfg(feature = "world")]
+pub mod world;
 
 pub use city::{City, CitySite, CityVenue, GridArea, Line, LineMode};
 pub use day::{Day, Injected, InjectedKind, Message, Truth};
