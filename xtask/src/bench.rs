@@ -116,7 +116,7 @@ fn result(benchmark: &Value, estimates: &Value) -> Value {
 /// Builds the product and measures one day of the demo at full speed.
 ///
 /// A run against a real broker is measured the same way: start one with
-/// [`crate::kafka::TestBroker`], fill its topics, then [`measure_run`] the product on it.
+/// [`crate::kafka::TestCluster`], fill its topics, then [`measure_run`] the product on it.
 fn end_to_end(repo: &Repo, target: &Path) -> Result<Vec<Value>> {
     let status = repo
         .cargo()

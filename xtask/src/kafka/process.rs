@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -19,6 +20,9 @@ const JAVA_MIN: u32 = 17;
 
 /// How often a wait looks again.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long a killed process may take to be gone.
+const KILL_WITHIN: Duration = Duration::from_secs(5);
 
 /// Java and Maven, both present.
 #[derive(Debug)]
@@ -64,10 +68,17 @@ fn java_major(text: &str) -> Option<u32> {
     }
 }
 
-/// A port of 127.0.0.1 that nobody listens on now.
-pub(super) fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
-    Ok(listener.local_addr()?.port())
+/// Different ports of 127.0.0.1 that nobody listens on now. They are below those that systems give
+/// to outgoing connections, so that one that is to be listened on later is still free then.
+pub(super) fn free_ports(count: usize) -> Result<Vec<u16>> {
+    const FROM: u16 = 20_000;
+    const MANY: u16 = 12_000;
+    // Runs beside each other begin at different places.
+    let start = u16::try_from(std::process::id() * 37 % u32::from(MANY)).expect("below a u16");
+    let ports = (0..MANY).map(|step| FROM + (start + step) % MANY);
+    let free: Vec<_> = ports.filter(|port| !is_taken(*port)).take(count).collect();
+    ensure!(free.len() == count, "no {count} free ports");
+    Ok(free)
 }
 
 /// Whether somebody listens on `port` of 127.0.0.1.
@@ -139,26 +150,37 @@ pub(super) fn command_line(pid: i32) -> String {
 /// Asks process `pid` to end, and insists after `patience`. `is_it` says whether the process with
 /// that id still is the one meant.
 pub(super) fn end(pid: i32, patience: Duration, is_it: impl Fn() -> bool) -> Result<()> {
-    for (signal, patience) in [
-        (Signal::SIGTERM, patience),
-        (Signal::SIGKILL, Duration::from_secs(5)),
-    ] {
-        if !is_it() {
-            return Ok(());
-        }
-        kill(Pid::from_raw(pid), signal).with_context(|| format!("failed to send {signal}"))?;
-        let deadline = Instant::now() + patience;
-        while is_it() && Instant::now() < deadline {
-            thread::sleep(LOOK_EVERY);
-        }
-    }
+    strike(pid, Signal::SIGTERM, patience, &is_it)?;
+    kill_now(pid, is_it)
+}
+
+/// Ends process `pid` without a chance to do anything more; `is_it` as for [`end`].
+pub(super) fn kill_now(pid: i32, is_it: impl Fn() -> bool) -> Result<()> {
+    strike(pid, Signal::SIGKILL, KILL_WITHIN, &is_it)?;
     ensure!(!is_it(), "process {pid} does not end");
+    Ok(())
+}
+
+fn strike(pid: i32, signal: Signal, patience: Duration, is_it: &impl Fn() -> bool) -> Result<()> {
+    if !is_it() {
+        return Ok(());
+    }
+    match kill(Pid::from_raw(pid), signal) {
+        // It ended by itself just now.
+        Ok(()) | Err(Errno::ESRCH) => {}
+        Err(error) => return Err(error).with_context(|| format!("failed to send {signal}")),
+    }
+    let deadline = Instant::now() + patience;
+    while is_it() && Instant::now() < deadline {
+        thread::sleep(LOOK_EVERY);
+    }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::process::ExitStatusExt;
 
     #[test]
     fn java_versions_old_and_new() {
@@ -188,19 +210,32 @@ mod tests {
         server.join().unwrap();
     }
 
-    #[test]
-    fn ends_only_the_process_that_is_meant() {
-        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+    /// A process that does nothing for a minute.
+    fn sleeper() -> (Child, i32) {
+        let child = Command::new("sleep").arg("60").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         // The new command line appears a moment after the process.
         let deadline = Instant::now() + Duration::from_secs(20);
         while !command_line(pid).contains("sleep") && Instant::now() < deadline {
             thread::yield_now();
         }
-        end(pid, Duration::from_secs(5), || false).unwrap();
-        assert!(child.try_wait().unwrap().is_none(), "it was not meant");
-        let is_it = || command_line(pid).contains("sleep");
-        end(pid, Duration::from_secs(5), is_it).unwrap();
-        assert!(!child.wait().unwrap().success());
+        (child, pid)
+    }
+
+    #[test]
+    fn ends_only_the_process_that_is_meant() {
+        type End = fn(i32, bool) -> Result<()>;
+        let ask: End = |pid, meant| {
+            let is_it = || meant && command_line(pid).contains("sleep");
+            end(pid, Duration::from_secs(5), is_it)
+        };
+        let kill: End = |pid, meant| kill_now(pid, || meant && command_line(pid).contains("sleep"));
+        for (end, signal) in [(ask, 15), (kill, 9)] {
+            let (mut child, pid) = sleeper();
+            end(pid, false).unwrap();
+            assert!(child.try_wait().unwrap().is_none(), "it was not meant");
+            end(pid, true).unwrap();
+            assert_eq!(child.wait().unwrap().signal(), Some(signal));
+        }
     }
 }
