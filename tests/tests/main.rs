@@ -1,5 +1,5 @@
 //! One binary for what crosses crates: the engine against plain SQL, the command line, recorded
-//! real feeds, and a real Apache Kafka.
+//! real feeds, a real Apache Kafka, and everything that can break around it.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,6 +8,7 @@
 )]
 
 mod command;
+mod faults;
 mod readme;
 mod real_feeds;
 mod stream_equals_batch;
