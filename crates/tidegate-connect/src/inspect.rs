@@ -8,7 +8,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication, TopicResult,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -351,7 +353,7 @@ impl Inspector {
     fn done(
         &self,
         doing: &str,
-        outcome: Result<Vec<Result<String, (String, Code)>>, KafkaError>,
+        outcome: Result<Vec<TopicResult>, KafkaError>,
     ) -> Result<(), ConnectError> {
         let outcome = outcome.map_err(|error| client_error(&self.bootstrap, doing, &error))?;
         match outcome.into_iter().find_map(Result::err) {
@@ -402,7 +404,7 @@ mod tests {
     use super::*;
     use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     /// A real broker: only one knows transactions. `cargo ci` starts it.
     fn inspector() -> Option<Inspector> {

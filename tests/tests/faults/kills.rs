@@ -37,15 +37,21 @@ fn killed_at(kafka: &Kafka, step: &Step) {
     scenario.finish(again, (&step.name, "kill -9"), 1);
 }
 
+/// All of them, or the one in `TIDEGATE_TEST_STEP`: to repeat a failure.
 #[test]
 fn real_killed_at_every_step_of_an_epoch() {
     let Some(kafka) = Kafka::one() else { return };
     if !exactly_once() {
         return;
     }
-    for step in Product::steps() {
+    let only = std::env::var("TIDEGATE_TEST_STEP").ok();
+    let wanted = |step: &Step| only.as_ref().is_none_or(|only| *only == step.name);
+    let mut tried = 0;
+    for step in Product::steps().into_iter().filter(wanted) {
         killed_at(&kafka, &step);
+        tried += 1;
     }
+    assert!(tried > 0, "{only:?} is not a step");
 }
 
 /// How often `cargo xtask test real` wants it.
@@ -54,7 +60,16 @@ fn random_kills() -> u32 {
     wanted.map_or(20, |wanted| wanted.parse().unwrap())
 }
 
-/// Bits that look random, from a number (SplitMix64 of Steele, Lea and Flood 2014).
+/// Which instants: another choice in every run, `TIDEGATE_TEST_SEED` to repeat one. How far the
+/// product is by then no seed decides.
+fn seed() -> u64 {
+    let wanted = std::env::var("TIDEGATE_TEST_SEED");
+    let seed = wanted.map_or_else(|_| u64::from(std::process::id()), |w| w.parse().unwrap());
+    eprintln!("TIDEGATE_TEST_SEED={seed}");
+    seed
+}
+
+/// Bits that look random, from a number (`SplitMix64` of Steele, Lea and Flood 2014).
 fn scramble(number: u64) -> u64 {
     let mut bits = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -73,7 +88,7 @@ fn real_killed_at_random_instants() {
     let seconds = i64::from(kills) * i64::from(RATE) / 8;
     let mut scenario = Scenario::new(&kafka, "random", seconds.max(60));
     let sending = scenario.send_slowly();
-    let seed = u64::from(std::process::id());
+    let seed = seed();
     for number in 0..kills {
         let life = Duration::from_millis(100 + scramble(seed << 32 | u64::from(number)) % 1_900);
         let mut product = scenario.run(None);

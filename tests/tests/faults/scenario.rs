@@ -20,7 +20,7 @@ use crate::support::wait_until;
 
 /// Long enough for everything that happens at all, on a build server where four brokers and a
 /// product share two cores.
-pub(crate) const LONG: Duration = Duration::from_secs(120);
+pub(crate) const LONG: Duration = Duration::from_mins(2);
 
 /// Records a second of a producer that is to last a while.
 pub(crate) const RATE: u32 = 400;

@@ -9,6 +9,7 @@
 //! window before it. Only windows that end by [`Workload::horizon`] are compared.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -125,8 +126,11 @@ impl Workload {
             self.name
         );
         for (name, size, slide) in WINDOWS {
-            pipeline += &format!("[[window]]\nname = \"{name}\"\nsize = \"{size}s\"\n");
-            pipeline += &format!("slide = \"{slide}s\"\n");
+            writeln!(
+                pipeline,
+                "[[window]]\nname = \"{name}\"\nsize = \"{size}s\"\nslide = \"{slide}s\""
+            )
+            .unwrap();
             write(&folder, &format!("windows/{name}.sql"), sql);
         }
         pipeline += "[[layer]]\nname = \"crowd\"\non = \"sliding\"\n";
@@ -190,8 +194,8 @@ impl Workload {
                 let number = second * SITES + site;
                 let record = self.record(site, second);
                 let other = |kind, value| Record {
-                    kind,
                     value,
+                    kind,
                     ..record.clone()
                 };
                 if number % POISON_EVERY == 0 {
@@ -206,7 +210,7 @@ impl Workload {
         log.chunks_mut(REVERSED).for_each(<[Record]>::reverse);
         let closing = self.seconds + 600;
         let mut last = self.record(i64::from(partition), closing);
-        last.key = "last".to_owned();
+        "last".clone_into(&mut last.key);
         log.push(last);
         log
     }
