@@ -203,6 +203,21 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
+    /// A proxy listens on its port only later, so that nothing but memory keeps it free.
+    #[test]
+    fn two_layouts_share_no_port() {
+        let ports = |count| {
+            let nodes = layout(count, None, ProxyListener::EveryNode).unwrap();
+            let proxied = nodes.iter().filter_map(|node| node.proxied);
+            let proxied: BTreeSet<_> = proxied.flat_map(|p| [p.listen, p.advertised]).collect();
+            let own = nodes.iter().flat_map(|node| [node.port, node.controller]);
+            own.chain(proxied).collect::<BTreeSet<_>>()
+        };
+        let (one, three) = (ports(1), ports(3));
+        assert_eq!((one.len(), three.len()), (4, 12));
+        assert!(one.is_disjoint(&three), "{one:?} and {three:?}");
+    }
+
     #[test]
     fn a_layout_has_no_port_twice() {
         for (port, proxy) in [

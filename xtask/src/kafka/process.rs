@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -68,16 +69,24 @@ fn java_major(text: &str) -> Option<u32> {
     }
 }
 
-/// Different ports of 127.0.0.1 that nobody listens on now. They are below those that systems give
-/// to outgoing connections, so that one that is to be listened on later is still free then.
+/// Different ports of 127.0.0.1 that nobody listens on now and that no earlier call gave. They are
+/// below those that systems give to outgoing connections, so that one that is to be listened on
+/// later is still free then.
 pub(super) fn free_ports(count: usize) -> Result<Vec<u16>> {
     const FROM: u16 = 20_000;
     const MANY: u16 = 12_000;
+    static LOOKED_AT: AtomicU16 = AtomicU16::new(0);
     // Runs beside each other begin at different places.
     let start = u16::try_from(std::process::id() * 37 % u32::from(MANY)).expect("below a u16");
-    let ports = (0..MANY).map(|step| FROM + (start + step) % MANY);
-    let free: Vec<_> = ports.filter(|port| !is_taken(*port)).take(count).collect();
-    ensure!(free.len() == count, "no {count} free ports");
+    let mut free = Vec::with_capacity(count);
+    while free.len() < count {
+        let step = LOOKED_AT.fetch_add(1, Ordering::Relaxed);
+        ensure!(step < MANY, "no {count} free ports");
+        let port = FROM + (start + step) % MANY;
+        if !is_taken(port) {
+            free.push(port);
+        }
+    }
     Ok(free)
 }
 
