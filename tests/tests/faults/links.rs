@@ -54,7 +54,7 @@ fn real_links_of_one_broker_break() {
 #[test]
 fn real_links_of_three_brokers_break() {
     let Some(kafka) = Kafka::three() else { return };
-    broken(&kafka, (Mode::Cut, "links cut for 2 s"));
+    broken(&kafka, (Mode::Cut, "links to three brokers cut for 2 s"));
 }
 
 /// What comes next is no longer in the log: stop and say so, and never go on behind the gap.
