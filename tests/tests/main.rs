@@ -1,5 +1,5 @@
 //! One binary for what crosses crates: the engine against plain SQL, the command line, recorded
-//! real feeds, and a real Apache Kafka.
+//! real feeds, a real Apache Kafka, and everything that can break around it.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod command;
+mod faults;
 mod readme;
 mod real_feeds;
 mod simulation;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 /// The repository's root.
 pub(crate) fn root() -> PathBuf {
@@ -34,7 +35,7 @@ pub(crate) fn shell(program: &str) -> Command {
 }
 
 /// The release binary, built once with the command of the README.
-fn binary() -> &'static Path {
+pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let status = shell(env!("CARGO"))
@@ -104,4 +105,17 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
         .build()
         .unwrap()
         .block_on(future)
+}
+
+/// Looks again and again until there is something, at most so long: the one place where a test
+/// waits for another process.
+pub(crate) fn wait_until<T>(within: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let started = Instant::now();
+    loop {
+        let found = look();
+        if found.is_some() || started.elapsed() >= within {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

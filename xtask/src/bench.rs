@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use cargo_metadata::TargetKind;
 use serde_json::{Value, json};
 
-use crate::kafka::{TestBroker, Toolchain};
+use crate::kafka::{self, TestCluster, Toolchain};
 use crate::measure::measure_run;
 use crate::repo::Repo;
 
@@ -138,8 +138,8 @@ fn end_to_end(repo: &Repo, target: &Path) -> Result<Vec<Value>> {
 
 /// What the bench [`BROKER`] of the tests crate measures on a broker started for it.
 fn from_broker(repo: &Repo) -> Result<Vec<Value>> {
-    let broker = TestBroker::start(&Toolchain::find()?)?;
-    broker.stop_on_interrupt()?;
+    kafka::stop_on_interrupt()?;
+    let broker = TestCluster::start(&Toolchain::find()?, 1)?;
     let mut cargo = repo.cargo();
     cargo
         .args(["bench", "--workspace", "--bench", BROKER])

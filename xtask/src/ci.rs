@@ -10,9 +10,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::kafka::{TestBroker, Toolchain, is_ci};
+use crate::kafka::{self, TestCluster, Toolchain, is_ci};
 use crate::repo::{Repo, find_program};
-use crate::{codegen, tidy};
+use crate::{codegen, real, tidy};
 use tally::Tally;
 
 /// Tells tests where a real broker is; without it, tests that need one skip themselves.
@@ -75,13 +75,15 @@ fn checks(repo: &Repo) -> Result<Option<&'static str>> {
     Ok(None)
 }
 
-/// Builds all tests, starts a real broker, runs them; gives the name of the step that failed.
+/// Builds all tests, starts a real broker, runs them, then those that break real brokers; gives the
+/// name of the step that failed.
 fn tests(repo: &Repo, tally: &mut Tally) -> Result<Option<&'static str>> {
     let mut build = repo.cargo();
     build.args(["test", "--release", "--workspace", "--no-run"]);
     if !step("build tests", || succeeds(&mut build))? {
         return Ok(Some("build tests"));
     }
+    kafka::stop_on_interrupt()?;
     let mut broker = None;
     let mut address = env::var(TEST_KAFKA).ok();
     if address.is_none() {
@@ -91,7 +93,7 @@ fn tests(repo: &Repo, tally: &mut Tally) -> Result<Option<&'static str>> {
         })? {
             return Ok(Some("kafka"));
         }
-        address = broker.as_ref().map(TestBroker::bootstrap);
+        address = broker.as_ref().map(TestCluster::bootstrap);
     }
     let mut test = repo.cargo();
     test.args(["test", "--release", "--workspace", "--no-fail-fast"]);
@@ -106,11 +108,37 @@ fn tests(repo: &Repo, tally: &mut Tally) -> Result<Option<&'static str>> {
         count_tests(&mut test, tally, &mut std::io::stdout())
     })?;
     drop(broker);
-    Ok((!passed).then_some("test"))
+    if !passed {
+        return Ok(Some("test"));
+    }
+    let passed = step("real brokers", || match Toolchain::find() {
+        Err(error) if !is_ci() => {
+            println!("skipped: {error:#}");
+            Ok(())
+        }
+        toolchain => real_tests(repo, &toolchain?, tally),
+    })?;
+    Ok((!passed).then_some("real brokers"))
+}
+
+/// The tests that break real brokers, with few enough random kills for a build server.
+fn real_tests(repo: &Repo, toolchain: &Toolchain, tally: &mut Tally) -> Result<()> {
+    let options = real::Options {
+        filter: None,
+        random_kills: real::RANDOM_KILLS_CI,
+        report: None,
+    };
+    let bench = real::Bench::start(repo, toolchain)?;
+    let mut tests = bench.tests(repo, &options);
+    let passed = count_tests(&mut tests, tally, &mut std::io::stdout());
+    let matrix = bench.matrix()?;
+    print!("{matrix}");
+    passed?;
+    matrix.check()
 }
 
 /// A broker of our own; `None` where Java or Maven is missing, which a build server may not have.
-fn broker_for_tests() -> Result<Option<TestBroker>> {
+fn broker_for_tests() -> Result<Option<TestCluster>> {
     let toolchain = match Toolchain::find() {
         Err(error) if !is_ci() => {
             println!("no real Kafka: {error:#}");
@@ -118,9 +146,7 @@ fn broker_for_tests() -> Result<Option<TestBroker>> {
         }
         toolchain => toolchain?,
     };
-    let broker = TestBroker::start(&toolchain)?;
-    broker.stop_on_interrupt()?;
-    Ok(Some(broker))
+    Ok(Some(TestCluster::start(&toolchain, 1)?))
 }
 
 /// Runs one step between a heading and its time; whether it passed. Its error is printed here, so

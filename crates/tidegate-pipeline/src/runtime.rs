@@ -1,5 +1,7 @@
 //! A pipeline at work: payloads in, panes, layers, alerts, late and rejected records out.
 
+mod event;
+mod fire;
 mod state;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -7,18 +9,17 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion::common::DataFusionError;
-use tidegate_alerts::{AlertMachine, AlertTransition};
+use tidegate_alerts::AlertMachine;
 use tidegate_engine::{
-    Config, Engine, Firing, Input, LateReason, Output, PartitionId, PartitionSpec, ProcessingTime,
-    Timing, WINDOWED_SCHEMA,
+    Config, Engine, Input, Output, PartitionId, PartitionSpec, ProcessingTime, Timing,
+    WINDOWED_SCHEMA,
 };
 use tidegate_feeds::{Decoder, TimeLimit, UnknownSite, reject_unknown_feed};
 use tidegate_model::{
     EventTime, FeedId, ObservationBatch, ObservationBuilder, Payload, Rejected, Span,
 };
 use tidegate_query::{
-    LAYER_SCHEMA, LayerError, LayerFrame, LayerQuery, Session, Slot, WindowQuery, WindowQueryError,
-    WindowState,
+    LAYER_SCHEMA, LayerError, LayerQuery, Session, Slot, WindowQuery, WindowQueryError, WindowState,
 };
 
 use crate::locate::{Locator, Unknown, Unlocated};
@@ -26,6 +27,7 @@ use crate::measurements::Directory;
 use crate::occupancy::Occupancies;
 use crate::tables::register_reference;
 use crate::{Pipeline, Summary};
+pub use event::Event;
 
 /// Rows decoded before they are located and windowed.
 const DECODE_ROWS: usize = 8_192;
@@ -40,55 +42,6 @@ pub enum Mode {
     Stream,
     /// A bounded recording: nothing is late, every window closes at the end.
     Batch,
-}
-
-/// What a run gives out, in this order.
-#[derive(Debug, Clone)]
-pub enum Event {
-    /// Panes of one window.
-    Pane {
-        /// The window query's name.
-        window: String,
-        /// Its rows.
-        rows: RecordBatch,
-        /// End of the window.
-        end: EventTime,
-        /// 0, or 1 with late rows.
-        revision: u32,
-        /// False when the window is still open.
-        is_final: bool,
-    },
-    /// Rows of one layer for one window.
-    Layer {
-        /// The layer's name.
-        layer: String,
-        /// Rows of [`tidegate_query::LAYER_SCHEMA`].
-        rows: RecordBatch,
-        /// False when the window is still open.
-        is_final: bool,
-    },
-    /// An alert changed its state.
-    Alert(Box<AlertTransition>),
-    /// Records too late for any window.
-    Late {
-        /// The feed.
-        feed: FeedId,
-        /// The records.
-        batch: ObservationBatch,
-        /// Why.
-        reason: LateReason,
-        /// For each record the watermark that it missed.
-        watermarks: Vec<EventTime>,
-    },
-    /// Records whose ids were seen before.
-    Duplicate {
-        /// The feed.
-        feed: FeedId,
-        /// The records.
-        batch: ObservationBatch,
-    },
-    /// Records that could not be counted.
-    Rejected(Vec<Rejected>),
 }
 
 /// Why a run cannot go on.
@@ -390,38 +343,6 @@ impl Runtime {
         self.drain().await
     }
 
-    /// Evaluates the open windows as they stand, changing nothing: panes and layers with
-    /// `is_final = false`. Layers that rest on occupancy wait for the window to close.
-    ///
-    /// # Errors
-    /// [`RuntimeError`].
-    pub async fn provisional(&mut self) -> Result<(), RuntimeError> {
-        for index in 0..self.windows.len() {
-            let window = &mut self.windows[index];
-            window.on_time.flush(&window.query).await?;
-            let watermark = self.engine.watermark();
-            for end in window.on_time.state.open()? {
-                if end <= watermark {
-                    continue;
-                }
-                let window = &mut self.windows[index];
-                let state = window.on_time.state.peek(end)?;
-                let rows = window.query.panes(state).await?;
-                let frame = Frame {
-                    window: index,
-                    end,
-                    revision: 0,
-                    is_final: false,
-                };
-                let shown = self.windows[index].slot.rows();
-                self.publish_pane(frame, rows);
-                self.evaluate_layers(frame).await?;
-                self.windows[index].slot.set(shown);
-            }
-        }
-        Ok(())
-    }
-
     /// The next thing that the run gives out.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
@@ -588,179 +509,6 @@ impl Runtime {
         }
         Ok(())
     }
-
-    /// Closes windows: panes, then state that steps with time, then layers, then alerts.
-    async fn fire(&mut self, firing: &Firing) -> Result<(), RuntimeError> {
-        let revisable = self.pipeline.allowed_lateness > Span::ZERO;
-        for &index in &firing.windows {
-            let window = &mut self.windows[index];
-            window.on_time.flush(&window.query).await?;
-            let state = if revisable {
-                window.on_time.state.peek(firing.end)?
-            } else {
-                window.on_time.state.take(firing.end)?
-            };
-            let rows = window.query.panes(state).await?;
-            let frame = Frame {
-                window: index,
-                end: firing.end,
-                revision: 0,
-                is_final: true,
-            };
-            self.step_occupancy(frame, &rows);
-            self.publish_pane(frame, rows);
-        }
-        for &index in &firing.windows {
-            let frame = Frame {
-                window: index,
-                end: firing.end,
-                revision: 0,
-                is_final: true,
-            };
-            self.evaluate_layers(frame).await?;
-        }
-        self.forget(firing.end.minus(self.pipeline.allowed_lateness))
-    }
-
-    /// Publishes the windows again with the late rows.
-    async fn revise(&mut self, firing: &Firing) -> Result<(), RuntimeError> {
-        for &index in &firing.windows {
-            let window = &mut self.windows[index];
-            window.late.flush(&window.query).await?;
-            let mut state = window.on_time.state.take(firing.end)?;
-            state.extend(window.late.state.take(firing.end)?);
-            let rows = window.query.panes(state).await?;
-            let frame = Frame {
-                window: index,
-                end: firing.end,
-                revision: 1,
-                is_final: true,
-            };
-            let latest = self.windows[index].slot.rows();
-            self.adjust_occupancy(frame, &rows);
-            self.publish_pane(frame, rows);
-            self.evaluate_layers(frame).await?;
-            self.windows[index].slot.set(latest);
-        }
-        Ok(())
-    }
-
-    /// Drops what was kept for revisions of windows that ended before `before`.
-    fn forget(&mut self, before: EventTime) -> Result<(), RuntimeError> {
-        for window in &mut self.windows {
-            window.on_time.state.forget(before)?;
-        }
-        Ok(())
-    }
-
-    fn step_occupancy(&mut self, frame: Frame, rows: &RecordBatch) {
-        let Some(occupancies) = &mut self.occupancies else {
-            return;
-        };
-        if occupancies.window() != frame.window {
-            return;
-        }
-        let flows = occupancies.flows(rows);
-        let start = frame.end.minus(self.windows[frame.window].size);
-        self.summary.occupancy_corrections += occupancies.step(start, frame.end, &flows);
-        self.occupancy_slot.set(vec![occupancies.table(frame.end)]);
-    }
-
-    fn adjust_occupancy(&mut self, frame: Frame, rows: &RecordBatch) {
-        let Some(occupancies) = &mut self.occupancies else {
-            return;
-        };
-        if occupancies.window() != frame.window {
-            return;
-        }
-        let after = occupancies.flows(rows);
-        self.summary.occupancy_corrections += occupancies.revise(frame.end, &after);
-    }
-
-    fn publish_pane(&mut self, frame: Frame, rows: RecordBatch) {
-        let window = &mut self.windows[frame.window];
-        if frame.is_final {
-            let summary = self.summary.windows.entry(window.name.clone()).or_default();
-            if frame.revision == 0 {
-                summary.closed += 1;
-            } else {
-                summary.revised += 1;
-            }
-            summary.panes += rows.num_rows() as u64;
-        }
-        window.slot.set(vec![rows.clone()]);
-        if rows.num_rows() > 0 {
-            self.events.push_back(Event::Pane {
-                window: window.name.clone(),
-                rows,
-                end: frame.end,
-                revision: frame.revision,
-                is_final: frame.is_final,
-            });
-        }
-    }
-
-    async fn evaluate_layers(&mut self, frame: Frame) -> Result<(), RuntimeError> {
-        let start = frame.end.minus(self.windows[frame.window].size);
-        let first = frame.is_final && frame.revision == 0;
-        let latest: Vec<_> = self.layers.iter().map(|layer| layer.slot.rows()).collect();
-        for layer in &self.layers {
-            let mut alerts = Vec::new();
-            if layer.window != frame.window || layer.reads_occupancy && !first {
-                continue;
-            }
-            let rows = layer
-                .query
-                .evaluate(LayerFrame {
-                    layer: &layer.name,
-                    start,
-                    end: frame.end,
-                    revision: i32::try_from(frame.revision).expect("0 or 1"),
-                    is_final: frame.is_final,
-                })
-                .await?;
-            // Later layers read the rows of this window, whichever window that is.
-            layer.slot.set(vec![rows.clone()]);
-            if first {
-                *self.summary.layers.entry(layer.name.clone()).or_default() +=
-                    rows.num_rows() as u64;
-            }
-            if first {
-                let measured = self
-                    .directory
-                    .measurements(&layer.name, start, frame.end, &rows);
-                for transition in self.alerts.observe(&layer.name, frame.end, &measured) {
-                    let state = transition.state.as_str().to_owned();
-                    *self.summary.alerts.entry(state).or_default() += 1;
-                    alerts.push(Event::Alert(Box::new(transition)));
-                }
-            }
-            if rows.num_rows() > 0 {
-                let (layer, is_final) = (layer.name.clone(), frame.is_final);
-                self.events.push_back(Event::Layer {
-                    layer,
-                    rows,
-                    is_final,
-                });
-            }
-            self.events.extend(alerts);
-        }
-        if !first {
-            for (layer, rows) in self.layers.iter().zip(latest) {
-                layer.slot.set(rows);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Which evaluation of which window.
-#[derive(Debug, Clone, Copy)]
-struct Frame {
-    window: usize,
-    end: EventTime,
-    revision: u32,
-    is_final: bool,
 }
 
 /// The rejection of a record that decoded well but has no place. Its bytes are the message's.

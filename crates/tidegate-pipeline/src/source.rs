@@ -1,6 +1,7 @@
 //! The files of a pipeline folder as text, and reading TOML with every problem named.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -58,10 +59,11 @@ impl Source {
                 hash.update(part.as_bytes());
             }
         }
-        hash.finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        let hash = hash.finalize();
+        hash.iter().fold(String::new(), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+            text
+        })
     }
 
     /// Every file, in the order of their paths.

@@ -1,6 +1,11 @@
 //! The `tidegate` command: wiring, event loop, terminal.
 
 mod cli;
+#[cfg_attr(
+    not(any(test, feature = "failpoints")),
+    expect(dead_code, reason = "the steps of an epoch come with the epochs")
+)]
+mod failpoint;
 mod folder;
 
 mod rows;
@@ -31,6 +36,10 @@ use crate::folder::BadPipeline;
 const EXIT_CONFIG: u8 = 78;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    if let Some(code) = failpoint::arm() {
+        return code;
+    }
     let cli = Cli::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)

@@ -10,6 +10,7 @@ use tidegate_model::Rejected;
 use tidegate_pipeline::{Event, Runtime, Summary};
 use tidegate_query::LAYER_SCHEMA;
 
+use crate::failpoint::{Step, failpoint};
 use crate::rows::{
     ALERT_SCHEMA, LATE_SCHEMA, REJECTED_SCHEMA, alert_rows, json_lines, late_rows, pane_rows,
     pane_schema, rejected_rows,
@@ -184,6 +185,7 @@ impl Outputs {
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty())
         {
+            failpoint(Step::MidRecords)?;
             sink.send(topic, None, Some(key.as_bytes()), Some(line), None)?;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! One broker in one folder: install, start, look, stop.
+//! One broker in one folder: install, start, look, stop, kill.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::files::Node;
 use super::process::{LOOK_EVERY, Toolchain};
 use super::{files, kafka_dir, process};
 
@@ -16,6 +17,8 @@ use super::{files, kafka_dir, process};
 const INSTALL_WITHIN: Duration = Duration::from_mins(10);
 /// Limit for formatting the data folder, and for the start after it; 2-5 s each on a free machine.
 const START_WITHIN: Duration = Duration::from_mins(2);
+/// How long a port may still be held by a node that was ended.
+const PORT_FREE_WITHIN: Duration = Duration::from_secs(2);
 /// How long a broker may take to close its logs before it is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 /// Lines of a log shown with a failure.
@@ -59,12 +62,13 @@ impl Broker {
         self.is_this(pid).then_some(pid)
     }
 
-    /// Starts it on `port` of 127.0.0.1 and returns when it answers.
-    pub(crate) fn start(&self, toolchain: &Toolchain, port: u16, data: DataFolder) -> Result<()> {
-        ensure!(
-            !process::is_taken(port),
-            "port {port} is in use by another program"
-        );
+    /// Writes its files and formats its data folder, which a start needs once.
+    pub(crate) fn prepare(
+        &self,
+        toolchain: &Toolchain,
+        nodes: (&Node, &[Node]),
+        data: DataFolder,
+    ) -> Result<()> {
         let lib = install(toolchain)?;
         let data_folder = self.folder.join("data");
         if data == DataFolder::Fresh && data_folder.exists() {
@@ -72,59 +76,75 @@ impl Broker {
         }
         fs::create_dir_all(&data_folder)
             .with_context(|| format!("failed to create {}", data_folder.display()))?;
-        let controller = process::free_port()?;
-        let properties = files::properties(port, controller, &data_folder);
+        let properties = files::properties(nodes.0, nodes.1, &data_folder);
         fs::write(self.properties_file(), properties)?;
         fs::write(
             self.folder.join("log4j2.properties"),
             files::LOG4J_PROPERTIES,
         )?;
+        self.format(toolchain, &lib)
+    }
 
-        self.format(toolchain, &lib)?;
-        let mut child = self
+    /// Starts it with the files that [`Broker::prepare`] wrote; it serves when
+    /// [`Starting::wait`] returns. The log of the run before is kept as `server-before.log`.
+    pub(crate) fn launch(&self, toolchain: &Toolchain) -> Result<Starting<'_>> {
+        let properties = fs::read_to_string(self.properties_file()).with_context(|| {
+            format!(
+                "{} holds no broker that was ever started",
+                self.folder.display()
+            )
+        })?;
+        let port = files::port_of(&properties).context("its server.properties name no port")?;
+        // A node that was just killed may hold its port a moment longer.
+        let deadline = Instant::now() + PORT_FREE_WITHIN;
+        while process::is_taken(port) {
+            ensure!(
+                Instant::now() < deadline,
+                "port {port} is in use by another program"
+            );
+            thread::sleep(LOOK_EVERY);
+        }
+        let lib = install(toolchain)?;
+        if self.log().exists() {
+            fs::rename(self.log(), self.folder.join("server-before.log"))?;
+        }
+        let child = self
             .java(toolchain, &lib)
-            .args(["-Xms512m", "-Xmx512m", "kafka.Kafka"])
+            .args(files::JAVA_OPTIONS)
+            .arg("kafka.Kafka")
             .arg(self.properties_file())
             .stdout(File::create(self.log())?)
             .stderr(File::options().append(true).open(self.log())?)
             .spawn()
             .context("failed to start java")?;
-        fs::write(self.pid_file(), child.id().to_string())?;
-        let ready = self.wait_ready(&mut child, port);
-        if ready.is_err() {
-            // Nothing half-started is left behind; the first error is the one to tell.
-            drop(child.kill());
-            drop(child.wait());
-        }
-        ready.with_context(|| {
-            format!(
-                "failed to start Kafka; the end of {} is:\n{}",
-                self.log().display(),
-                tail(&self.log())
-            )
-        })
+        let starting = Starting {
+            broker: self,
+            child: Some(child),
+            port,
+        };
+        fs::write(self.pid_file(), starting.pid().to_string())?;
+        Ok(starting)
     }
 
-    /// Stops it; gives the id of the process that was stopped.
+    /// Stops it in order; gives the id of the process that was stopped.
     pub(crate) fn stop(&self) -> Result<Option<i32>> {
+        self.end(|pid| process::end(pid, STOP_WITHIN, || self.is_this(pid)))
+    }
+
+    /// Ends it without a chance to write anything more; gives the id of the process.
+    pub(crate) fn kill(&self) -> Result<Option<i32>> {
+        self.end(|pid| process::kill_now(pid, || self.is_this(pid)))
+    }
+
+    fn end(&self, how: impl FnOnce(i32) -> Result<()>) -> Result<Option<i32>> {
         let pid = self.pid();
         if let Some(pid) = pid {
-            process::end(pid, STOP_WITHIN, || self.is_this(pid))?;
+            how(pid)?;
         }
         if self.pid_file().exists() {
             fs::remove_file(self.pid_file())?;
         }
         Ok(pid)
-    }
-
-    /// Stops it and removes its folder.
-    pub(crate) fn remove(&self) -> Result<()> {
-        self.stop()?;
-        if self.folder.exists() {
-            fs::remove_dir_all(&self.folder)
-                .with_context(|| format!("failed to remove {}", self.folder.display()))?;
-        }
-        Ok(())
     }
 
     fn is_this(&self, pid: i32) -> bool {
@@ -174,10 +194,47 @@ impl Broker {
         );
         Ok(())
     }
+}
 
-    fn wait_ready(&self, child: &mut Child, port: u16) -> Result<()> {
+/// A broker between its start and its first answer. Dropped before it serves, it is killed:
+/// nothing half-started is left behind.
+#[derive(Debug)]
+pub(crate) struct Starting<'a> {
+    broker: &'a Broker,
+    /// `None` once it serves.
+    child: Option<Child>,
+    port: u16,
+}
+
+impl Starting<'_> {
+    fn pid(&self) -> u32 {
+        self.child.as_ref().map_or(0, Child::id)
+    }
+
+    /// Returns when the broker answers. One of several nodes does so only once most of them run.
+    pub(crate) fn wait(mut self) -> Result<()> {
+        let ready = self.wait_ready();
+        if ready.is_ok() {
+            // It outlives this program.
+            self.child = None;
+        }
+        let log = self.broker.log();
+        ready.with_context(|| {
+            format!(
+                "failed to start Kafka; the end of {} is:\n{}",
+                log.display(),
+                tail(&log)
+            )
+        })
+    }
+
+    fn wait_ready(&mut self) -> Result<()> {
+        let child = self
+            .child
+            .as_mut()
+            .expect("there is one until wait returns");
         let deadline = Instant::now() + START_WITHIN;
-        while !fs::read_to_string(self.log())?.contains(files::STARTED) {
+        while !fs::read_to_string(self.broker.log())?.contains(files::STARTED) {
             if let Some(status) = child.try_wait()? {
                 bail!("it ended at once with {status}");
             }
@@ -188,7 +245,17 @@ impl Broker {
             );
             thread::sleep(LOOK_EVERY);
         }
-        process::answers(port, super::ANSWER_WITHIN)
+        process::answers(self.port, super::ANSWER_WITHIN)
+    }
+}
+
+impl Drop for Starting<'_> {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // The error that led here is the one to tell.
+            drop(child.kill());
+            drop(child.wait());
+        }
     }
 }
 

@@ -5,10 +5,12 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -19,6 +21,9 @@ const JAVA_MIN: u32 = 17;
 
 /// How often a wait looks again.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long a killed process may take to be gone.
+const KILL_WITHIN: Duration = Duration::from_secs(5);
 
 /// Java and Maven, both present.
 #[derive(Debug)]
@@ -64,10 +69,25 @@ fn java_major(text: &str) -> Option<u32> {
     }
 }
 
-/// A port of 127.0.0.1 that nobody listens on now.
-pub(super) fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
-    Ok(listener.local_addr()?.port())
+/// Different ports of 127.0.0.1 that nobody listens on now and that no earlier call gave. They are
+/// below those that systems give to outgoing connections, so that one that is to be listened on
+/// later is still free then.
+pub(super) fn free_ports(count: usize) -> Result<Vec<u16>> {
+    const FROM: u16 = 20_000;
+    const MANY: u16 = 12_000;
+    static LOOKED_AT: AtomicU16 = AtomicU16::new(0);
+    // Runs beside each other begin at different places.
+    let start = u16::try_from(std::process::id() * 37 % u32::from(MANY)).expect("below a u16");
+    let mut free = Vec::with_capacity(count);
+    while free.len() < count {
+        let step = LOOKED_AT.fetch_add(1, Ordering::Relaxed);
+        ensure!(step < MANY, "no {count} free ports");
+        let port = FROM + (start + step) % MANY;
+        if !is_taken(port) {
+            free.push(port);
+        }
+    }
+    Ok(free)
 }
 
 /// Whether somebody listens on `port` of 127.0.0.1.
@@ -139,26 +159,37 @@ pub(super) fn command_line(pid: i32) -> String {
 /// Asks process `pid` to end, and insists after `patience`. `is_it` says whether the process with
 /// that id still is the one meant.
 pub(super) fn end(pid: i32, patience: Duration, is_it: impl Fn() -> bool) -> Result<()> {
-    for (signal, patience) in [
-        (Signal::SIGTERM, patience),
-        (Signal::SIGKILL, Duration::from_secs(5)),
-    ] {
-        if !is_it() {
-            return Ok(());
-        }
-        kill(Pid::from_raw(pid), signal).with_context(|| format!("failed to send {signal}"))?;
-        let deadline = Instant::now() + patience;
-        while is_it() && Instant::now() < deadline {
-            thread::sleep(LOOK_EVERY);
-        }
-    }
+    strike(pid, Signal::SIGTERM, patience, &is_it)?;
+    kill_now(pid, is_it)
+}
+
+/// Ends process `pid` without a chance to do anything more; `is_it` as for [`end`].
+pub(super) fn kill_now(pid: i32, is_it: impl Fn() -> bool) -> Result<()> {
+    strike(pid, Signal::SIGKILL, KILL_WITHIN, &is_it)?;
     ensure!(!is_it(), "process {pid} does not end");
+    Ok(())
+}
+
+fn strike(pid: i32, signal: Signal, patience: Duration, is_it: &impl Fn() -> bool) -> Result<()> {
+    if !is_it() {
+        return Ok(());
+    }
+    match kill(Pid::from_raw(pid), signal) {
+        // It ended by itself just now.
+        Ok(()) | Err(Errno::ESRCH) => {}
+        Err(error) => return Err(error).with_context(|| format!("failed to send {signal}")),
+    }
+    let deadline = Instant::now() + patience;
+    while is_it() && Instant::now() < deadline {
+        thread::sleep(LOOK_EVERY);
+    }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::process::ExitStatusExt;
 
     #[test]
     fn java_versions_old_and_new() {
@@ -188,19 +219,32 @@ mod tests {
         server.join().unwrap();
     }
 
-    #[test]
-    fn ends_only_the_process_that_is_meant() {
-        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+    /// A process that does nothing for a minute.
+    fn sleeper() -> (Child, i32) {
+        let child = Command::new("sleep").arg("60").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         // The new command line appears a moment after the process.
         let deadline = Instant::now() + Duration::from_secs(20);
         while !command_line(pid).contains("sleep") && Instant::now() < deadline {
             thread::yield_now();
         }
-        end(pid, Duration::from_secs(5), || false).unwrap();
-        assert!(child.try_wait().unwrap().is_none(), "it was not meant");
-        let is_it = || command_line(pid).contains("sleep");
-        end(pid, Duration::from_secs(5), is_it).unwrap();
-        assert!(!child.wait().unwrap().success());
+        (child, pid)
+    }
+
+    #[test]
+    fn ends_only_the_process_that_is_meant() {
+        type End = fn(i32, bool) -> Result<()>;
+        let ask: End = |pid, meant| {
+            let is_it = || meant && command_line(pid).contains("sleep");
+            end(pid, Duration::from_secs(5), is_it)
+        };
+        let kill: End = |pid, meant| kill_now(pid, || meant && command_line(pid).contains("sleep"));
+        for (end, signal) in [(ask, 15), (kill, 9)] {
+            let (mut child, pid) = sleeper();
+            end(pid, false).unwrap();
+            assert!(child.try_wait().unwrap().is_none(), "it was not meant");
+            end(pid, true).unwrap();
+            assert_eq!(child.wait().unwrap().signal(), Some(signal));
+        }
     }
 }

@@ -26,7 +26,7 @@ const BEGIN: &str = "<!-- mutations: begin -->";
 const END: &str = "<!-- mutations: end -->";
 
 /// A mutant that runs longer hangs, which is a way of being caught.
-const RUN_MAX: Duration = Duration::from_secs(300);
+const RUN_MAX: Duration = Duration::from_mins(5);
 
 /// One way to break the product.
 #[derive(Debug, Clone, PartialEq, Eq)]

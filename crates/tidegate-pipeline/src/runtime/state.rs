@@ -8,6 +8,7 @@ use tidegate_feeds::state::DecoderState;
 use tidegate_query::{Slot, WindowState};
 
 use super::{Accumulation, Runtime, RuntimeError, Window};
+use crate::occupancy::Occupancies;
 use crate::snapshot::{Snapshot, SnapshotError};
 
 impl Runtime {
@@ -26,8 +27,8 @@ impl Runtime {
         for layer in &self.layers {
             put_slot(snapshot, &format!("layer/{}", layer.name), &layer.slot);
         }
-        let occupancies = self.occupancies.as_ref();
-        snapshot.put("occupancy", &occupancies.map(|venues| venues.state()));
+        let occupancies = self.occupancies.as_ref().map(Occupancies::state);
+        snapshot.put("occupancy", &occupancies);
         put_slot(snapshot, "occupancy/table", &self.occupancy_slot);
         snapshot.put("alerts", &self.alerts.state());
         snapshot.put("summary", &self.summary);

@@ -1,0 +1,55 @@
+//! What a run gives out.
+
+use arrow::array::RecordBatch;
+use tidegate_alerts::AlertTransition;
+use tidegate_engine::LateReason;
+use tidegate_model::{EventTime, FeedId, ObservationBatch, Rejected};
+
+/// What a run gives out, in this order.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// Panes of one window.
+    Pane {
+        /// The window query's name.
+        window: String,
+        /// Its rows.
+        rows: RecordBatch,
+        /// End of the window.
+        end: EventTime,
+        /// 0, or 1 with late rows.
+        revision: u32,
+        /// False when the window is still open.
+        is_final: bool,
+    },
+    /// Rows of one layer for one window.
+    Layer {
+        /// The layer's name.
+        layer: String,
+        /// Rows of [`tidegate_query::LAYER_SCHEMA`].
+        rows: RecordBatch,
+        /// False when the window is still open.
+        is_final: bool,
+    },
+    /// An alert changed its state.
+    Alert(Box<AlertTransition>),
+    /// Records too late for any window.
+    Late {
+        /// The feed.
+        feed: FeedId,
+        /// The records.
+        batch: ObservationBatch,
+        /// Why.
+        reason: LateReason,
+        /// For each record the watermark that it missed.
+        watermarks: Vec<EventTime>,
+    },
+    /// Records whose ids were seen before.
+    Duplicate {
+        /// The feed.
+        feed: FeedId,
+        /// The records.
+        batch: ObservationBatch,
+    },
+    /// Records that could not be counted.
+    Rejected(Vec<Rejected>),
+}

@@ -1,0 +1,235 @@
+//! A workload, a cluster and the product on it; and the comparison at the end, which becomes a line
+//! of the crash matrix.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tidegate_connect::{Ends, Inspector};
+
+use super::compare::{Difference, Records};
+use super::kafka::Kafka;
+use super::product::Product;
+use super::workload::{Record, Workload, send};
+use crate::support::wait_until;
+
+/// Long enough for everything that happens at all, on a build server where four brokers and a
+/// product share two cores.
+pub(crate) const LONG: Duration = Duration::from_mins(2);
+
+/// Records a second of a producer that is to last a while.
+pub(crate) const RATE: u32 = 400;
+
+/// Whether the product commits its output and its position in one transaction and goes on from
+/// there. The tests that need it say that they skip until it does; with the environment variable
+/// `TIDEGATE_TEST_EXACTLY_ONCE` they run all the same, to see them fail.
+const EXACTLY_ONCE: bool = false;
+
+/// Topics with output. Nothing may come to the one of late records.
+const TOPICS: [&str; 5] = [
+    "tidegate.pane",
+    "tidegate.layer",
+    "tidegate.alert",
+    "tidegate.late",
+    "tidegate.rejected",
+];
+
+/// Whether the product is ready for tests of exactly-once; said aloud if not.
+pub(crate) fn exactly_once() -> bool {
+    let run = EXACTLY_ONCE || std::env::var_os("TIDEGATE_TEST_EXACTLY_ONCE").is_some();
+    if !run {
+        eprintln!("SKIPPED: the product has no exactly-once output yet");
+    }
+    run
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct Scenario {
+    workload: Workload,
+    /// For this test.
+    bootstrap: String,
+    /// For the product.
+    product_bootstrap: String,
+    folder: tempfile::TempDir,
+    pipeline: PathBuf,
+    expected: Records,
+    /// Where the topics with output ended before: brokers are shared by many scenarios.
+    before: BTreeMap<&'static str, Ends>,
+    runs: u32,
+}
+
+impl Scenario {
+    /// A workload of so many seconds of event time on four partitions. Its topic is there and
+    /// empty.
+    pub(crate) fn new(kafka: &Kafka, name: &str, seconds: i64) -> Self {
+        let workload = Workload::new(&unique(name), 4, seconds);
+        let partitions = workload.partitions();
+        Self::with(kafka, workload, partitions)
+    }
+
+    /// A workload whose topic has only half of its partitions to begin with.
+    pub(crate) fn growing(kafka: &Kafka, name: &str, seconds: i64) -> Self {
+        let workload = Workload::new(&unique(name), 4, seconds).growing();
+        let partitions = workload.partitions() / 2;
+        Self::with(kafka, workload, partitions)
+    }
+
+    fn with(kafka: &Kafka, workload: Workload, partitions: i32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let pipeline = workload.write_pipeline(folder.path());
+        let expected = workload.expected(&Product::binary(), &pipeline, folder.path());
+        let inspector = Inspector::new(&kafka.bootstrap());
+        let topic = workload.topic();
+        inspector
+            .create_topic(&topic, partitions, &[], LONG)
+            .unwrap();
+        let before = TOPICS.map(|topic| (topic, inspector.ends(topic, LONG).unwrap()));
+        Self {
+            workload,
+            bootstrap: kafka.bootstrap(),
+            product_bootstrap: kafka.bootstrap(),
+            folder,
+            pipeline,
+            expected,
+            before: before.into(),
+            runs: 0,
+        }
+    }
+
+    /// The product reaches the brokers through the links only.
+    pub(crate) fn through_links(self, kafka: &Kafka) -> Self {
+        Self {
+            product_bootstrap: kafka.proxied_bootstrap(),
+            ..self
+        }
+    }
+
+    /// The workload.
+    pub(crate) fn workload(&self) -> &Workload {
+        &self.workload
+    }
+
+    /// Looks at the topics, past any link.
+    pub(crate) fn inspector(&self) -> Inspector {
+        Inspector::new(&self.bootstrap)
+    }
+
+    /// The consumer group of the product.
+    pub(crate) fn group(&self) -> String {
+        format!("tidegate.{}", self.workload.topic())
+    }
+
+    /// Sends the whole workload now.
+    pub(crate) fn send(&self) {
+        self.send_some(&self.workload.records());
+    }
+
+    /// Sends these records now.
+    pub(crate) fn send_some(&self, records: &[Record]) {
+        send(&self.bootstrap, &self.workload.topic(), records, None);
+    }
+
+    /// Sends the whole workload in the background, [`RATE`] records a second.
+    pub(crate) fn send_slowly(&self) -> JoinHandle<()> {
+        let (bootstrap, topic) = (self.bootstrap.clone(), self.workload.topic());
+        let records = self.workload.records();
+        std::thread::spawn(move || send(&bootstrap, &topic, &records, Some(RATE)))
+    }
+
+    /// Starts the product, to run until it is stopped, with a plan for its fail points.
+    pub(crate) fn run(&mut self, failpoint: Option<&str>) -> Product {
+        self.runs += 1;
+        let args = [
+            "run",
+            self.pipeline.to_str().unwrap(),
+            "--bootstrap",
+            &self.product_bootstrap,
+            "--json",
+        ];
+        let plan = failpoint.map(|plan| ("TIDEGATE_FAILPOINT", plan));
+        Product::start(
+            &Product::binary(),
+            &args.map(str::to_owned),
+            plan.as_slice(),
+            (self.folder.path(), &format!("run-{}", self.runs)),
+        )
+    }
+
+    /// What a reader of committed records has seen since the scenario began.
+    pub(crate) fn found(&self) -> Records {
+        let inspector = self.inspector();
+        let mut found = Records::default();
+        for (topic, before) in &self.before {
+            for record in inspector.read_committed(topic, before, LONG).unwrap() {
+                let key = String::from_utf8(record.key.unwrap_or_default()).unwrap();
+                let value: Value = serde_json::from_slice(&record.value.unwrap()).unwrap();
+                self.workload.add_output(&mut found, topic, (&key, value));
+            }
+        }
+        found
+    }
+
+    /// Waits until some output is there.
+    pub(crate) fn wait_begun(&self) {
+        let begun = wait_until(LONG, || (self.found().len() > 0).then_some(()));
+        assert!(begun.is_some(), "no output within {LONG:?}");
+    }
+
+    /// Waits until all output is there; the comparison says what is missing.
+    pub(crate) fn wait_complete(&self) {
+        let complete = wait_until(LONG, || self.found().covers(&self.expected).then_some(()));
+        if complete.is_none() {
+            eprintln!("not all output came within {LONG:?}");
+        }
+    }
+
+    /// Waits for all output, stops `product` in order, and compares.
+    pub(crate) fn finish(&self, mut product: Product, (step, fault): (&str, &str), tries: u32) {
+        self.wait_complete();
+        product.terminate();
+        let ended = product.wait(LONG);
+        let said = product.output();
+        self.check((step, fault), tries);
+        assert!(
+            ended.is_some_and(|status| status.success()),
+            "{step}, {fault}: it ended as {ended:?}\n{said}"
+        );
+    }
+
+    /// Compares all output, adds a line to the crash matrix, and fails on any difference.
+    pub(crate) fn check(&self, (step, fault): (&str, &str), tries: u32) {
+        let difference = Difference::new(&self.expected, &self.found());
+        report(step, fault, tries, &difference);
+        assert!(difference.is_none(), "{step}, {fault}: {difference}");
+    }
+}
+
+/// A name that no other scenario of this run has.
+fn unique(name: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("{name}-{}-{number}", std::process::id())
+}
+
+fn report(step: &str, fault: &str, tries: u32, difference: &Difference) {
+    let Some(path) = std::env::var_os("TIDEGATE_TEST_REPORT") else {
+        return;
+    };
+    let line = json!({
+        "step": step,
+        "fault": fault,
+        "tries": tries,
+        "lost": difference.lost,
+        "doubled": difference.doubled,
+        "wrong": difference.wrong,
+    });
+    let mut options = OpenOptions::new();
+    let mut file = options.create(true).append(true).open(path).unwrap();
+    writeln!(file, "{line}").unwrap();
+}
