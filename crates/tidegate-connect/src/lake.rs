@@ -1,14 +1,14 @@
 //! The lake of one run: Parquet files by table, and a summary.
 //!
 //! ```text
-//! DIR/pane/NAME.parquet   DIR/layer/…   DIR/alert/…   DIR/late/…   DIR/rejected/…   DIR/summary.json
+//! DIR/pane/NAME.parquet   DIR/layer/…   DIR/alert/…   DIR/late/…   DIR/duplicate/…   DIR/rejected/…   DIR/summary.json
 //! ```
 //!
 //! Promises: the same rows in the same order give the same bytes, however they were cut into
 //! batches. Files are written under `DIR/.partial` and appear only in [`Lake::finish`]; a run that
 //! ends earlier leaves what was there before.
 //! `DIR/summary.json` is the mark of a whole run: finishing removes the old one first, puts every
-//! file in its place (replacing an earlier run's, and removing its other files in the five
+//! file in its place (replacing an earlier run's, and removing its other files in the six
 //! folders), and writes the new one last. A folder without it holds no whole run.
 
 use std::collections::BTreeMap;
@@ -47,17 +47,20 @@ pub enum LakeTable {
     Alert,
     /// Records that came too late.
     Late,
+    /// Records whose ids were seen before.
+    Duplicate,
     /// Records that could not be counted.
     Rejected,
 }
 
 impl LakeTable {
     /// Every table.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Pane,
         Self::Layer,
         Self::Alert,
         Self::Late,
+        Self::Duplicate,
         Self::Rejected,
     ];
 
@@ -68,6 +71,7 @@ impl LakeTable {
             Self::Layer => "layer",
             Self::Alert => "alert",
             Self::Late => "late",
+            Self::Duplicate => "duplicate",
             Self::Rejected => "rejected",
         }
     }

@@ -28,7 +28,7 @@ pub(crate) enum Command {
     /// Run a pipeline over files, without Kafka; all windows close at the end.
     #[command(
         after_help = "Example: tidegate backfill pipelines/hong-kong-border --input checkpoint=daily.csv --out out/hk\n\
-                      Writes OUT/{pane,layer,alert,late,rejected}/*.parquet and OUT/summary.json."
+                      Writes OUT/{pane,layer,alert,late,duplicate,rejected}/*.parquet and OUT/summary.json."
     )]
     Backfill(Backfill),
     /// Send recorded files into a pipeline's feed topics, in the order of their events.
@@ -43,7 +43,7 @@ pub(crate) enum Command {
     /// Query what a backfill or run has written.
     #[command(
         after_help = "Example: tidegate sql --data out/hk \"SELECT window_end, sum(persons) FROM pane_border_1d GROUP BY 1 ORDER BY 1 LIMIT 5\"\n\
-                      Tables: pane_NAME, layer_NAME, alert, late, rejected. `SHOW TABLES` lists them."
+                      Tables: pane_NAME, layer_NAME, alert, late, duplicate, rejected. `SHOW TABLES` lists them."
     )]
     Sql(Sql),
     /// Print the version.
@@ -85,7 +85,7 @@ pub(crate) struct Run {
     /// Write Parquet files and a summary there.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Do not publish to the topics tidegate.pane, .layer, .alert, .late and .rejected.
+    /// Do not publish to the topics tidegate.pane, .layer, .alert, .late, .duplicate and .rejected.
     #[arg(long)]
     pub no_publish: bool,
     /// Print the summary as JSON.

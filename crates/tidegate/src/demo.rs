@@ -15,7 +15,8 @@ use tidegate_sim::{City, Day, Injected, InjectedKind};
 use crate::cli::Demo;
 use crate::drive::{Progress, Until, drive, from_millis};
 use crate::folder::BadPipeline;
-use crate::outputs::{Outputs, Show, TOPICS};
+use crate::outputs::{Outputs, Show};
+use crate::records::TOPICS;
 use crate::replay::Pace;
 
 /// Partitions of each feed's topic: the embedded broker keeps at most 5 MiB of each.

@@ -8,6 +8,7 @@ mod cli;
 mod failpoint;
 mod folder;
 
+mod records;
 mod rows;
 
 mod outputs;

@@ -44,6 +44,17 @@ pub(crate) static LATE_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(fields))
 });
 
+/// Columns of duplicate records: those of an observation, and why it counts as one.
+pub(crate) static DUPLICATE_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let mut fields: Vec<_> = OBSERVATION_SCHEMA.fields().iter().cloned().collect();
+    fields.push(Arc::new(Field::new(
+        "duplicate_reason",
+        DataType::Utf8,
+        false,
+    )));
+    Arc::new(Schema::new(fields))
+});
+
 /// Columns of alert transitions.
 pub(crate) static ALERT_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let text = |name| Field::new(name, DataType::Utf8, false);
@@ -195,6 +206,16 @@ pub(crate) fn late_rows(
     });
     columns.push(Arc::new(Int64Array::from_iter_values(late_by)));
     Ok(RecordBatch::try_new(Arc::clone(&LATE_SCHEMA), columns)?)
+}
+
+/// Records whose ids were seen before, as rows of [`DUPLICATE_SCHEMA`].
+pub(crate) fn duplicate_rows(batch: &ObservationBatch) -> Result<RecordBatch> {
+    let mut columns = batch.batch().columns().to_vec();
+    columns.push(Arc::new(StringArray::from(vec!["id_seen"; batch.len()])));
+    Ok(RecordBatch::try_new(
+        Arc::clone(&DUPLICATE_SCHEMA),
+        columns,
+    )?)
 }
 
 /// Rows as JSON objects, one a line; a row's empty fields are left out, cells are hexadecimal text, bytes base64 (RFC 4648, padded).

@@ -12,8 +12,9 @@ use tidegate_pipeline::{Mode, Runtime, Summary};
 use crate::cli::Run;
 use crate::drive::{Progress, Until, drive};
 use crate::folder;
-use crate::outputs::{Outputs, PUBLISHED_BYTES_MAX, Show, TOPICS};
+use crate::outputs::{Outputs, Show};
 use crate::progress::Bar;
+use crate::records::{PUBLISHED_BYTES_MAX, TOPICS};
 
 /// Runs the command; an interrupt ends it with the summary of what was done.
 pub(crate) async fn run(args: &Run) -> Result<Summary> {

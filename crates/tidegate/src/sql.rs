@@ -40,7 +40,7 @@ pub(crate) async fn sql(args: &Sql) -> Result<String> {
     Ok(format!("{table}\n{count} rows\n"))
 }
 
-/// Registers `DIR/pane/NAME.parquet` as `pane_NAME`, and so on; `alert`, `late` and `rejected` by
+/// Registers `DIR/pane/NAME.parquet` as `pane_NAME`, and so on; `alert`, `late`, `duplicate` and `rejected` by
 /// their own name.
 async fn register(session: &Session, data: &Path) -> Result<()> {
     anyhow::ensure!(
@@ -48,7 +48,7 @@ async fn register(session: &Session, data: &Path) -> Result<()> {
         "{} is not a folder that a run has written",
         data.display()
     );
-    for folder in ["pane", "layer", "alert", "late", "rejected"] {
+    for folder in ["pane", "layer", "alert", "late", "duplicate", "rejected"] {
         let Ok(entries) = std::fs::read_dir(data.join(folder)) else {
             continue;
         };

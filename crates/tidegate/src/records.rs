@@ -1,0 +1,89 @@
+//! Events as records of the output topics: one JSON object a row.
+
+use anyhow::Result;
+use arrow::array::RecordBatch;
+use tidegate_alerts::wire::AlertRecord;
+use tidegate_model::Rejected;
+use tidegate_pipeline::Event;
+
+use crate::rows::{duplicate_rows, json_lines, late_rows, pane_rows, rejected_rows};
+
+/// Topics that a run publishes to.
+pub(crate) const TOPICS: [&str; 6] = [PANE, LAYER, ALERT, LATE, DUPLICATE, REJECTED];
+
+const PANE: &str = "tidegate.pane";
+const LAYER: &str = "tidegate.layer";
+const ALERT: &str = "tidegate.alert";
+const LATE: &str = "tidegate.late";
+const DUPLICATE: &str = "tidegate.duplicate";
+/// Records that could not be counted, with their bytes.
+pub(crate) const REJECTED: &str = "tidegate.rejected";
+
+/// The largest record that a run publishes, which its topics are made to take.
+pub(crate) const PUBLISHED_BYTES_MAX: usize = 16 << 20;
+
+/// Rejected bytes above this size would not fit a published record once they are base64.
+const REJECTED_BYTES_MAX: usize = PUBLISHED_BYTES_MAX / 3 * 2;
+
+/// Gives the records of `event` to `send`: topic, key and value.
+pub(crate) fn publish(
+    event: &Event,
+    mut send: impl FnMut(&'static str, &[u8], &[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut lines = |topic, key: &str, rows: &RecordBatch| {
+        for line in json_lines(rows)?.split(|byte| *byte == b'\n') {
+            if !line.is_empty() {
+                send(topic, key.as_bytes(), line)?;
+            }
+        }
+        Ok(())
+    };
+    match event {
+        Event::Pane {
+            window,
+            rows,
+            end,
+            revision,
+            is_final,
+        } => {
+            let key = format!("{window}/{end}");
+            lines(PANE, &key, &pane_rows(rows, *revision, *is_final)?)
+        }
+        Event::Layer { layer, rows, .. } => lines(LAYER, layer, rows),
+        Event::Alert(alert) => {
+            let value = serde_json::to_vec(&AlertRecord::from(alert.as_ref()))?;
+            send(ALERT, alert.id.as_bytes(), &value)
+        }
+        Event::Late {
+            feed,
+            batch,
+            reason,
+            watermarks,
+        } => {
+            let rows = late_rows(batch, reason.code(), watermarks)?;
+            lines(LATE, feed.as_str(), &rows)
+        }
+        Event::Duplicate { feed, batch } => {
+            lines(DUPLICATE, feed.as_str(), &duplicate_rows(batch)?)
+        }
+        Event::Rejected(rejected) => {
+            let key = rejected.first().map_or("", |row| row.feed.as_str());
+            lines(REJECTED, key, &rejected_rows(&publishable(rejected))?)
+        }
+    }
+}
+
+/// Rejections as they fit into records of a topic: bytes that are too many stay out, and the detail
+/// says so. The lake has them.
+fn publishable(rejected: &[Rejected]) -> Vec<Rejected> {
+    let fit = |row: &Rejected| {
+        let bytes = row.bytes.as_ref().map_or(0, Vec::len);
+        let mut row = row.clone();
+        if bytes > REJECTED_BYTES_MAX {
+            row.bytes = None;
+            row.detail = format!("{}; its {bytes} bytes are not in this record", row.detail);
+        }
+        row
+    };
+    rejected.iter().map(fit).collect()
+}
