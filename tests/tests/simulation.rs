@@ -2,7 +2,7 @@
 //! idle partitions, rebalances, crashes between any two steps and damaged snapshots, each held
 //! against a naive oracle. `cargo xtask sim` plays more of them.
 
-use tidegate_sim::world::{Report, Simulator};
+use tidegate_world::{Report, Simulator};
 
 /// About as many as fit into a minute.
 const SEEDS: u64 = 100;

@@ -36,16 +36,15 @@ pub(crate) const LAYERS: &[(&str, Below)] = &[
         ]),
     ),
     ("tidegate-connect", Below::Only(&["tidegate-model"])),
+    ("tidegate-sim", Below::Only(&["tidegate-model"])),
     (
-        "tidegate-sim",
-        // All but the model only with the feature `world`.
+        "tidegate-world",
         Below::Only(&[
             "tidegate-alerts",
             "tidegate-engine",
-            "tidegate-feeds",
             "tidegate-model",
             "tidegate-pipeline",
-            "tidegate-query",
+            "tidegate-sim",
         ]),
     ),
     (

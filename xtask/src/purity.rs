@@ -15,6 +15,7 @@ pub(crate) const PURE: &[&str] = &[
     "tidegate-query",
     "tidegate-pipeline",
     "tidegate-sim",
+    "tidegate-world",
 ];
 
 /// Pure crates whose dependencies' interfaces force the standard hash map on them.

@@ -28,7 +28,7 @@ pub(crate) struct Ask {
     /// Tell what happens in each world.
     #[arg(long)]
     verbose: bool,
-    /// Break the product by each line of crates/tidegate-sim/mutations.toml; exit 1 when one of
+    /// Break the product by each line of crates/tidegate-world/mutations.toml; exit 1 when one of
     /// them goes unnoticed.
     #[arg(long)]
     mutants: bool,
@@ -99,7 +99,7 @@ fn build(repo: &Repo, root: &Path) -> Result<PathBuf> {
         .current_dir(root)
         .env("CARGO_TARGET_DIR", &target)
         .args(["build", "--release", "--workspace", "--locked"])
-        .args(["--features", "tidegate-sim/world", "--bin", "simulate"])
+        .args(["--bin", "simulate"])
         .arg("--message-format=json-render-diagnostics")
         .stderr(Stdio::inherit())
         .output()

@@ -83,6 +83,26 @@ pub struct SourceOffsets<'a> {
     pub next: &'a [(&'a str, i32, i64)],
 }
 
+/// How far an [`crate::EpochSink`] got with an epoch, for an observer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EpochStep {
+    /// The transaction is open and empty.
+    Begun,
+    /// So many of its records are handed to the producer.
+    Sent {
+        /// How many, 1 or more.
+        sent: usize,
+        /// How many there are.
+        of: usize,
+    },
+    /// The source offsets are part of the transaction.
+    Offsets,
+    /// Every record is stored, and the commit comes next.
+    Stored,
+    /// The commit was confirmed.
+    Committed,
+}
+
 /// Why an epoch was not committed, as far as is known.
 ///
 /// After `Fenced`, `Rewind` and `Fatal` the caller's state is ahead of what is stored: it drops the

@@ -59,7 +59,7 @@ mod transaction_tests;
 pub use batch::MessageBatch;
 pub use client::{Properties, REACH_WITHIN};
 pub use embedded::EmbeddedBroker;
-pub use epoch::{EpochError, EpochSinkConfig, OutRecord, SourceOffsets};
+pub use epoch::{EpochError, EpochSinkConfig, EpochStep, OutRecord, SourceOffsets};
 pub use error::{ConnectError, Disposition, ErrorKind};
 pub use inspect::{Ends, INSPECT_RECORDS_MAX, InspectedRecord, Inspector};
 pub use lake::{Lake, LakeTable};

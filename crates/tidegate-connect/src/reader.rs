@@ -14,7 +14,7 @@ use crate::batch::{BatchQueue, Client, MessageBatch, Polled};
 use crate::client::{Troubled, client_error, look_up, most_telling};
 use crate::error::ConnectError;
 use crate::source::{
-    Events, PartitionChoice, Shared, SourceConfig, SourceEvent, Stop, serve_events,
+    Events, PartitionChoice, Shared, SourceConfig, SourceEvent, Stop, is_chosen, serve_events,
 };
 
 /// How long one call waits for its batch to fill: the latency added to a trickle of records.
@@ -216,9 +216,9 @@ impl Reader {
         if !due || self.config.stop != Stop::Never {
             return Ok(());
         }
-        let PartitionChoice::All = self.config.partitions else {
+        if let PartitionChoice::Only(_) = self.config.partitions {
             return Ok(());
-        };
+        }
         let names: Vec<&str> = self.config.topics.iter().map(|(_, t)| t.as_str()).collect();
         // A topic that is missing or a broker that is away is told of elsewhere.
         let counts = self
@@ -231,7 +231,9 @@ impl Reader {
             let lanes = self.lanes.iter().filter(|lane| lane.topic == topic);
             let known = lanes.map(|lane| lane.partition + 1).max().unwrap_or(0);
             for partition in known..count {
-                self.add_lane(topic, partition)?;
+                if is_chosen(&self.config, topic, partition) {
+                    self.add_lane(topic, partition)?;
+                }
             }
         }
         Ok(())

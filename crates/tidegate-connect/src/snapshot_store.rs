@@ -174,21 +174,48 @@ impl SnapshotStore {
     /// [`ConnectError::File`] as the store answers.
     pub fn get(&self, snapshot: &SnapshotRef) -> Result<Vec<u8>, ConnectError> {
         check_name(&snapshot.name)?;
+        let (bytes, found) = self.load(&snapshot.name)?;
+        match bytes {
+            Some(bytes) if found == snapshot.sha256 => Ok(bytes),
+            Some(_) | None => Err(self.corrupt(&snapshot.name, &snapshot.sha256, found)),
+        }
+    }
+
+    /// The bytes, unless they are too many, and their hash.
+    fn load(&self, name: &str) -> Result<(Option<Vec<u8>>, String), ConnectError> {
         let found = match &self.backend {
-            Backend::Local(local) => local.get(&snapshot.name, self.snapshot_bytes_max)?,
-            Backend::Remote(remote) => remote.get(&snapshot.name, self.snapshot_bytes_max)?,
+            Backend::Local(local) => local.get(name, self.snapshot_bytes_max)?,
+            Backend::Remote(remote) => remote.get(name, self.snapshot_bytes_max)?,
         };
-        let told = match &found {
-            Found::Bytes(bytes) => hash(bytes),
-            Found::TooLarge(size) => format!("not computed, it has {size} bytes"),
-        };
-        match found {
-            Found::Bytes(bytes) if told == snapshot.sha256 => Ok(bytes),
-            Found::Bytes(_) | Found::TooLarge(_) => Err(ConnectError::SnapshotCorrupt {
-                location: self.location(&snapshot.name),
-                expected: snapshot.sha256.clone(),
-                found: told,
-            }),
+        Ok(match found {
+            Found::Bytes(bytes) => {
+                let told = hash(&bytes);
+                (Some(bytes), told)
+            }
+            Found::TooLarge(size) => (None, format!("not computed, it has {size} bytes")),
+        })
+    }
+
+    fn corrupt(&self, name: &str, expected: &str, found: String) -> ConnectError {
+        ConnectError::SnapshotCorrupt {
+            location: self.location(name),
+            expected: expected.to_owned(),
+            found,
+        }
+    }
+
+    /// Loads a snapshot of which only the name is known, and compares the beginning of its hash, in
+    /// which the name ends.
+    ///
+    /// # Errors
+    /// As [`SnapshotStore::get`].
+    pub fn get_named(&self, name: &str) -> Result<Vec<u8>, ConnectError> {
+        check_name(name)?;
+        let (bytes, found) = self.load(name)?;
+        let expected = name.rsplit('-').next().unwrap_or_default();
+        match bytes {
+            Some(bytes) if expected.len() == NAME_HASH && found.starts_with(expected) => Ok(bytes),
+            Some(_) | None => Err(self.corrupt(name, expected, found)),
         }
     }
 

@@ -50,6 +50,14 @@ pub enum Stop {
 pub enum PartitionChoice {
     /// All there are, and those that are added.
     All,
+    /// Those whose number leaves the remainder `number` when divided by `of`, and those of them that
+    /// are added: the share of one of several readers.
+    Share {
+        /// Which, 0 to `of` - 1.
+        number: i32,
+        /// How many readers there are, 1 or more.
+        of: i32,
+    },
     /// These and no others, each of which must exist.
     Only(BTreeSet<(FeedId, i32)>),
 }
@@ -80,7 +88,7 @@ pub struct SourceConfig {
     /// Which partitions are read.
     pub partitions: PartitionChoice,
     /// How often it is looked whether a topic got new partitions; only with [`Stop::Never`] and
-    /// [`PartitionChoice::All`].
+    /// [`PartitionChoice::All`] or [`PartitionChoice::Share`].
     pub grow_every: Duration,
     /// Further librdkafka properties, such as those for security.
     pub properties: Properties,
@@ -175,6 +183,7 @@ const FIXED: &[(&str, &str)] = &[
 #[derive(Debug)]
 pub struct KafkaSource {
     partitions: Vec<(FeedId, i32)>,
+    begins: Vec<i64>,
     // In an `Option` so that `drop` can hang up before it waits for the thread.
     events: Option<Receiver<Result<SourceEvent, ConnectError>>>,
     shared: Arc<Shared>,
@@ -229,6 +238,7 @@ impl KafkaSource {
             .iter()
             .map(|lane| (lane.feed.clone(), lane.partition))
             .collect();
+        let begins = lanes.iter().map(|lane| lane.next).collect();
         let (sender, events) = sync_channel(config.queue_batches_max);
         let shared = Arc::new(Shared::default());
         let outlet = Outlet {
@@ -244,11 +254,18 @@ impl KafkaSource {
             })?;
         Ok(Self {
             partitions,
+            begins,
             events: Some(events),
             shared,
             thread: Some(thread),
             state: State::Reading,
         })
+    }
+
+    /// The offset at which reading began, of each of [`KafkaSource::partitions`]: where `start`
+    /// says, else that of the earliest record at that moment. 0 for partitions that were added.
+    pub fn begins(&self) -> &[i64] {
+        &self.begins
     }
 
     /// Every partition that is read, ordered as the topics were given, then by number; after those
@@ -283,6 +300,7 @@ impl KafkaSource {
                     Ok(SourceEvent::Ended) => self.state = State::Ended,
                     Ok(SourceEvent::Added { feed, partition }) => {
                         self.partitions.push((feed.clone(), *partition));
+                        self.begins.push(0);
                     }
                     Ok(_) => {}
                     Err(_) => self.state = State::Failed,
@@ -324,6 +342,11 @@ fn check(config: &SourceConfig) -> Result<(), ConnectError> {
     if config.queue_batches_max == 0 {
         return fail("queue_batches_max 0 must be 1 or more".to_owned());
     }
+    if let PartitionChoice::Share { number, of } = config.partitions
+        && !(0..of).contains(&number)
+    {
+        return fail(format!("share {number} of {of} must be 0 to {}", of - 1));
+    }
     for (i, (feed, topic)) in config.topics.iter().enumerate() {
         for (other_feed, other_topic) in &config.topics[..i] {
             if feed == other_feed {
@@ -354,7 +377,7 @@ fn find_lanes(
     check_partitions(config, &counts)?;
     let mut lanes = Vec::new();
     for (topic, ((feed, name), count)) in config.topics.iter().zip(counts).enumerate() {
-        for partition in (0..count).filter(|p| is_chosen(config, feed, *p)) {
+        for partition in (0..count).filter(|p| is_chosen(config, topic, *p)) {
             let bounds = bounds(client, &config.bootstrap, (name, partition), deadline)?;
             lanes.push(Lane {
                 feed: feed.clone(),
@@ -370,10 +393,14 @@ fn find_lanes(
     Ok(lanes)
 }
 
-fn is_chosen(config: &SourceConfig, feed: &FeedId, partition: i32) -> bool {
+/// Whether a partition of the topic with this index is read.
+pub(crate) fn is_chosen(config: &SourceConfig, topic: usize, partition: i32) -> bool {
     match &config.partitions {
         PartitionChoice::All => true,
-        PartitionChoice::Only(chosen) => chosen.contains(&(feed.clone(), partition)),
+        PartitionChoice::Share { number, of } => partition % of == *number,
+        PartitionChoice::Only(chosen) => {
+            chosen.contains(&(config.topics[topic].0.clone(), partition))
+        }
     }
 }
 
@@ -381,7 +408,7 @@ fn is_chosen(config: &SourceConfig, feed: &FeedId, partition: i32) -> bool {
 /// its records with it.
 fn check_partitions(config: &SourceConfig, counts: &[i32]) -> Result<(), ConnectError> {
     let chosen = match &config.partitions {
-        PartitionChoice::All => None,
+        PartitionChoice::All | PartitionChoice::Share { .. } => None,
         PartitionChoice::Only(chosen) => Some(chosen),
     };
     for (feed, partition) in config.start.keys().chain(chosen.into_iter().flatten()) {

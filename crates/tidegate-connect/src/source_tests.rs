@@ -124,6 +124,24 @@ fn partitions_and_feeds_that_are_not_there_are_named() {
 }
 
 #[test]
+fn shares_are_disjoint_and_together_everything() {
+    let broker = EmbeddedBroker::start(&[("a", 5)]).unwrap();
+    let shares: Vec<Vec<(FeedId, i32)>> = (0..3)
+        .map(|number| {
+            let mut config = config(broker.bootstrap(), "a", Stop::Never);
+            config.partitions = PartitionChoice::Share { number, of: 3 };
+            KafkaSource::open(config).unwrap().partitions().to_vec()
+        })
+        .collect();
+    let of = |numbers: &[i32]| numbers.iter().map(|n| (feed(), *n)).collect::<Vec<_>>();
+    assert_eq!(shares, [of(&[0, 3]), of(&[1, 4]), of(&[2])]);
+    let mut config = config(broker.bootstrap(), "a", Stop::Never);
+    config.partitions = PartitionChoice::Share { number: 3, of: 3 };
+    let error = KafkaSource::open(config).unwrap_err();
+    assert!(error.to_string().contains("share 3 of 3"), "{error}");
+}
+
+#[test]
 fn only_chosen_partitions_are_read() {
     let broker = EmbeddedBroker::start(&[("a", 3)]).unwrap();
     let mut sink = sink(broker.bootstrap());
@@ -136,6 +154,7 @@ fn only_chosen_partitions_are_read() {
     config.start.insert((feed(), 2), 99);
     let mut source = KafkaSource::open(config).unwrap();
     assert_eq!(source.partitions(), [(feed(), 1)]);
+    assert_eq!(source.begins(), [0]);
     let expected = BTreeMap::from([(1, (0..5).collect())]);
     assert_eq!(read(&mut source, usize::MAX), expected);
 }

@@ -35,7 +35,9 @@ use crate::client::{
     Context, Deadline, Failure, Troubled, cause, client_error, configure, most_telling, reach,
     setup_error,
 };
-use crate::epoch::{EpochError, EpochSinkConfig, OutRecord, RECORD_OVERHEAD, SourceOffsets};
+use crate::epoch::{
+    EpochError, EpochSinkConfig, EpochStep, OutRecord, RECORD_OVERHEAD, SourceOffsets,
+};
 use crate::error::ConnectError;
 use crate::topics::{self, Cluster};
 
@@ -124,7 +126,11 @@ pub struct EpochSink {
     /// A record that was sent was not stored. librdkafka 2.12.1 goes on numbering behind it after
     /// the abort, and the broker refuses the gap: a new sink numbers anew.
     gap: bool,
+    observer: Option<Observer>,
 }
+
+/// Who is told how far an epoch is.
+type Observer = Box<dyn FnMut(EpochStep)>;
 
 impl EpochSink {
     /// Connects and takes over the transactional id: what its last holder left open is aborted, or
@@ -158,7 +164,19 @@ impl EpochSink {
             limits,
             state: State::Ready,
             gap: false,
+            observer: None,
         })
+    }
+
+    /// Calls `observer` at every [`EpochStep`] from now on: for tests that break a process there.
+    pub fn observe(&mut self, observer: impl FnMut(EpochStep) + 'static) {
+        self.observer = Some(Box::new(observer));
+    }
+
+    fn tell(&mut self, step: EpochStep) {
+        if let Some(observer) = &mut self.observer {
+            observer(step);
+        }
     }
 
     /// Whether another epoch can be committed: not after the sink was fenced or failed, nor after
@@ -189,6 +207,7 @@ impl EpochSink {
             let detail = cause_of(&error);
             return Err(self.lose(self.loss(&error, detail)));
         }
+        self.tell(EpochStep::Begun);
         match self.fill(records, sources, deadline) {
             Ok(()) => self.commit(deadline),
             Err(trouble) => Err(self.give_up(trouble)),
@@ -250,12 +269,19 @@ impl EpochSink {
                 self.producer.poll(Duration::ZERO);
             }
             self.send(record, deadline)?;
+            self.tell(EpochStep::Sent {
+                sent: i + 1,
+                of: records.len(),
+            });
         }
         // Records are on their way while the offsets are added.
         if let Some(sources) = sources.filter(|sources| !sources.next.is_empty()) {
             self.send_offsets(sources, deadline)?;
+            self.tell(EpochStep::Offsets);
         }
-        self.wait_stored(deadline)
+        self.wait_stored(deadline)?;
+        self.tell(EpochStep::Stored);
+        Ok(())
     }
 
     /// Queues one record, waiting for room.
@@ -399,6 +425,7 @@ impl EpochSink {
         match outcome {
             Ok(()) => {
                 self.state = State::Ready;
+                self.tell(EpochStep::Committed);
                 Ok(())
             }
             Err(Verdict::Again(detail)) => Err(EpochError::Uncertain {

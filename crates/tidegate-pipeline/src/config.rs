@@ -24,6 +24,9 @@ pub struct PipelineConfig {
     /// How often, in processing time, open windows are shown before they close; never when absent.
     #[serde(default)]
     pub provisional_every: Option<String>,
+    /// How many processes may share the work, when records are keyed for it; one when absent.
+    #[serde(default)]
+    pub scale: Option<ScaleConfig>,
     /// Files of reference data.
     #[serde(default)]
     pub reference: ReferenceConfig,
@@ -36,6 +39,40 @@ pub struct PipelineConfig {
     /// Layers, `layers/NAME.sql`; a layer may read those before it.
     #[serde(default)]
     pub layer: Vec<LayerConfig>,
+}
+
+/// Work shared by partitions: task `t` of `n` reads partitions `t`, `t + n`, ... of every feed.
+///
+/// That is right only where all records of one key are in one such share: every feed's topic has
+/// the same number of partitions, a multiple of `tasks`, and its producers choose the partition by
+/// the key. Layers and rules then see the keys of their task only.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScaleConfig {
+    /// How many tasks, 1 to 64. It cannot change while there is progress to go on from.
+    pub tasks: i32,
+    /// The column that producers choose partitions by; every window query groups by it.
+    pub keyed_by: KeyColumn,
+}
+
+/// A column of observations that partitions may be chosen by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyColumn {
+    /// The counting point.
+    SiteId,
+    /// The venue that the counting point is at.
+    VenueId,
+}
+
+impl KeyColumn {
+    /// The column's name in window queries.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SiteId => "site_id",
+            Self::VenueId => "venue_id",
+        }
+    }
 }
 
 /// Which files of the folder hold reference data.

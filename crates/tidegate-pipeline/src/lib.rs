@@ -31,7 +31,10 @@ mod task;
 mod case;
 
 pub use case::{CaseOutcome, run_cases};
-pub use config::{LayerConfig, OccupancyConfig, PipelineConfig, ReferenceConfig, WindowConfig};
+pub use config::{
+    KeyColumn, LayerConfig, OccupancyConfig, PipelineConfig, ReferenceConfig, ScaleConfig,
+    WindowConfig,
+};
 pub use feed_health::{
     FeedHealth, FeedHealthChange, FeedHealthError, FeedHealthRule, FeedHealthState,
     FeedHealthTransition, HEALTH_RECORDS_MAX, RunState,

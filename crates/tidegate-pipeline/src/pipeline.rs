@@ -7,6 +7,7 @@ use tidegate_model::{FeedId, Resolution, Span};
 use tidegate_query::{LayerQuery, Session, Slot, WindowQuery};
 use tidegate_risk::occupancy::CaptureProbability;
 
+use crate::config::KeyColumn;
 use crate::reference::{read_grid_units, read_incidence, read_sites, read_venues};
 use crate::source::{line_of, read_toml};
 use crate::tables::register_reference;
@@ -63,6 +64,10 @@ pub struct Pipeline {
     pub max_future: Span,
     /// How often open windows are shown, in processing time.
     pub provisional_every: Option<Span>,
+    /// How many tasks share the work, 1 or more: see [`crate::ScaleConfig`].
+    pub tasks: i32,
+    /// The column that partitions are chosen by, where there is more than one task.
+    pub(crate) keyed_by: Option<KeyColumn>,
     /// Reference data.
     pub reference: Reference,
     /// Feeds, ordered by name.
@@ -78,6 +83,9 @@ pub struct Pipeline {
 }
 
 const MAIN: &str = "pipeline.toml";
+
+/// Most tasks of a pipeline.
+const TASKS_MAX: i32 = 64;
 
 impl Pipeline {
     /// Reads and checks a folder, plans every query once to see that it can be.
@@ -131,6 +139,7 @@ impl Pipeline {
         let windows = keys.windows(&config.window, source);
         let layers = keys.layers(&config.layer, &windows, source);
         let occupancy = keys.occupancy(&config, &windows);
+        let tasks = keys.tasks(&config);
         let reference = read_reference(source, &config, resolution, problems);
         let cases = source
             .in_folder("tests", "toml")
@@ -145,6 +154,8 @@ impl Pipeline {
             idle_after,
             max_future,
             provisional_every,
+            tasks,
+            keyed_by: config.scale.map(|scale| scale.keyed_by),
             reference,
             feeds,
             windows,
@@ -176,6 +187,14 @@ impl Pipeline {
                                 problems.push(Problem::new(&file, "", message));
                             }
                         }
+                    }
+                    if let Some(key) = self.keyed_by.filter(|key| !query.groups_by(key.as_str())) {
+                        let message = format!(
+                            "does not group by {0}, by which [scale] shares the work: each task \
+                             would see a part of a group. Group by {0}, or leave [scale] out",
+                            key.as_str()
+                        );
+                        problems.push(Problem::new(&file, "", message));
                     }
                     let slot = Slot::new(query.pane_schema());
                     if let Err(error) = session.register_slot(spec.name(), &slot) {
@@ -373,6 +392,21 @@ impl Keys<'_> {
             self.problem("", 0, "zone", format!("{name:?} is not an IANA time zone"));
             jiff::tz::TimeZone::UTC
         })
+    }
+
+    fn tasks(&mut self, config: &PipelineConfig) -> i32 {
+        let Some(scale) = &config.scale else {
+            return 1;
+        };
+        if !(1..=TASKS_MAX).contains(&scale.tasks) {
+            let message = format!("{} is not in 1 to {TASKS_MAX}", scale.tasks);
+            self.problem("[scale]", 0, "tasks", message);
+        }
+        if config.occupancy.is_some() && scale.keyed_by != KeyColumn::VenueId {
+            let message = "[occupancy] adds up the sites of a venue, so it must be venue_id";
+            self.problem("[scale]", 0, "keyed_by", message.to_owned());
+        }
+        scale.tasks
     }
 
     fn resolution(&mut self, number: u8) -> Resolution {

@@ -103,8 +103,8 @@ impl Task {
         check_fingerprint(&pipeline, &snapshot.of().fingerprint)?;
         let mut task = Self::new(pipeline, number).await?;
         task.runtime.load(snapshot)?;
-        let positions: Vec<(String, i32, i64)> = snapshot.get("positions")?;
-        task.positions = positions
+        task.positions = snapshot
+            .positions()?
             .into_iter()
             .map(|(feed, partition, next)| ((FeedId::new(&feed), partition), next))
             .collect();
@@ -211,6 +211,16 @@ impl Task {
     /// The next thing that the run gives out.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.runtime.poll_event()
+    }
+
+    /// Which task it is.
+    pub fn number(&self) -> i32 {
+        self.number
+    }
+
+    /// The epoch that is being worked on, from 1.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// Whether the epoch has done anything that has to be written down.

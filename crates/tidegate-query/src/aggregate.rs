@@ -26,6 +26,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
+use datafusion::physical_plan::expressions::Column as PhysicalColumn;
 use shape::{check_aggregates, check_meaning, only_aggregate, replace_aggregate, with_window_keys};
 use state::Weight;
 
@@ -148,6 +149,19 @@ impl WindowQuery {
     /// first, then the states of the aggregates. A snapshot fits a query that has an equal one.
     pub fn state_schema(&self) -> SchemaRef {
         Arc::clone(self.state.schema())
+    }
+
+    /// Whether `column` of the observations is one of the group keys as it stands, so that no pane
+    /// rests on rows that differ in it.
+    pub fn groups_by(&self, column: &str) -> bool {
+        let aggregate = self.partial.downcast_ref::<AggregateExec>();
+        let groups = aggregate
+            .expect("the partial plan is an aggregate")
+            .group_expr();
+        groups.expr().iter().any(|(key, _)| {
+            let key = key.downcast_ref::<PhysicalColumn>();
+            key.is_some_and(|key| key.name() == column)
+        })
     }
 
     /// Merges windowed rows into `state`.

@@ -9,11 +9,7 @@
 //! bytes. Random numbers come from `ChaCha8` streams and are turned into counts with whole numbers
 //! and the four basic `f64` operations only, so that no maths library can change a byte.
 //!
-//! With the feature `world`, the module of that name runs the product's core in a world where everything goes
-//! wrong, and checks the numbered invariants.
-//!
-//! This crate writes no file and asks no clock; without that feature it knows nothing of the
-//! pipeline that reads it.
+//! This crate writes no file and asks no clock; it knows nothing of the pipeline that reads it.
 
 mod random;
 
@@ -22,8 +18,6 @@ mod city;
 mod day;
 pub mod workload;
 
-#[cfg(feature = "world")]
-pub mod world;
-
 pub use city::{City, CitySite, CityVenue, GridArea, Line, LineMode};
 pub use day::{Day, Injected, InjectedKind, Message, Truth};
+pub use random::Random;

@@ -5,12 +5,12 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 /// One stream of random numbers.
 #[derive(Debug, Clone)]
-pub(crate) struct Random(ChaCha8Rng);
+pub struct Random(ChaCha8Rng);
 
 impl Random {
     /// Stream number `stream` of `seed`; streams of one seed are independent of each other, so
     /// that a change in one part of the city leaves the others as they were.
-    pub(crate) fn new(seed: u64, stream: u64) -> Self {
+    pub fn new(seed: u64, stream: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(stream);
         Self(rng)
@@ -19,24 +19,24 @@ impl Random {
     /// A whole number in `0..bound`, or 0 when `bound` is 0.
     ///
     /// Multiply and shift; the bias is below `bound / 2^32`, far below what a count could show.
-    pub(crate) fn below(&mut self, bound: u32) -> u32 {
+    pub fn below(&mut self, bound: u32) -> u32 {
         let scaled = (u64::from(self.0.next_u32()) * u64::from(bound)) >> 32;
         u32::try_from(scaled).expect("the product shifted by 32 is below the bound")
     }
 
     /// A number in `[0, 1)`, a multiple of 2^-32.
-    pub(crate) fn unit(&mut self) -> f64 {
+    pub fn unit(&mut self) -> f64 {
         f64::from(self.0.next_u32()) / 4_294_967_296.0
     }
 
     /// A whole number in `low..=high`, most often in the middle (the mean of two dice).
-    pub(crate) fn middling(&mut self, low: u32, high: u32) -> u32 {
+    pub fn middling(&mut self, low: u32, high: u32) -> u32 {
         let span = high - low;
         low + u32::midpoint(self.below(span + 1), self.below(span + 1))
     }
 
     /// An index drawn with the given weights, the last one when all are 0.
-    pub(crate) fn weighted(&mut self, weights: &[u32]) -> usize {
+    pub fn weighted(&mut self, weights: &[u32]) -> usize {
         let mut left = self.below(weights.iter().sum());
         for (index, &weight) in weights.iter().enumerate() {
             if left < weight {
@@ -49,7 +49,7 @@ impl Random {
 
     /// A Poisson count with the given mean, by Knuth's product of uniforms in parts of mean 1
     /// at most (The Art of Computer Programming, volume 2, 3.4.1): a sum of Poisson counts is one.
-    pub(crate) fn poisson(&mut self, mean: f64) -> u32 {
+    pub fn poisson(&mut self, mean: f64) -> u32 {
         let mut left = mean;
         let mut total = 0;
         while left > 0.0 {

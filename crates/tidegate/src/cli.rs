@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tidegate_model::Span;
 
 /// Live movement counts to crowd-density and inflow-risk alerts. People are counted, never followed.
 #[derive(Debug, Parser)]
@@ -46,6 +47,9 @@ pub(crate) enum Command {
                       Tables: pane_NAME, layer_NAME, alert, late, duplicate, rejected. `SHOW TABLES` lists them."
     )]
     Sql(Sql),
+    /// Look at the saved state of a pipeline that runs on Kafka.
+    #[command(subcommand)]
+    Checkpoint(Checkpoint),
     /// Print the version.
     Version {
         /// As JSON.
@@ -73,22 +77,131 @@ pub(crate) struct Demo {
 
 /// See [`Command::Run`].
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(crate) struct Run {
     /// The pipeline folder.
     pub pipeline: PathBuf,
     /// Brokers to ask first.
     #[arg(long, value_name = "HOST:PORT")]
     pub bootstrap: String,
-    /// Read what is there now, close all windows and end.
+    /// Read what is there now, close all windows and end; each record at least once, and nothing
+    /// is remembered.
     #[arg(long)]
     pub until_caught_up: bool,
     /// Write Parquet files and a summary there.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", requires = "until_caught_up")]
     pub out: Option<PathBuf>,
     /// Do not publish to the topics tidegate.pane, .layer, .alert, .late, .duplicate and .rejected.
-    #[arg(long)]
+    #[arg(long, requires = "until_caught_up")]
     pub no_publish: bool,
+    /// Where snapshots of the state go: a folder, or `s3://BUCKET/PREFIX` with the usual `AWS_…`
+    /// variables. By default `tidegate` in `$XDG_STATE_HOME` or `~/.local/state`.
+    #[arg(long, value_name = "PLACE")]
+    pub state: Option<String>,
+    /// How often what was read and given out becomes visible, in one transaction.
+    #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = some_span)]
+    pub epoch_every: Span,
+    /// How often the state is saved.
+    #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = some_span)]
+    pub snapshot_every: Span,
+    /// How many snapshots are kept.
+    #[arg(long, value_name = "N", default_value = "2", value_parser = snapshots)]
+    pub keep_snapshots: usize,
+    /// How long stopping may take after SIGTERM; a second signal ends at once and loses nothing.
+    #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = some_span)]
+    pub shutdown_timeout: Span,
+    /// Wait until a task is free when other instances have them all.
+    #[arg(long)]
+    pub standby: bool,
+    /// A name that no other instance has and that stays over restarts: after a crash the tasks come
+    /// back at once and not only when the session is over.
+    #[arg(long, value_name = "NAME")]
+    pub instance_id: Option<String>,
+    /// How instances agree on who has which task.
+    #[arg(long, value_enum, default_value_t = GroupProtocol::Classic)]
+    pub group_protocol: GroupProtocol,
+    /// Forget progress and snapshots, and read every feed from its earliest record. What was given
+    /// out before stays in the topics and is given out again.
+    #[arg(long)]
+    pub from_scratch: bool,
+    /// Publish as results come, without transactions, snapshots and group: faster to appear, but
+    /// after a stop it begins from the earliest record, and results come twice.
+    #[arg(long, conflicts_with_all = ["from_scratch", "standby", "instance_id", "state"])]
+    pub at_least_once: bool,
     /// Print the summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// See [`Run::group_protocol`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GroupProtocol {
+    /// Among the instances, cooperative and sticky; every broker can.
+    Classic,
+    /// By the broker (KIP-848); Kafka 4.0 and later.
+    Consumer,
+}
+
+impl From<GroupProtocol> for tidegate_connect::GroupProtocol {
+    fn from(protocol: GroupProtocol) -> Self {
+        match protocol {
+            GroupProtocol::Classic => Self::Classic,
+            GroupProtocol::Consumer => Self::Consumer,
+        }
+    }
+}
+
+/// See [`Command::Checkpoint`].
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Checkpoint {
+    /// The snapshots that are kept.
+    #[command(after_help = "Example: tidegate checkpoint list pipelines/city")]
+    List(CheckpointPlace),
+    /// What one snapshot holds: the newest one of the last task unless a name is given.
+    #[command(
+        after_help = "Example: tidegate checkpoint inspect pipelines/city --name city/0/epoch-000000000123-0123456789abcdef"
+    )]
+    Inspect {
+        /// Where it is.
+        #[command(flatten)]
+        place: CheckpointPlace,
+        /// Its name, as `list` gives it.
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Read every snapshot, or one, and compare its hash; exit 1 when one is damaged.
+    #[command(after_help = "Example: tidegate checkpoint verify pipelines/city --json")]
+    Verify {
+        /// Where they are.
+        #[command(flatten)]
+        place: CheckpointPlace,
+        /// The name of one, as `list` gives it.
+        #[arg(long)]
+        name: Option<String>,
+    },
+}
+
+impl Checkpoint {
+    /// Where the snapshots are.
+    pub(crate) fn place(&self) -> &CheckpointPlace {
+        match self {
+            Self::List(place) | Self::Inspect { place, .. } | Self::Verify { place, .. } => place,
+        }
+    }
+}
+
+/// Whose snapshots, and where they are.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CheckpointPlace {
+    /// The pipeline folder.
+    pub pipeline: PathBuf,
+    /// As given to `tidegate run`.
+    #[arg(long, value_name = "PLACE")]
+    pub state: Option<String>,
+    /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
 }
@@ -172,6 +285,21 @@ fn input(text: &str) -> Result<Input, String> {
         _ => Err(format!(
             "{text:?} is not FEED=PATH, for instance rail=rail.csv.gz"
         )),
+    }
+}
+
+fn some_span(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse().map_err(|error| format!("{error}"))?;
+    if span > Span::ZERO {
+        return Ok(span);
+    }
+    Err(format!("{text:?} must be longer than nothing"))
+}
+
+fn snapshots(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if (1..=100).contains(&number) => Ok(number),
+        _ => Err(format!("{text:?} is not a number from 1 to 100")),
     }
 }
 

@@ -35,8 +35,6 @@ pub(crate) enum Step {
     BeforeCommit,
     /// The commit was confirmed, and nothing after it is done.
     AfterCommit,
-    /// The lake's manifest shows the epoch's files.
-    AfterManifest,
     /// Recovery has loaded the snapshot and read nothing of the sources.
     DuringRecoverySnapshotLoaded,
     /// Recovery is reading what follows the snapshot.
@@ -56,7 +54,7 @@ enum Phase {
 #[cfg(any(test, feature = "failpoints"))]
 impl Step {
     /// Every step, in order.
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 11] = [
         Self::BeforeSnapshot,
         Self::AfterSnapshot,
         Self::AfterBegin,
@@ -66,7 +64,6 @@ impl Step {
         Self::AfterOffsets,
         Self::BeforeCommit,
         Self::AfterCommit,
-        Self::AfterManifest,
         Self::DuringRecoverySnapshotLoaded,
         Self::DuringReplay,
     ];
@@ -82,7 +79,6 @@ impl Step {
             Self::AfterOffsets => "after_offsets",
             Self::BeforeCommit => "before_commit",
             Self::AfterCommit => "after_commit",
-            Self::AfterManifest => "after_manifest",
             Self::DuringRecoverySnapshotLoaded => "during_recovery_snapshot_loaded",
             Self::DuringReplay => "during_replay",
         }
@@ -99,8 +95,7 @@ impl Step {
             | Self::AfterProgress
             | Self::AfterOffsets
             | Self::BeforeCommit
-            | Self::AfterCommit
-            | Self::AfterManifest => Phase::Epoch,
+            | Self::AfterCommit => Phase::Epoch,
         }
     }
 }
@@ -120,7 +115,12 @@ pub(crate) fn failpoint(_step: Step) -> anyhow::Result<()> {
 }
 
 #[cfg(feature = "failpoints")]
-pub(crate) use armed::{arm, failpoint};
+pub(crate) use armed::{arm, failpoint, watch};
+
+/// Marks the steps of every epoch that `sink` commits; nothing in this build.
+#[cfg(not(feature = "failpoints"))]
+#[inline]
+pub(crate) fn watch(_sink: &mut tidegate_connect::EpochSink) {}
 
 /// What `TIDEGATE_FAILPOINT` asks for.
 #[cfg(any(test, feature = "failpoints"))]
@@ -208,6 +208,8 @@ mod armed {
     use nix::sys::signal::{Signal, kill};
     use nix::unistd::Pid;
 
+    use tidegate_connect::{EpochSink, EpochStep};
+
     use super::Step;
     use super::plan::{Action, Plan};
 
@@ -238,6 +240,23 @@ mod armed {
                 Some(ExitCode::from(2))
             }
         }
+    }
+
+    /// Marks the steps of every epoch that `sink` commits. `error` has no effect there.
+    pub(crate) fn watch(sink: &mut EpochSink) {
+        sink.observe(|step| {
+            let step = match step {
+                EpochStep::Begun => Step::AfterBegin,
+                // The last record is the progress.
+                EpochStep::Sent { sent, of } if sent == of => Step::AfterProgress,
+                EpochStep::Sent { sent, of } if sent + 1 == of => Step::AfterRecords,
+                EpochStep::Sent { .. } => Step::MidRecords,
+                EpochStep::Offsets => Step::AfterOffsets,
+                EpochStep::Stored => Step::BeforeCommit,
+                EpochStep::Committed => return,
+            };
+            drop(failpoint(step));
+        });
     }
 
     /// Marks a step, and acts if the plan says so.

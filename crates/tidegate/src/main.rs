@@ -15,8 +15,10 @@ mod outputs;
 mod progress;
 
 mod drive;
+mod live;
 
 mod batch;
+mod checkpoint;
 mod demo;
 mod recorded;
 mod replay;
@@ -82,7 +84,11 @@ async fn execute(cli: Cli) -> Result<ExitCode> {
                 print_demo(&summary);
             }
         }
-        Command::Run(args) => print_summary(&run::run(&args).await?, args.json)?,
+        Command::Run(args) => {
+            for summary in run::run(&args).await? {
+                print_summary(&summary, args.json)?;
+            }
+        }
         Command::Backfill(args) => print_summary(&batch::backfill(&args).await?, args.json)?,
         Command::Replay(args) => {
             let sent = replay::replay(&args).await?;
@@ -97,6 +103,17 @@ async fn execute(cli: Cli) -> Result<ExitCode> {
         Command::Check(args) => return check(&args).await,
         Command::Test(args) => return test(&args).await,
         Command::Sql(args) => print(sql::sql(&args).await?.trim_end()),
+        Command::Checkpoint(args) => {
+            let report = checkpoint::checkpoint(&args).await?;
+            if args.place().json {
+                print_json(&report.value)?;
+            } else {
+                print(&report.lines.join("\n"));
+            }
+            if !report.is_good {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         Command::Version { json } => {
             let version = env!("CARGO_PKG_VERSION");
             if json {

@@ -9,7 +9,7 @@ use tidegate_connect::{KafkaSink, Lake, LakeTable};
 use tidegate_pipeline::{Event, Runtime, Summary};
 use tidegate_query::LAYER_SCHEMA;
 
-use crate::records::publish;
+use crate::records::{Bytes, publish};
 use crate::rows::{
     ALERT_SCHEMA, DUPLICATE_SCHEMA, LATE_SCHEMA, REJECTED_SCHEMA, alert_rows, duplicate_rows,
     late_rows, pane_rows, pane_schema, rejected_rows,
@@ -96,7 +96,7 @@ impl Outputs {
         let Some(sink) = &mut self.sink else {
             return Ok(());
         };
-        publish(event, |topic, key, value| {
+        publish(event, Bytes::Fitting, |topic, key, value| {
             Ok(sink.send(topic, None, Some(key), Some(value), None)?)
         })
     }

@@ -25,9 +25,19 @@ pub(crate) const PUBLISHED_BYTES_MAX: usize = 16 << 20;
 /// Rejected bytes above this size would not fit a published record once they are base64.
 const REJECTED_BYTES_MAX: usize = PUBLISHED_BYTES_MAX / 3 * 2;
 
+/// Whether rejected bytes that a topic would not take stay out of the records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bytes {
+    /// All of them are in.
+    Whole,
+    /// Those that would not fit are not, and the detail says so.
+    Fitting,
+}
+
 /// Gives the records of `event` to `send`: topic, key and value.
 pub(crate) fn publish(
     event: &Event,
+    bytes: Bytes,
     mut send: impl FnMut(&'static str, &[u8], &[u8]) -> Result<()>,
 ) -> Result<()> {
     let mut lines = |topic, key: &str, rows: &RecordBatch| {
@@ -68,7 +78,11 @@ pub(crate) fn publish(
         }
         Event::Rejected(rejected) => {
             let key = rejected.first().map_or("", |row| row.feed.as_str());
-            lines(REJECTED, key, &rejected_rows(&publishable(rejected))?)
+            let rows = match bytes {
+                Bytes::Whole => rejected_rows(rejected),
+                Bytes::Fitting => rejected_rows(&publishable(rejected)),
+            };
+            lines(REJECTED, key, &rows?)
         }
     }
 }

@@ -7,18 +7,28 @@ use anyhow::{Context, Result};
 use tidegate_connect::{
     KafkaSink, KafkaSource, Properties, Retention, SourceConfig, Stop, TopicSpec,
 };
-use tidegate_pipeline::{Mode, Runtime, Summary};
+use tidegate_pipeline::{Mode, Pipeline, Runtime, Summary};
 
 use crate::cli::Run;
 use crate::drive::{Progress, Until, drive};
 use crate::folder;
+use crate::live::live;
 use crate::outputs::{Outputs, Show};
 use crate::progress::Bar;
 use crate::records::{PUBLISHED_BYTES_MAX, TOPICS};
 
-/// Runs the command; an interrupt ends it with the summary of what was done.
-pub(crate) async fn run(args: &Run) -> Result<Summary> {
+/// Runs the command; gives what became of everything, by task.
+pub(crate) async fn run(args: &Run) -> Result<Vec<Summary>> {
     let pipeline = folder::load(&args.pipeline).await?;
+    if args.until_caught_up || args.at_least_once {
+        Ok(vec![at_least_once(args, pipeline).await?])
+    } else {
+        live(args, pipeline).await
+    }
+}
+
+/// Without memory; an interrupt ends it with the summary of what was done.
+async fn at_least_once(args: &Run, pipeline: Arc<Pipeline>) -> Result<Summary> {
     let stopped = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stopped);
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))

@@ -1,7 +1,7 @@
 //! Brokers are killed and started again, and topics change, under load.
 
 use super::kafka::Kafka;
-use super::scenario::{LONG, Scenario, exactly_once};
+use super::scenario::{LONG, Scenario};
 use crate::support::wait_until;
 
 /// If nothing breaks, nothing may differ: else the other tests would say nothing.
@@ -57,9 +57,6 @@ fn real_the_only_broker_is_killed_and_comes_back() {
 #[test]
 fn real_partitions_are_added_under_load() {
     let Some(kafka) = Kafka::one() else { return };
-    if !exactly_once() {
-        return;
-    }
     let mut scenario = Scenario::growing(&kafka, "growing", 240);
     let workload = scenario.workload().clone();
     let product = scenario.run(None);

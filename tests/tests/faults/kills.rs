@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::kafka::Kafka;
 use super::product::{Product, Step};
-use super::scenario::{LONG, RATE, Scenario, exactly_once};
+use super::scenario::{LONG, RATE, Scenario};
 
 /// At which time of reaching it a step kills: past the first, so that something is committed.
 fn hit(step: &Step) -> u32 {
@@ -41,9 +41,6 @@ fn killed_at(kafka: &Kafka, step: &Step) {
 #[test]
 fn real_killed_at_every_step_of_an_epoch() {
     let Some(kafka) = Kafka::one() else { return };
-    if !exactly_once() {
-        return;
-    }
     let only = std::env::var("TIDEGATE_TEST_STEP").ok();
     let wanted = |step: &Step| only.as_ref().is_none_or(|only| *only == step.name);
     let mut tried = 0;
@@ -81,12 +78,9 @@ fn scramble(number: u64) -> u64 {
 #[test]
 fn real_killed_at_random_instants() {
     let Some(kafka) = Kafka::three() else { return };
-    if !exactly_once() {
-        return;
-    }
     let kills = random_kills();
     let seconds = i64::from(kills) * i64::from(RATE) / 8;
-    let mut scenario = Scenario::new(&kafka, "random", seconds.max(60));
+    let mut scenario = Scenario::new(&kafka, "random", seconds.max(60)).comes_back();
     let sending = scenario.send_slowly();
     let seed = seed();
     for number in 0..kills {
@@ -110,9 +104,6 @@ fn real_killed_at_random_instants() {
 #[test]
 fn real_a_process_that_slept_past_its_session_writes_nothing() {
     let Some(kafka) = Kafka::three() else { return };
-    if !exactly_once() {
-        return;
-    }
     for step in ["after_begin", "mid_records", "before_commit"] {
         let mut scenario = Scenario::new(&kafka, "asleep", 240);
         let sending = scenario.send_slowly();
@@ -132,9 +123,6 @@ fn real_a_process_that_slept_past_its_session_writes_nothing() {
 #[test]
 fn real_sigterm_stops_in_order_and_nothing_is_lost() {
     let Some(kafka) = Kafka::one() else { return };
-    if !exactly_once() {
-        return;
-    }
     for (signals, fault) in [(1, "SIGTERM"), (2, "SIGTERM twice")] {
         let mut scenario = Scenario::new(&kafka, "stop", 240);
         let sending = scenario.send_slowly();

@@ -22,5 +22,6 @@ mod scenario;
 mod workload;
 
 mod brokers;
+mod instances;
 mod kills;
 mod links;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -25,28 +25,15 @@ pub(crate) const LONG: Duration = Duration::from_mins(2);
 /// Records a second of a producer that is to last a while.
 pub(crate) const RATE: u32 = 400;
 
-/// Whether the product commits its output and its position in one transaction and goes on from
-/// there. The tests that need it say that they skip until it does; with the environment variable
-/// `TIDEGATE_TEST_EXACTLY_ONCE` they run all the same, to see them fail.
-const EXACTLY_ONCE: bool = false;
-
 /// Topics with output. Nothing may come to the one of late records.
-const TOPICS: [&str; 5] = [
+const TOPICS: [&str; 6] = [
     "tidegate.pane",
     "tidegate.layer",
     "tidegate.alert",
     "tidegate.late",
+    "tidegate.duplicate",
     "tidegate.rejected",
 ];
-
-/// Whether the product is ready for tests of exactly-once; said aloud if not.
-pub(crate) fn exactly_once() -> bool {
-    let run = EXACTLY_ONCE || std::env::var_os("TIDEGATE_TEST_EXACTLY_ONCE").is_some();
-    if !run {
-        eprintln!("SKIPPED: the product has no exactly-once output yet");
-    }
-    run
-}
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -62,6 +49,8 @@ pub(crate) struct Scenario {
     /// Where the topics with output ended before: brokers are shared by many scenarios.
     before: BTreeMap<&'static str, Ends>,
     runs: u32,
+    /// Under which name its processes come back at once after a kill.
+    instance: Option<&'static str>,
 }
 
 impl Scenario {
@@ -99,6 +88,7 @@ impl Scenario {
             expected,
             before: before.into(),
             runs: 0,
+            instance: None,
         }
     }
 
@@ -110,9 +100,27 @@ impl Scenario {
         }
     }
 
+    /// Its processes come back under one name, without waiting for the session of the one before.
+    pub(crate) fn comes_back(self) -> Self {
+        Self {
+            instance: Some("here"),
+            ..self
+        }
+    }
+
     /// The workload.
     pub(crate) fn workload(&self) -> &Workload {
         &self.workload
+    }
+
+    /// Its pipeline folder.
+    pub(crate) fn pipeline(&self) -> &Path {
+        &self.pipeline
+    }
+
+    /// Where the product keeps snapshots.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
     }
 
     /// Looks at the topics, past any link.
@@ -144,18 +152,36 @@ impl Scenario {
 
     /// Starts the product, to run until it is stopped, with a plan for its fail points.
     pub(crate) fn run(&mut self, failpoint: Option<&str>) -> Product {
+        self.run_with(&[], failpoint)
+    }
+
+    /// The same with further arguments.
+    pub(crate) fn run_with(&mut self, more: &[&str], failpoint: Option<&str>) -> Product {
         self.runs += 1;
-        let args = [
+        let state = self.state();
+        let mut args = vec![
             "run",
             self.pipeline.to_str().unwrap(),
             "--bootstrap",
             &self.product_bootstrap,
             "--json",
+            "--state",
+            state.to_str().unwrap(),
+            // Often, so that every step comes several times.
+            "--epoch-every",
+            "200ms",
+            "--snapshot-every",
+            "400ms",
         ];
+        args.extend(more);
+        if let Some(instance) = self.instance {
+            args.extend(["--instance-id", instance]);
+        }
+        let args: Vec<String> = args.into_iter().map(str::to_owned).collect();
         let plan = failpoint.map(|plan| ("TIDEGATE_FAILPOINT", plan));
         Product::start(
             &Product::binary(),
-            &args.map(str::to_owned),
+            &args,
             plan.as_slice(),
             (self.folder.path(), &format!("run-{}", self.runs)),
         )

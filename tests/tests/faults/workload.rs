@@ -8,7 +8,7 @@
 //! Behind the last second each partition has one record far in the future, which closes every
 //! window before it. Only windows that end by [`Workload::horizon`] are compared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -280,7 +280,24 @@ impl Workload {
         for (partition, offset) in self.poison() {
             expected.add(format!("rejected/{partition}/{offset}"), String::new());
         }
+        for (partition, offset) in self.repeated() {
+            expected.add(format!("duplicate/{partition}/{offset}"), String::new());
+        }
         expected
+    }
+
+    /// Where good records stand that stood before: partition and offset.
+    fn repeated(&self) -> Vec<(i32, usize)> {
+        let mut found = Vec::new();
+        for partition in 0..self.partitions {
+            let mut seen = BTreeSet::new();
+            for (offset, record) in self.log(partition).into_iter().enumerate() {
+                if record.kind != Kind::Poison && !seen.insert(record.value) {
+                    found.push((partition, offset));
+                }
+            }
+        }
+        found
     }
 
     /// Where the records that are none stand: partition and offset.
@@ -306,6 +323,10 @@ impl Workload {
             "tidegate.rejected" => {
                 let (partition, offset) = (&value["source_partition"], &value["source_offset"]);
                 found.add(format!("rejected/{partition}/{offset}"), String::new());
+            }
+            "tidegate.duplicate" => {
+                let (partition, offset) = (&value["source_partition"], &value["source_offset"]);
+                found.add(format!("duplicate/{partition}/{offset}"), String::new());
             }
             // Nothing is late, so whatever is there is wrong.
             other => found.add(other.to_owned(), value.to_string()),

@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::repo::Repo;
 
 /// The list.
-const LIST: &str = "crates/tidegate-sim/mutations.toml";
+const LIST: &str = "crates/tidegate-world/mutations.toml";
 
 /// Where the table goes.
 const REPORT: &str = "docs/RELIABILITY.md";

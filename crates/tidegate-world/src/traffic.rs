@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use tidegate_model::EventTime;
 
 use super::shape::{FeedShape, GATES, HALLS, MINUTE, SECOND, Shape};
-use crate::random::Random;
+use tidegate_sim::Random;
 
 /// 2026-03-02T00:00:00Z: event time starts here.
 const START: i64 = 1_772_409_600 * SECOND;

@@ -6,8 +6,8 @@ use tidegate_model::Payload;
 use tidegate_pipeline::{Progress, Snapshot, SnapshotName, Step, Task};
 
 use super::{Around, State, Stop, Worker};
-use crate::world::step::{Action, action};
-use crate::world::store::sha256;
+use crate::step::{Action, action};
+use crate::store::sha256;
 
 impl Worker {
     /// Takes the newest snapshot that is whole, or begins from nothing.

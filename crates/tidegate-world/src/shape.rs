@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use crate::random::Random;
+use tidegate_sim::Random;
 
 /// How many shapes there are.
 pub(crate) const SHAPES: u32 = 12;

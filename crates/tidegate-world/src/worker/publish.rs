@@ -3,8 +3,8 @@
 use tidegate_pipeline::{Progress, SnapshotName, Task};
 
 use super::{Around, Stage, State, Stop, Worker};
-use crate::world::broker::{Answer, Fate, Fenced};
-use crate::world::store::sha256;
+use crate::broker::{Answer, Fate, Fenced};
+use crate::store::sha256;
 
 /// Snapshots that a process keeps.
 const KEPT: usize = 2;

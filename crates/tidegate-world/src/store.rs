@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use crate::random::Random;
+use tidegate_sim::Random;
 
 /// A write that is under way.
 #[derive(Debug)]

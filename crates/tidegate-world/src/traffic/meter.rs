@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use tidegate_model::EventTime;
 
 use super::{Count, Meaning, Writer};
-use crate::world::shape::{METERS, MINUTE, SECOND, STEP_MAX};
+use crate::shape::{METERS, MINUTE, SECOND, STEP_MAX};
 
 /// What a counter showed last.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,7 @@
 //! One alert, by the documented rules: raised when the value has been at `fire_above` for
 //! `hold_for`, over when it has been at `clear_below` for `keep_firing_for`, silent in between.
 
-use crate::world::shape::RuleShape;
+use crate::shape::RuleShape;
 
 /// One alert on one subject.
 #[derive(Debug, Default)]

@@ -20,7 +20,7 @@ use super::output::{self, Output};
 use super::shape::Shape;
 use super::store::Store;
 use super::traffic::Key;
-use crate::random::Random;
+use tidegate_sim::Random;
 
 /// What a process can reach, and the dice.
 #[derive(Debug)]

@@ -29,10 +29,10 @@ use tidegate_pipeline::{Pipeline, Source};
 
 pub use check::Violation;
 
-use crate::random::Random;
 use broker::Broker;
 use shape::{SHAPES, Shape};
 use store::Store;
+use tidegate_sim::Random;
 use worker::{Around, Stop, Worker};
 
 /// A world that has not ended by then never will.

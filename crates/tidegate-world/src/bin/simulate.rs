@@ -9,7 +9,7 @@
 
 use std::process::ExitCode;
 
-use tidegate_sim::world::{Report, Simulator};
+use tidegate_world::{Report, Simulator};
 
 /// What is asked for.
 #[derive(Debug, Default)]

@@ -1,0 +1,93 @@
+//! The records of an epoch until it is committed.
+
+use std::ops::Range;
+
+use anyhow::Result;
+use tidegate_connect::OutRecord;
+use tidegate_pipeline::Event;
+
+use crate::records::{Bytes, publish};
+
+/// An epoch that holds more than this ends early, so that memory stays bounded.
+const BYTES_MAX: usize = 32 << 20;
+/// The same for records: a producer's queue holds 100,000.
+const RECORDS_MAX: usize = 50_000;
+
+/// See the module documentation. Keys and values lie one behind another in one buffer.
+#[derive(Debug, Default)]
+pub(crate) struct EpochRecords {
+    bytes: Vec<u8>,
+    records: Vec<Place>,
+}
+
+#[derive(Debug)]
+struct Place {
+    topic: &'static str,
+    key: Range<usize>,
+    value: Range<usize>,
+}
+
+impl EpochRecords {
+    /// Adds what `event` publishes.
+    pub(crate) fn add(&mut self, event: &Event) -> Result<()> {
+        publish(event, Bytes::Whole, |topic, key, value| {
+            let key = self.append(key);
+            let value = self.append(value);
+            self.records.push(Place { topic, key, value });
+            Ok(())
+        })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Whether the epoch should end now.
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes.len() > BYTES_MAX || self.records.len() > RECORDS_MAX
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.records.clear();
+        self.bytes.clear();
+        self.bytes.shrink_to(BYTES_MAX);
+    }
+
+    /// The records in the order in which they were added.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = OutRecord<'_>> {
+        self.records.iter().map(|place| OutRecord {
+            topic: place.topic,
+            partition: None,
+            key: Some(&self.bytes[place.key.clone()]),
+            value: Some(&self.bytes[place.value.clone()]),
+            timestamp_ms: None,
+        })
+    }
+
+    /// Replaces the value of every record that is larger than `bytes_max` by what `replace` makes of
+    /// it; says how many there were.
+    pub(crate) fn replace_large(
+        &mut self,
+        topic: &str,
+        bytes_max: usize,
+        mut replace: impl FnMut(&[u8]) -> Result<Vec<u8>>,
+    ) -> Result<usize> {
+        let mut replaced = 0;
+        for index in 0..self.records.len() {
+            let place = &self.records[index];
+            if place.topic != topic || place.key.len() + place.value.len() <= bytes_max {
+                continue;
+            }
+            let value = replace(&self.bytes[place.value.clone()])?;
+            self.records[index].value = self.append(&value);
+            replaced += 1;
+        }
+        Ok(replaced)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Range<usize> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        start..self.bytes.len()
+    }
+}

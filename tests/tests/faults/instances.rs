@@ -1,0 +1,129 @@
+//! Several instances of one pipeline, and what an instance finds when it begins.
+
+use std::path::PathBuf;
+
+use super::kafka::Kafka;
+use super::scenario::{LONG, Scenario};
+use crate::support::wait_until;
+
+/// A pipeline with one task says so to a second instance; one that stands by takes over.
+#[test]
+fn real_a_second_instance_is_refused_and_a_standby_takes_over() {
+    let Some(kafka) = Kafka::one() else { return };
+    for protocol in ["classic", "consumer"] {
+        let mut scenario = Scenario::new(&kafka, "second", 240);
+        let sending = scenario.send_slowly();
+        let by_protocol = ["--group-protocol", protocol];
+        let mut first = scenario.run_with(&by_protocol, None);
+        scenario.wait_begun();
+        let mut second = scenario.run_with(&by_protocol, None);
+        let standby = scenario.run_with(&[&by_protocol[..], &["--standby"]].concat(), None);
+        let status = second.must_end(LONG);
+        let said = second.output();
+        assert!(!status.success() && said.contains("--standby"), "{said}");
+        first.kill();
+        sending.join().unwrap();
+        let fault = format!("kill -9, a standby takes over ({protocol})");
+        scenario.finish(standby, ("any", &fault), 1);
+    }
+}
+
+/// Two instances share the tasks of a pipeline that is keyed for it; the tasks of one that dies
+/// move to the other, and those of one that comes move to it.
+#[test]
+fn real_instances_share_keyed_tasks() {
+    let Some(kafka) = Kafka::three() else { return };
+    let mut scenario = Scenario::new(&kafka, "shared", 2_400);
+    let path = scenario.pipeline().join("pipeline.toml");
+    let pipeline = std::fs::read_to_string(&path).unwrap();
+    let scale = "[scale]\ntasks = 4\nkeyed_by = \"site_id\"\n";
+    std::fs::write(&path, format!("{pipeline}{scale}")).unwrap();
+    let sending = scenario.send_slowly();
+    let mut first = scenario.run(None);
+    scenario.wait_begun();
+    let second = scenario.run(None);
+    // It has tasks as soon as it saved the state of one.
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    first.kill();
+    let third = scenario.run(None);
+    sending.join().unwrap();
+    scenario.wait_complete();
+    third.terminate();
+    scenario.finish(second, ("any", "kill -9 of one of two instances"), 1);
+}
+
+/// Snapshots of the scenario, oldest first.
+fn snapshots(scenario: &Scenario) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![scenario.state()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The hash tells that a snapshot is damaged; the one before it does, and more of the log.
+#[test]
+fn real_a_damaged_snapshot_is_passed_over() {
+    let Some(kafka) = Kafka::one() else { return };
+    let mut scenario = Scenario::new(&kafka, "damaged", 480);
+    let sending = scenario.send_slowly();
+    let mut product = scenario.run(None);
+    wait_until(LONG, || (snapshots(&scenario).len() > 1).then_some(())).unwrap();
+    product.terminate();
+    assert!(product.must_end(LONG).success(), "{}", product.output());
+    let newest = snapshots(&scenario).pop().unwrap();
+    let mut bytes = std::fs::read(&newest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&newest, bytes).unwrap();
+    let mut again = scenario.run(None);
+    again.wait_for("A snapshot cannot be used", LONG);
+    sending.join().unwrap();
+    scenario.finish(again, ("newest snapshot", "one bit flipped"), 1);
+}
+
+/// Without any snapshot the whole log is repeated as long as the progress reaches back; and a state
+/// that is in no snapshot and no progress is not made up.
+#[test]
+fn real_a_changed_pipeline_and_missing_snapshots_are_refused_with_the_ways_out() {
+    let Some(kafka) = Kafka::one() else { return };
+    let mut scenario = Scenario::new(&kafka, "changed", 240);
+    scenario.send();
+    let mut product = scenario.run(None);
+    scenario.wait_complete();
+    product.terminate();
+    assert!(product.must_end(LONG).success(), "{}", product.output());
+
+    std::fs::rename(scenario.state(), scenario.state().with_extension("away")).unwrap();
+    let mut without = scenario.run(None);
+    let status = without.must_end(LONG);
+    let said = without.output();
+    assert!(!status.success(), "{said}");
+    assert!(said.contains("bring the snapshots in"), "{said}");
+    std::fs::remove_dir_all(scenario.state()).unwrap();
+    std::fs::rename(scenario.state().with_extension("away"), scenario.state()).unwrap();
+
+    let path = scenario.pipeline().join("rules.toml");
+    let rules = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, rules.replace("800.0", "801.0")).unwrap();
+    let mut changed = scenario.run(None);
+    let status = changed.must_end(LONG);
+    let said = changed.output();
+    assert!(!status.success(), "{said}");
+    assert!(
+        said.contains("has changed") && said.contains("--from-scratch"),
+        "{said}"
+    );
+    std::fs::write(&path, rules).unwrap();
+    let again = scenario.run(None);
+    scenario.finish(again, ("none", "changed and changed back"), 1);
+}
