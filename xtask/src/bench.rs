@@ -13,8 +13,8 @@ use crate::kafka::{self, TestCluster, Toolchain};
 use crate::measure::measure_run;
 use crate::repo::Repo;
 
-/// The bench that needs a broker and prints its own report.
-const BROKER: &str = "broker";
+/// The benches that need a broker and print their own report.
+const BROKER: [&str; 2] = ["broker", "epochs"];
 
 /// Runs everything whose id contains `filter` and writes the report to `json` or the terminal.
 pub(crate) fn run(repo: &Repo, json: Option<&Path>, filter: Option<&str>) -> Result<()> {
@@ -49,7 +49,9 @@ fn criterion(
         .workspace_packages()
         .into_iter()
         .flat_map(|package| &package.targets)
-        .filter(|target| target.kind.contains(&TargetKind::Bench) && target.name != BROKER)
+        .filter(|target| {
+            target.kind.contains(&TargetKind::Bench) && !BROKER.contains(&target.name.as_str())
+        })
         .map(|target| target.name.clone())
         .collect();
     if benches.is_empty() {
@@ -136,21 +138,26 @@ fn end_to_end(repo: &Repo, target: &Path) -> Result<Vec<Value>> {
     Ok(reports)
 }
 
-/// What the bench [`BROKER`] of the tests crate measures on a broker started for it.
+/// What the benches [`BROKER`] of the tests crate measure on a broker started for them.
 fn from_broker(repo: &Repo) -> Result<Vec<Value>> {
     kafka::stop_on_interrupt()?;
     let broker = TestCluster::start(&Toolchain::find()?, 1)?;
-    let mut cargo = repo.cargo();
-    cargo
-        .args(["bench", "--workspace", "--bench", BROKER])
-        .env("TIDEGATE_TEST_KAFKA", broker.bootstrap());
-    let output = cargo.stderr(Stdio::inherit()).output()?;
-    ensure!(
-        output.status.success(),
-        "the bench {BROKER} ended with {}",
-        output.status
-    );
-    Ok(serde_json::from_slice(&output.stdout)?)
+    let mut results = Vec::new();
+    for bench in BROKER {
+        let mut cargo = repo.cargo();
+        cargo
+            .args(["bench", "--workspace", "--bench", bench])
+            .env("TIDEGATE_TEST_KAFKA", broker.bootstrap());
+        let output = cargo.stderr(Stdio::inherit()).output()?;
+        ensure!(
+            output.status.success(),
+            "the bench {bench} ended with {}",
+            output.status
+        );
+        let found: Vec<Value> = serde_json::from_slice(&output.stdout)?;
+        results.extend(found);
+    }
+    Ok(results)
 }
 
 /// One run: what it cost, and records per CPU second where its summary says how many it received.

@@ -2,7 +2,7 @@
 //! crashes between any two steps, rebalances, lost answers, slow and damaged stores.
 //!
 //! One seed is one world: [`Simulator::run`] plays it to its end and holds what became visible
-//! against the naive [`oracle`] and the numbered invariants of `ARCHITECTURE.md`. What is simulated
+//! against the naive oracle and the numbered invariants of `ARCHITECTURE.md`. What is simulated
 //! is the outside; decoding, engine, queries, occupancy, layers, alerts, progress and snapshots
 //! are the product's. Equal seeds give equal worlds, bit for bit.
 

@@ -1,8 +1,10 @@
 //! Several instances of one pipeline, and what an instance finds when it begins.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use super::kafka::Kafka;
+use super::product::Product;
 use super::scenario::{LONG, Scenario};
 use crate::support::wait_until;
 
@@ -70,6 +72,19 @@ fn snapshots(scenario: &Scenario) -> Vec<PathBuf> {
     found
 }
 
+/// Whether `tidegate checkpoint COMMAND` says that all is well, and what it says.
+fn checkpoint(scenario: &Scenario, command: &str) -> (bool, String) {
+    let output = Command::new(Product::binary())
+        .args(["checkpoint", command])
+        .arg(scenario.pipeline())
+        .arg("--state")
+        .arg(scenario.state())
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(said).unwrap())
+}
+
 /// The hash tells that a snapshot is damaged; the one before it does, and more of the log.
 #[test]
 fn real_a_damaged_snapshot_is_passed_over() {
@@ -84,7 +99,14 @@ fn real_a_damaged_snapshot_is_passed_over() {
     let mut bytes = std::fs::read(&newest).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
+    assert!(checkpoint(&scenario, "verify").0, "all are whole");
     std::fs::write(&newest, bytes).unwrap();
+    let (is_good, said) = checkpoint(&scenario, "verify");
+    assert!(!is_good && said.matches("DAMAGED").count() == 1, "{said}");
+    let (is_good, said) = checkpoint(&scenario, "list");
+    assert!(is_good && said.lines().count() > 1, "{said}");
+    let (is_good, said) = checkpoint(&scenario, "inspect");
+    assert!(!is_good && said.contains("SHA-256"), "{said}");
     let mut again = scenario.run(None);
     again.wait_for("A snapshot cannot be used", LONG);
     sending.join().unwrap();

@@ -24,4 +24,5 @@ mod workload;
 mod brokers;
 mod instances;
 mod kills;
+mod limits;
 mod links;

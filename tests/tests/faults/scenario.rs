@@ -130,7 +130,7 @@ impl Scenario {
 
     /// The consumer group of the product.
     pub(crate) fn group(&self) -> String {
-        format!("tidegate.{}", self.workload.topic())
+        format!("tidegate.{}", self.workload.name())
     }
 
     /// Sends the whole workload now.

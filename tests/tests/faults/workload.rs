@@ -97,6 +97,11 @@ impl Workload {
         partition >= self.partitions / 2
     }
 
+    /// The pipeline's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The topic that the pipeline reads.
     pub(crate) fn topic(&self) -> String {
         format!("faults.{}", self.name)

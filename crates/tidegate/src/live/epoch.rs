@@ -38,6 +38,10 @@ impl EpochRecords {
         })
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
@@ -89,5 +93,49 @@ impl EpochRecords {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
         start..self.bytes.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_model::{FeedId, Position, Reason, Rejected};
+
+    fn rejection(bytes: usize) -> Event {
+        Event::Rejected(vec![Rejected {
+            feed: FeedId::new("gate"),
+            position: Position {
+                partition: 0,
+                offset: 7,
+                row: 0,
+            },
+            reason: Reason::Malformed,
+            detail: String::new(),
+            site: None,
+            bytes: Some(vec![b'x'; bytes]),
+        }])
+    }
+
+    #[test]
+    fn only_what_is_too_large_for_its_topic_is_replaced() {
+        let mut records = EpochRecords::default();
+        records.add(&rejection(10)).unwrap();
+        records.add(&rejection(10_000)).unwrap();
+        let topic = crate::records::REJECTED;
+        let replaced = records.replace_large(topic, 5_000, |value| {
+            assert!(value.len() > 10_000);
+            Ok(b"elsewhere".to_vec())
+        });
+        assert_eq!(replaced.unwrap(), 1);
+        assert_eq!(
+            records
+                .replace_large("other", 0, |_| Ok(Vec::new()))
+                .unwrap(),
+            0
+        );
+        let values: Vec<&[u8]> = records.iter().filter_map(|record| record.value).collect();
+        assert!(values[0].len() < 1_000 && values[1] == b"elsewhere");
+        records.clear();
+        assert!(records.is_empty());
     }
 }

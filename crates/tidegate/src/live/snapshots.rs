@@ -166,8 +166,15 @@ impl Snapshots {
 
 fn put(store: &SnapshotStore, folder: &str, snapshot: &Snapshot) -> Result<SnapshotName> {
     failpoint(Step::BeforeSnapshot)?;
+    let since = Instant::now();
     let epoch = snapshot.of().epoch;
     let stored = store.put(&format!("{folder}/epoch-{epoch:012}"), snapshot.encode())?;
+    tracing::debug!(
+        epoch,
+        bytes = stored.bytes,
+        milliseconds = since.elapsed().as_secs_f64() * 1e3,
+        "A snapshot is stored."
+    );
     failpoint(Step::AfterSnapshot)?;
     Ok(SnapshotName {
         epoch,

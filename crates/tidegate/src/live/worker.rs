@@ -239,7 +239,15 @@ impl Worker {
         }
         let progress = self.task.end_epoch();
         let record = serde_json::to_vec(&progress).context("progress is plain JSON")?;
+        let since = Instant::now();
         self.commit(&record, group)?;
+        tracing::debug!(
+            task = self.task.number(),
+            epoch = progress.of.epoch,
+            records = self.records.len(),
+            milliseconds = since.elapsed().as_secs_f64() * 1e3,
+            "An epoch is committed."
+        );
         self.records.clear();
         self.snapshots.committed(&progress);
         failpoint(Step::AfterCommit)?;

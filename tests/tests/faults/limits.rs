@@ -1,0 +1,82 @@
+//! What is too large for a topic is not lost.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+use tidegate_connect::{Inspector, KafkaSink, Properties};
+
+use super::kafka::Kafka;
+use super::product::Product;
+use super::scenario::LONG;
+use crate::support::wait_until;
+
+/// More than a record of `tidegate.rejected` can hold as base64, and less than a broker's request.
+const BYTES: usize = 14 << 20;
+const TOPIC: &str = "tidegate.rejected";
+
+fn write(folder: &Path, path: &str, text: &str) {
+    let path = folder.join(path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+/// The epoch is committed with a record that says where the bytes are.
+#[test]
+fn real_a_rejection_larger_than_its_topic_takes_is_put_aside() {
+    let Some(kafka) = Kafka::one() else { return };
+    let inspector = Inspector::new(&kafka.bootstrap());
+    let name = format!("large-{}", std::process::id());
+    let feed = format!("faults.{name}");
+    let limit = [("max.message.bytes", "33554432")];
+    inspector.create_topic(&feed, 1, &limit, LONG).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = folder.path().join("pipeline");
+    write(&pipeline, "pipeline.toml", &format!("name = \"{name}\"\n"));
+    let config = format!("format = \"json\"\ntopic = \"{feed}\"\nunknown_site = \"accept\"\n");
+    write(&pipeline, "feeds/gate.toml", &config);
+
+    let before = inspector
+        .ends(TOPIC, Duration::from_secs(5))
+        .unwrap_or_default();
+    let mut sink = KafkaSink::connect(&kafka.bootstrap(), &Properties::new()).unwrap();
+    let large = vec![b'x'; BYTES];
+    sink.send(&feed, Some(0), None, Some(&large), None).unwrap();
+    sink.send(&feed, Some(0), None, Some(b"small"), None)
+        .unwrap();
+    sink.flush(LONG).unwrap();
+
+    let state = folder.path().join("state");
+    let args = [
+        "run",
+        pipeline.to_str().unwrap(),
+        "--bootstrap",
+        &kafka.bootstrap(),
+        "--state",
+        state.to_str().unwrap(),
+        "--epoch-every",
+        "200ms",
+        "--json",
+    ];
+    let args: Vec<String> = args.into_iter().map(str::to_owned).collect();
+    let mut product = Product::start(&Product::binary(), &args, &[], (folder.path(), "run"));
+    let rows = wait_until(LONG, || {
+        let records = inspector.read_committed(TOPIC, &before, LONG).ok()?;
+        let values = records.iter().filter_map(|record| record.value.as_deref());
+        let rows: Vec<Value> = values.map(|v| serde_json::from_slice(v).unwrap()).collect();
+        (rows.len() >= 2).then_some(rows)
+    });
+    product.terminate();
+    assert!(product.must_end(LONG).success(), "{}", product.output());
+    let rows = rows.unwrap();
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    let aside = &rows[0]["put_aside"];
+    let stored = std::fs::read(state.join(aside["name"].as_str().unwrap())).unwrap();
+    assert_eq!(aside["bytes"], stored.len());
+    let row: Value = serde_json::from_slice(&stored).unwrap();
+    assert_eq!(row["source_offset"], 0);
+    // Base64 takes four bytes for three.
+    let text = row["bytes"].as_str().unwrap();
+    assert_eq!(text.len(), BYTES.div_ceil(3) * 4);
+    assert_eq!(rows[1]["bytes"], "c21hbGw=");
+}
