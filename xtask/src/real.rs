@@ -32,7 +32,7 @@ const REPORT: &str = "TIDEGATE_TEST_REPORT";
 const RANDOM_KILLS: &str = "TIDEGATE_TEST_RANDOM_KILLS";
 
 /// Kills at random instants on a build server, where all of this may take about ten minutes.
-pub(crate) const RANDOM_KILLS_CI: u32 = 20;
+pub(crate) const RANDOM_KILLS_CI: u32 = 10;
 /// Kills at random instants in a run that makes a report.
 pub(crate) const RANDOM_KILLS_REPORT: u32 = 200;
 /// Most of them: a run of an hour or two.

@@ -19,7 +19,7 @@ mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use tidegate_connect::{KafkaSink, Properties, Retention, TopicSpec};
@@ -49,7 +49,6 @@ pub(crate) async fn live(args: &Run, pipeline: Arc<Pipeline>) -> Result<Vec<Summ
         settings,
         pipeline,
         workers: BTreeMap::new(),
-        without_task: Instant::now(),
         recoveries: BTreeMap::new(),
         begun: BTreeSet::new(),
     };
@@ -65,8 +64,6 @@ struct Tasks {
     settings: Arc<Settings>,
     pipeline: Arc<Pipeline>,
     workers: BTreeMap<i32, Worker>,
-    /// Since when it has none.
-    without_task: Instant,
     /// Recoveries in a row, by task, with nothing committed in between.
     recoveries: BTreeMap<i32, u32>,
     /// Tasks that this process began from scratch, which happens once.
@@ -101,12 +98,7 @@ impl Tasks {
                 self.recover(number, group).await?;
             }
         }
-        if self.workers.is_empty() {
-            self.stand_by(group)
-        } else {
-            self.without_task = Instant::now();
-            Ok(())
-        }
+        self.stand_by(group)
     }
 
     async fn recover(&mut self, number: i32, group: &mut Group) -> Result<()> {
@@ -186,10 +178,7 @@ impl Tasks {
 
     /// Nothing to do: for an instance that is not to wait that is an error, once it is certain.
     fn stand_by(&self, group: &Group) -> Result<()> {
-        if self.settings.standby || !group.is_settled() {
-            return Ok(());
-        }
-        if self.without_task.elapsed() < self.settings.grace {
+        if self.settings.standby || group.without_task() < self.settings.grace {
             return Ok(());
         }
         let tasks = group.tasks();

@@ -17,7 +17,7 @@ fn hit(step: &Step) -> u32 {
 }
 
 fn killed_at(kafka: &Kafka, step: &Step) {
-    let mut scenario = Scenario::new(kafka, "step", 240);
+    let mut scenario = Scenario::new(kafka, "step", 240).comes_back();
     let sending = scenario.send_slowly();
     if step.in_recovery {
         let mut first = scenario.run(None);

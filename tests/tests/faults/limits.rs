@@ -32,7 +32,14 @@ fn real_a_rejection_larger_than_its_topic_takes_is_put_aside() {
     inspector.create_topic(&feed, 1, &limit, LONG).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let pipeline = folder.path().join("pipeline");
-    write(&pipeline, "pipeline.toml", &format!("name = \"{name}\"\n"));
+    let window = "[[window]]\nname = \"minute\"\nsize = \"1m\"\n";
+    write(
+        &pipeline,
+        "pipeline.toml",
+        &format!("name = \"{name}\"\n{window}"),
+    );
+    let sql = "SELECT site_id, sum(count) AS persons FROM observation GROUP BY site_id\n";
+    write(&pipeline, "windows/minute.sql", sql);
     let config = format!("format = \"json\"\ntopic = \"{feed}\"\nunknown_site = \"accept\"\n");
     write(&pipeline, "feeds/gate.toml", &config);
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use tidegate_connect::{GroupMetadata, Membership, MembershipEvent};
+use tidegate_connect::{GroupMetadata, GroupProtocol, Membership, MembershipEvent};
 
 use crate::live::Settings;
 
@@ -22,17 +22,21 @@ pub(crate) struct Group {
     membership: Membership,
     owned: BTreeSet<i32>,
     revoking: BTreeSet<i32>,
-    /// Whether the group has said anything yet.
-    settled: bool,
+    /// Since when there is no task for this process as the group says. With the classic protocol a
+    /// member that joins is told so; with the broker's it hears nothing, and silence counts.
+    without: Option<Instant>,
+    silence_counts: bool,
 }
 
 impl Group {
     pub(crate) fn join(settings: &Settings) -> Result<Self> {
+        let silence_counts = settings.protocol == GroupProtocol::Consumer;
         Ok(Self {
             membership: Membership::join(settings.membership())?,
             owned: BTreeSet::new(),
             revoking: BTreeSet::new(),
-            settled: false,
+            without: silence_counts.then(Instant::now),
+            silence_counts,
         })
     }
 
@@ -43,11 +47,16 @@ impl Group {
             wait = Duration::ZERO;
             match event {
                 MembershipEvent::Assigned { tasks } => {
-                    self.settled = true;
                     self.owned.extend(tasks);
+                    if self.owned.is_empty() {
+                        self.without.get_or_insert_with(Instant::now);
+                    } else {
+                        self.without = None;
+                    }
                 }
                 MembershipEvent::Revoking { tasks } => self.revoking.extend(tasks),
                 MembershipEvent::Lost { tasks } => {
+                    self.without = self.silence_counts.then(Instant::now);
                     for task in tasks {
                         self.owned.remove(&task);
                         self.revoking.remove(&task);
@@ -87,9 +96,9 @@ impl Group {
         self.membership.tasks()
     }
 
-    /// Whether the group has given or refused tasks.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.settled
+    /// For how long the group has said that others have all tasks.
+    pub(crate) fn without_task(&self) -> Duration {
+        self.without.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// The identity that an epoch carries.

@@ -17,6 +17,9 @@ use crate::records::TOPICS;
 /// The broker's session of a member in the protocol of KIP-848, unless it is set up otherwise.
 const CONSUMER_SESSION: Duration = Duration::from_secs(45);
 
+/// How long an instance may take to finish the epochs of tasks that move.
+const REVOKE_WITHIN: Duration = Duration::from_secs(20);
+
 /// See the module documentation.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -69,7 +72,9 @@ impl Settings {
             protocol,
             instance_id: args.instance_id.clone(),
             grace: match protocol {
-                GroupProtocol::Classic => Duration::from_secs(3),
+                GroupProtocol::Classic if pipeline.tasks == 1 => Duration::from_secs(3),
+                // Tasks that move come once their owners have released them.
+                GroupProtocol::Classic => REVOKE_WITHIN + Duration::from_secs(10),
                 // A member that died is told apart from one that lives only by its session.
                 GroupProtocol::Consumer => CONSUMER_SESSION + Duration::from_secs(5),
             },
@@ -89,6 +94,7 @@ impl Settings {
         let group = format!("tidegate.{}", self.pipeline);
         let mut config = MembershipConfig::new(&self.bootstrap, &group, &self.progress_topic);
         config.protocol = self.protocol;
+        config.revoke_within = REVOKE_WITHIN;
         if let Some(id) = &self.instance_id {
             config.properties = Properties::from([("group.instance.id".to_owned(), id.clone())]);
         }
