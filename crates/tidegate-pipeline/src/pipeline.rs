@@ -1,5 +1,10 @@
 //! A validated pipeline: everything that a run needs, checked.
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
 use tidegate_alerts::{Rule, RuleConfig};
 use tidegate_engine::{WINDOWED_SCHEMA, WindowSpec};
 use tidegate_feeds::{Decoder, FeedConfig};
@@ -9,7 +14,7 @@ use tidegate_risk::occupancy::CaptureProbability;
 
 use crate::reference::{read_grid_units, read_incidence, read_sites, read_venues};
 use crate::source::{line_of, read_toml};
-use crate::tables::register_reference;
+use crate::tables::{OCCUPANCY, register_reference};
 use crate::{LayerConfig, PipelineConfig, Problem, Reference, Source, WindowConfig};
 
 /// A feed of the pipeline: its decoder, fresh.
@@ -30,7 +35,8 @@ pub struct Layer {
     pub window: usize,
     /// Its SQL.
     pub sql: String,
-    /// Whether it reads the occupancy table, and so is not evaluated for revisions.
+    /// Whether it reads the occupancy table, itself or through another layer, and so is not
+    /// evaluated for revisions.
     pub reads_occupancy: bool,
 }
 
@@ -185,16 +191,32 @@ impl Pipeline {
                 Err(error) => problems.push(Problem::new(&file, "", error.to_string())),
             }
         }
-        for layer in &self.layers {
+        self.check_layers(&session, problems).await;
+        self.check_rules(problems);
+    }
+
+    /// Plans every layer, and sees from the plan which of them read occupancy.
+    async fn check_layers(&mut self, session: &Session, problems: &mut Vec<Problem>) {
+        let mut of_occupancy = BTreeSet::from([OCCUPANCY.to_owned()]);
+        for layer in &mut self.layers {
             let file = format!("layers/{}.sql", layer.name);
-            if let Err(error) = LayerQuery::plan(&session, &layer.sql).await {
-                problems.push(Problem::new(&file, "", error.to_string()));
+            match LayerQuery::plan(session, &layer.sql).await {
+                Ok(query) => {
+                    layer.reads_occupancy = !query.tables().is_disjoint(&of_occupancy);
+                    if layer.reads_occupancy {
+                        of_occupancy.insert(layer.name.clone());
+                    }
+                }
+                Err(error) => problems.push(Problem::new(&file, "", error.to_string())),
             }
             let slot = Slot::new(tidegate_query::LAYER_SCHEMA.clone());
             if let Err(error) = session.register_slot(&layer.name, &slot) {
                 problems.push(Problem::new(&file, "", error.to_string()));
             }
         }
+    }
+
+    fn check_rules(&self, problems: &mut Vec<Problem>) {
         for rule in &self.rules {
             if !self.layers.iter().any(|layer| layer.name == rule.layer()) {
                 let names: Vec<_> = self
@@ -335,7 +357,7 @@ fn read_reference(
         reference.incidence = read_incidence(&file, text, problems);
     }
     if problems.is_empty() {
-        reference.check_links(problems);
+        reference.check_links(&config.reference, problems);
     }
     reference
 }
@@ -449,16 +471,12 @@ impl Keys<'_> {
                 self.problem(header, index, "on", message);
                 continue;
             };
-            // Directly, or through a layer that does.
-            let reads_occupancy = sql.contains("occupancy")
-                || layers
-                    .iter()
-                    .any(|layer| layer.reads_occupancy && sql.contains(&layer.name));
             layers.push(Layer {
                 name: config.name.clone(),
                 window,
                 sql: sql.to_owned(),
-                reads_occupancy,
+                // Its plan says, once it is planned.
+                reads_occupancy: false,
             });
         }
         layers
@@ -486,7 +504,7 @@ impl Keys<'_> {
             "venue_cell",
             "grid_unit",
             "incidence",
-            "occupancy",
+            OCCUPANCY,
         ];
         if reserved.contains(&name) || taken.any(|other| other == name) {
             let message = format!("{name:?} is the name of another table");
