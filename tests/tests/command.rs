@@ -114,16 +114,10 @@ fn what_is_missing_is_named() {
             "{args:?}: {wanted:?} is not in {text}"
         );
     };
+    let missing = "checkpoint=no-such.csv";
     fails(
-        [
-            "backfill",
-            hk,
-            "--input",
-            "checkpoint=no-such.csv",
-            "--out",
-            out,
-        ],
-        "no-such.csv",
+        ["backfill", hk, "--input", missing, "--out", out],
+        "open no-such.csv: No such file or directory (os error 2)\n",
     );
     fails(
         ["backfill", hk, "--input", "rail=README.md", "--out", out],

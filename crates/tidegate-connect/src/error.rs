@@ -196,14 +196,15 @@ pub enum ConnectError {
     #[error("stay in the group: the membership ended, so join again")]
     MembershipEnded,
     /// A file could not be opened, read or written.
-    #[error("{doing} {}: {source}", path.display())]
+    // The message has all of it: as `source` too, whoever prints the chain would say it twice.
+    #[error("{doing} {}: {error}", path.display())]
     File {
         /// What was being done, as a verb.
         doing: &'static str,
         /// The file or folder.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        error: io::Error,
     },
     /// No space is left where a file is written.
     #[error(
@@ -326,8 +327,8 @@ impl ConnectError {
     }
 
     /// The error of a file operation; a full disk gets its own case.
-    pub(crate) fn file(doing: &'static str, path: &Path, source: io::Error) -> Self {
-        if is_full(&source) {
+    pub(crate) fn file(doing: &'static str, path: &Path, error: io::Error) -> Self {
+        if is_full(&error) {
             return Self::DiskFull {
                 path: path.to_owned(),
             };
@@ -335,7 +336,7 @@ impl ConnectError {
         Self::File {
             doing,
             path: path.to_owned(),
-            source,
+            error,
         }
     }
 }

@@ -1,20 +1,78 @@
-//! Decode, locate and partially aggregate JSON records on one core: records a second.
+//! JSON records to windows on one core: rows a second.
 //!
-//! `known` sites are in the registry; `raw` ones carry coordinates only. Each iteration takes a
-//! fresh runtime through 200,000 records over 2,000 sites, which count each second, and five-minute
-//! windows by H3 cell.
+//! `ingest` decodes, locates and partially aggregates as a run does, each iteration with a fresh
+//! runtime. `locate` and `aggregate` are parts of it alone: rows that are decoded get venue and
+//! cell from a fresh locator, and windowed rows as the engine gives them go into an empty state.
+//! `known` sites are in the registry; `raw` ones carry coordinates only.
+//!
+//! All take 200,000 records over 2,000 sites, which count each second, and five-minute windows by
+//! H3 cell.
 
 use std::hint::black_box;
 use std::sync::Arc;
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use tidegate_model::{EventTime, FeedId, Payload, Position};
-use tidegate_pipeline::{Mode, Pipeline, Runtime, Source};
+use arrow::array::RecordBatch;
+use criterion::measurement::WallTime;
+use criterion::{
+    BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main,
+};
+use tidegate_engine::{
+    Config, Engine, Input, Output, PartitionId, PartitionSpec, Timing, WINDOWED_SCHEMA,
+};
+use tidegate_feeds::TimeLimit;
+use tidegate_model::{EventTime, FeedId, ObservationBatch, ObservationBuilder, Payload, Position};
+use tidegate_pipeline::{Feed, Locator, Mode, Pipeline, Runtime, Source};
+use tidegate_query::{Session, WindowQuery, WindowState};
 use tidegate_sim::workload::{Place, Workload, bench_sites};
 
 const RECORDS: usize = 200_000;
 const SITES: usize = 2_000;
+/// Messages of one batch, which a runtime decodes and locates together.
 const BATCH: usize = 8_192;
+/// Windowed rows of one aggregation, at least: as many as a runtime collects.
+const AGGREGATE_ROWS: usize = 32_768;
+
+const PLACES: [(&str, Place); 2] = [("known", Place::Registered), ("raw", Place::Coordinates)];
+
+fn executor() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime")
+}
+
+fn group<'c>(criterion: &'c mut Criterion, name: &str) -> BenchmarkGroup<'c, WallTime> {
+    let mut group = criterion.benchmark_group(name);
+    group
+        .throughput(Throughput::Elements(RECORDS as u64))
+        .sample_size(10);
+    group
+}
+
+fn records(place: Place) -> Vec<Vec<u8>> {
+    let workload = Workload {
+        place,
+        sites: SITES,
+        step_s: 1,
+        seed: 1,
+    };
+    workload.records(RECORDS).collect()
+}
+
+fn payloads(records: &[Vec<u8>]) -> Vec<Payload<'_>> {
+    records
+        .iter()
+        .zip(0..)
+        .map(|(bytes, offset)| Payload {
+            position: Position {
+                partition: 0,
+                offset,
+                row: 0,
+            },
+            bytes: Some(bytes),
+            arrived: None,
+        })
+        .collect()
+}
 
 fn pipeline(runtime: &tokio::runtime::Runtime) -> Arc<Pipeline> {
     let features: Vec<String> = bench_sites(SITES)
@@ -54,37 +112,144 @@ fn pipeline(runtime: &tokio::runtime::Runtime) -> Arc<Pipeline> {
     )
 }
 
+/// The only feed of the pipeline.
+fn feed(pipeline: &Pipeline) -> &Feed {
+    pipeline.feed("venue").expect("the feed is there")
+}
+
+/// The records of a workload, decoded: each batch as a runtime would hand it on.
+fn observations(pipeline: &Pipeline, place: Place) -> Vec<ObservationBatch> {
+    let Feed { id, mut decoder } = feed(pipeline).clone();
+    let limit = TimeLimit {
+        latest: EventTime::MAX,
+    };
+    let mut rejected = Vec::new();
+    let batches = payloads(&records(place))
+        .chunks(BATCH)
+        .map(|batch| {
+            let mut rows = ObservationBuilder::new(id.clone(), BATCH);
+            for payload in batch {
+                decoder.decode(*payload, limit, &mut rows, &mut rejected);
+            }
+            rows.finish()
+        })
+        .collect();
+    assert!(rejected.is_empty(), "the workload's records are good");
+    batches
+}
+
+fn locator(pipeline: &Pipeline) -> Locator {
+    Locator::new(&pipeline.reference.sites, pipeline.resolution)
+}
+
+/// The same, located, and then windowed by the engine: the rows of each aggregation.
+fn windowed(pipeline: &Pipeline, place: Place) -> Vec<Vec<RecordBatch>> {
+    let settings = feed(pipeline).decoder.config();
+    let partition = PartitionId {
+        feed: feed(pipeline).id.clone(),
+        partition: 0,
+    };
+    let windows = pipeline.windows.iter().map(|(spec, _)| spec.clone());
+    let mut engine = Engine::new(Config::new(windows.collect()));
+    engine.handle(Input::Assigned {
+        partition: partition.clone(),
+        spec: PartitionSpec {
+            out_of_orderness: settings.out_of_orderness,
+            interval_max: settings.interval_max,
+            dedup_within: settings.dedup_within,
+        },
+    });
+    let mut locator = locator(pipeline);
+    let mut aggregations = vec![Vec::new()];
+    let mut rows = 0;
+    for batch in observations(pipeline, place) {
+        let (batch, unlocated) = locator.locate(&batch, settings.unknown_site);
+        assert!(unlocated.is_empty(), "the workload's records have a place");
+        engine.handle(Input::Batch {
+            partition: partition.clone(),
+            batch,
+        });
+        while let Some(output) = engine.poll_output() {
+            let Output::Accumulate { timing, batch, .. } = output else {
+                panic!("no window closes within two minutes: {output:?}");
+            };
+            assert_eq!(timing, Timing::OnTime);
+            if rows >= AGGREGATE_ROWS {
+                aggregations.push(Vec::new());
+                rows = 0;
+            }
+            rows += batch.num_rows();
+            aggregations
+                .last_mut()
+                .expect("it began with one")
+                .push(batch);
+        }
+    }
+    let all = aggregations.iter().flatten().map(RecordBatch::num_rows);
+    assert_eq!(all.sum::<usize>(), RECORDS, "one window a record");
+    aggregations
+}
+
+fn locate(criterion: &mut Criterion) {
+    let pipeline = pipeline(&executor());
+    let unknown = feed(&pipeline).decoder.config().unknown_site;
+    let mut group = group(criterion, "locate");
+    for (name, place) in PLACES {
+        let batches = observations(&pipeline, place);
+        group.bench_function(name, |bencher| {
+            bencher.iter_batched(
+                || locator(&pipeline),
+                |mut locator| {
+                    for batch in &batches {
+                        black_box(locator.locate(black_box(batch), unknown));
+                    }
+                    locator
+                },
+                BatchSize::PerIteration,
+            );
+        });
+    }
+    group.finish();
+}
+
+fn aggregate(criterion: &mut Criterion) {
+    let runtime = executor();
+    let pipeline = pipeline(&runtime);
+    let (_, sql) = &pipeline.windows[0];
+    let query = runtime
+        .block_on(WindowQuery::plan(
+            &Session::new(),
+            WINDOWED_SCHEMA.clone(),
+            sql,
+        ))
+        .expect("planned");
+    let aggregations = windowed(&pipeline, Place::Registered);
+    let mut group = group(criterion, "aggregate");
+    group.bench_function("partial", |bencher| {
+        bencher.iter_batched(
+            || (WindowState::default(), aggregations.clone()),
+            |(mut state, aggregations)| {
+                for rows in aggregations {
+                    runtime
+                        .block_on(query.accumulate(&mut state, black_box(rows)))
+                        .expect("counts that fit");
+                }
+                state
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
 fn ingest(criterion: &mut Criterion) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .expect("a runtime");
+    let runtime = executor();
     let pipeline = pipeline(&runtime);
     let feed = FeedId::new("venue");
-    let mut group = criterion.benchmark_group("ingest");
-    group
-        .throughput(Throughput::Elements(RECORDS as u64))
-        .sample_size(10);
-    for (name, place) in [("known", Place::Registered), ("raw", Place::Coordinates)] {
-        let workload = Workload {
-            place,
-            sites: SITES,
-            step_s: 1,
-            seed: 1,
-        };
-        let records: Vec<Vec<u8>> = workload.records(RECORDS).collect();
-        let payloads: Vec<Payload<'_>> = records
-            .iter()
-            .zip(0..)
-            .map(|(bytes, offset)| Payload {
-                position: Position {
-                    partition: 0,
-                    offset,
-                    row: 0,
-                },
-                bytes: Some(bytes),
-                arrived: None,
-            })
-            .collect();
+    let mut group = group(criterion, "ingest");
+    for (name, place) in PLACES {
+        let records = records(place);
+        let payloads = payloads(&records);
         let fresh = || {
             let mut run = runtime
                 .block_on(Runtime::new(Arc::clone(&pipeline), Mode::Stream))
@@ -111,5 +276,5 @@ fn ingest(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, ingest);
+criterion_group!(benches, ingest, locate, aggregate);
 criterion_main!(benches);

@@ -39,7 +39,7 @@ pub use feed_health::{
     FeedHealth, FeedHealthChange, FeedHealthError, FeedHealthRule, FeedHealthState,
     FeedHealthTransition, HEALTH_RECORDS_MAX, RunState,
 };
-pub use locate::Locator;
+pub use locate::{Locator, Unlocated};
 pub use pipeline::{Feed, Layer, Pipeline};
 pub use problem::Problem;
 pub use progress::{PartitionPosition, Progress, SnapshotName, Step, Totals};

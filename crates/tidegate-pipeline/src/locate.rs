@@ -3,6 +3,7 @@
 use arrow::array::{Array, BooleanArray, RecordBatch, StringBuilder, UInt64Builder};
 use arrow::compute::filter_record_batch;
 use rustc_hash::FxHashMap;
+use tidegate_feeds::UnknownSite;
 use tidegate_model::{Cell, CellFinder, ObservationBatch, Position, Reason, Resolution, Site};
 
 /// Locates observations: by the registry of sites, else by the coordinates that they carry.
@@ -15,17 +16,14 @@ pub struct Locator {
 
 /// A row that could not be located.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unlocated {
-    pub(crate) position: Position,
-    pub(crate) site: String,
-    pub(crate) reason: Reason,
-}
-
-/// Whether a site that is nowhere registered and has no coordinates is counted all the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unknown {
-    Accept,
-    Reject,
+pub struct Unlocated {
+    /// Where the row's record stands in its source.
+    pub position: Position,
+    /// The site that it names.
+    pub site: String,
+    /// [`Reason::UnlocatableSite`] where the registry has the site and no place for it, else
+    /// [`Reason::UnknownSite`].
+    pub reason: Reason,
 }
 
 impl Locator {
@@ -42,10 +40,15 @@ impl Locator {
     }
 
     /// The rows of `batch` with venue and cell, and those that could not be located.
-    pub(crate) fn locate(
+    ///
+    /// A row of a registered site has the site's venue and cell; where the site has no cell, and
+    /// where the registry does not have the site, the cell is that of the row's own coordinates.
+    /// `unknown` says what becomes of a row that has neither venue nor cell then. Both parts keep
+    /// the order of `batch`.
+    pub fn locate(
         &mut self,
         batch: &ObservationBatch,
-        unknown: Unknown,
+        unknown: UnknownSite,
     ) -> (ObservationBatch, Vec<Unlocated>) {
         let mut venues = StringBuilder::with_capacity(batch.len(), batch.len() * 8);
         let mut cells = UInt64Builder::with_capacity(batch.len());
@@ -62,7 +65,7 @@ impl Locator {
                 None => Ok((None, by_coordinate())),
             };
             let found = match found {
-                Ok((None, None)) if unknown == Unknown::Reject => Err(match registered {
+                Ok((None, None)) if unknown == UnknownSite::Reject => Err(match registered {
                     Some(_) => Reason::UnlocatableSite,
                     None => Reason::UnknownSite,
                 }),

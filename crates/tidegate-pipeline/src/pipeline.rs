@@ -1,16 +1,22 @@
 //! A validated pipeline: everything that a run needs, checked.
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+
 use tidegate_alerts::{Rule, RuleConfig};
 use tidegate_engine::{WINDOWED_SCHEMA, WindowSpec};
 use tidegate_feeds::{Decoder, FeedConfig};
 use tidegate_model::{FeedId, Resolution, Span};
-use tidegate_query::{LayerQuery, Session, Slot, WindowQuery};
+use tidegate_query::{LayerQuery, Session, SessionLimits, Slot, WindowQuery};
 use tidegate_risk::occupancy::CaptureProbability;
 
 use crate::config::KeyColumn;
 use crate::reference::{read_grid_units, read_incidence, read_sites, read_venues};
 use crate::source::{line_of, read_toml};
-use crate::tables::register_reference;
+use crate::tables::{OCCUPANCY, register_reference};
 use crate::{LayerConfig, PipelineConfig, Problem, Reference, Source, WindowConfig};
 
 /// A feed of the pipeline: its decoder, fresh.
@@ -31,7 +37,8 @@ pub struct Layer {
     pub window: usize,
     /// Its SQL.
     pub sql: String,
-    /// Whether it reads the occupancy table, and so is not evaluated for revisions.
+    /// Whether it reads the occupancy table, itself or through another layer, and so is not
+    /// evaluated for revisions.
     pub reads_occupancy: bool,
 }
 
@@ -68,6 +75,9 @@ pub struct Pipeline {
     pub tasks: i32,
     /// The column that partitions are chosen by, where there is more than one task.
     pub(crate) keyed_by: Option<KeyColumn>,
+    /// What its queries may use while they run: 1 GiB and no files, unless whoever runs it sets
+    /// another limit. No limit changes a result.
+    pub query_limits: SessionLimits,
     /// Reference data.
     pub reference: Reference,
     /// Feeds, ordered by name.
@@ -83,6 +93,9 @@ pub struct Pipeline {
 }
 
 const MAIN: &str = "pipeline.toml";
+
+/// Memory that queries may use while they run, unless told otherwise.
+const QUERY_BYTES_MAX: NonZeroUsize = NonZeroUsize::new(1 << 30).expect("1 GiB is not zero");
 
 /// Most tasks of a pipeline.
 const TASKS_MAX: i32 = 64;
@@ -156,6 +169,10 @@ impl Pipeline {
             provisional_every,
             tasks,
             keyed_by: config.scale.map(|scale| scale.keyed_by),
+            query_limits: SessionLimits {
+                memory_bytes_max: Some(QUERY_BYTES_MAX),
+                spill: None,
+            },
             reference,
             feeds,
             windows,
@@ -204,16 +221,32 @@ impl Pipeline {
                 Err(error) => problems.push(Problem::new(&file, "", error.to_string())),
             }
         }
-        for layer in &self.layers {
+        self.check_layers(&session, problems).await;
+        self.check_rules(problems);
+    }
+
+    /// Plans every layer, and sees from the plan which of them read occupancy.
+    async fn check_layers(&mut self, session: &Session, problems: &mut Vec<Problem>) {
+        let mut of_occupancy = BTreeSet::from([OCCUPANCY.to_owned()]);
+        for layer in &mut self.layers {
             let file = format!("layers/{}.sql", layer.name);
-            if let Err(error) = LayerQuery::plan(&session, &layer.sql).await {
-                problems.push(Problem::new(&file, "", error.to_string()));
+            match LayerQuery::plan(session, &layer.sql).await {
+                Ok(query) => {
+                    layer.reads_occupancy = !query.tables().is_disjoint(&of_occupancy);
+                    if layer.reads_occupancy {
+                        of_occupancy.insert(layer.name.clone());
+                    }
+                }
+                Err(error) => problems.push(Problem::new(&file, "", error.to_string())),
             }
             let slot = Slot::new(tidegate_query::LAYER_SCHEMA.clone());
             if let Err(error) = session.register_slot(&layer.name, &slot) {
                 problems.push(Problem::new(&file, "", error.to_string()));
             }
         }
+    }
+
+    fn check_rules(&self, problems: &mut Vec<Problem>) {
         for rule in &self.rules {
             if !self.layers.iter().any(|layer| layer.name == rule.layer()) {
                 let names: Vec<_> = self
@@ -354,7 +387,7 @@ fn read_reference(
         reference.incidence = read_incidence(&file, text, problems);
     }
     if problems.is_empty() {
-        reference.check_links(problems);
+        reference.check_links(&config.reference, problems);
     }
     reference
 }
@@ -483,16 +516,12 @@ impl Keys<'_> {
                 self.problem(header, index, "on", message);
                 continue;
             };
-            // Directly, or through a layer that does.
-            let reads_occupancy = sql.contains("occupancy")
-                || layers
-                    .iter()
-                    .any(|layer| layer.reads_occupancy && sql.contains(&layer.name));
             layers.push(Layer {
                 name: config.name.clone(),
                 window,
                 sql: sql.to_owned(),
-                reads_occupancy,
+                // Its plan says, once it is planned.
+                reads_occupancy: false,
             });
         }
         layers
@@ -520,7 +549,7 @@ impl Keys<'_> {
             "venue_cell",
             "grid_unit",
             "incidence",
-            "occupancy",
+            OCCUPANCY,
         ];
         if reserved.contains(&name) || taken.any(|other| other == name) {
             let message = format!("{name:?} is the name of another table");

@@ -10,7 +10,7 @@ use tidegate_model::{
     VenueKind,
 };
 
-use crate::Problem;
+use crate::{Problem, ReferenceConfig};
 
 /// Cells that a venue's footprint may have; beyond it the resolution is too fine for its polygon.
 const FOOTPRINT_CELLS_MAX: usize = 20_000;
@@ -29,14 +29,15 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// Checks that what refers to something refers to something that is there.
-    pub(crate) fn check_links(&self, problems: &mut Vec<Problem>) {
+    /// Checks that what refers to something refers to something that is there. `files` are those
+    /// that the rows were read from.
+    pub(crate) fn check_links(&self, files: &ReferenceConfig, problems: &mut Vec<Problem>) {
         let venues: BTreeSet<&str> = self.venues.iter().map(|v| v.id.as_str()).collect();
         let units: BTreeSet<&str> = self.grid_units.iter().map(|u| u.id.as_str()).collect();
         for site in &self.sites {
             if let Some(venue) = site.venue_id.as_deref().filter(|id| !venues.contains(id)) {
                 problems.push(Problem::new(
-                    "sites",
+                    file(files.sites.as_ref()),
                     &format!("site {}", site.id),
                     format!("venue_id {venue:?} is not a venue"),
                 ));
@@ -45,7 +46,7 @@ impl Reference {
         for venue in &self.venues {
             if let Some(unit) = venue.grid_unit.as_deref().filter(|id| !units.contains(id)) {
                 problems.push(Problem::new(
-                    "venues",
+                    file(files.venues.as_ref()),
                     &format!("venue {}", venue.id),
                     format!("grid_unit {unit:?} is not a grid unit"),
                 ));
@@ -54,13 +55,13 @@ impl Reference {
         for unit in &self.grid_units {
             if let Some(parent) = unit.parent.as_deref().filter(|id| !units.contains(id)) {
                 problems.push(Problem::new(
-                    "grid_units",
+                    file(files.grid_units.as_ref()),
                     &format!("grid unit {}", unit.id),
                     format!("parent {parent:?} is not a grid unit"),
                 ));
             }
         }
-        self.check_tree(problems);
+        self.check_tree(file(files.grid_units.as_ref()), problems);
         if !self.incidence.is_empty()
             && !self
                 .incidence
@@ -68,7 +69,7 @@ impl Reference {
                 .any(|row| row.origin == ORIGIN_UNKNOWN)
         {
             problems.push(Problem::new(
-                "incidence",
+                file(files.incidence.as_ref()),
                 "origin",
                 "there is no row for `unknown`: travellers of unknown origin would count as no risk",
             ));
@@ -78,7 +79,7 @@ impl Reference {
 
 impl Reference {
     /// Checks that going up from any grid unit ends: the tree has no circle.
-    fn check_tree(&self, problems: &mut Vec<Problem>) {
+    fn check_tree(&self, file: &str, problems: &mut Vec<Problem>) {
         let parents: BTreeMap<&str, &str> = self
             .grid_units
             .iter()
@@ -92,13 +93,18 @@ impl Reference {
             });
             if steps.take(parents.len() + 1).any(|above| above == unit.id) {
                 problems.push(Problem::new(
-                    "grid_units",
+                    file,
                     &format!("grid unit {}", unit.id),
                     "is above itself: its parents form a circle",
                 ));
             }
         }
     }
+}
+
+/// The file that rows were read from; where there is none, there are no rows.
+fn file(path: Option<&String>) -> &str {
+    path.map_or("", String::as_str)
 }
 
 /// One feature of a file, with its place for messages.

@@ -14,7 +14,7 @@ use tidegate_engine::{
     Config, Engine, Input, Output, PartitionId, PartitionSpec, ProcessingTime, Timing,
     WINDOWED_SCHEMA,
 };
-use tidegate_feeds::{Decoder, TimeLimit, UnknownSite, reject_unknown_feed};
+use tidegate_feeds::{Decoder, TimeLimit, reject_unknown_feed};
 use tidegate_model::{
     EventTime, FeedId, ObservationBatch, ObservationBuilder, Payload, Rejected, Span,
 };
@@ -22,7 +22,7 @@ use tidegate_query::{
     LAYER_SCHEMA, LayerError, LayerQuery, Session, Slot, WindowQuery, WindowQueryError, WindowState,
 };
 
-use crate::locate::{Locator, Unknown, Unlocated};
+use crate::locate::{Locator, Unlocated};
 use crate::measurements::Directory;
 use crate::occupancy::Occupancies;
 use crate::tables::register_reference;
@@ -147,9 +147,10 @@ impl Runtime {
     /// A run of `pipeline` that has read nothing.
     ///
     /// # Errors
-    /// [`RuntimeError`] when a query does not plan, which [`Pipeline::load`] excludes.
+    /// [`RuntimeError`] when a query does not plan, which [`Pipeline::load`] excludes, or when the
+    /// folder for spilled rows cannot be written to.
     pub async fn new(pipeline: Arc<Pipeline>, mode: Mode) -> Result<Self, RuntimeError> {
-        let session = Session::new();
+        let session = Session::with_limits(pipeline.query_limits.clone())?;
         let occupancy_slot = register_reference(&session, &pipeline.reference)?;
         let mut windows = Vec::new();
         for (spec, sql) in &pipeline.windows {
@@ -447,10 +448,7 @@ impl Runtime {
         batch: &ObservationBatch,
         payloads: &[Payload<'_>],
     ) -> Result<(), RuntimeError> {
-        let unknown = match self.decoder(feed)?.config().unknown_site {
-            UnknownSite::Accept => Unknown::Accept,
-            UnknownSite::Reject => Unknown::Reject,
-        };
+        let unknown = self.decoder(feed)?.config().unknown_site;
         let (batch, unlocated) = self.locator.locate(batch, unknown);
         let rejected = unlocated
             .iter()

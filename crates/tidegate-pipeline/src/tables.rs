@@ -14,6 +14,9 @@ use tidegate_risk::importation::{Ascertainment, Prevalence, PrevalenceRange, pre
 use crate::Reference;
 use crate::occupancy::OCCUPANCY_SCHEMA;
 
+/// The table of occupancies, which each closing of the flow window sets anew.
+pub(crate) const OCCUPANCY: &str = "occupancy";
+
 /// Registers `site`, `venue`, `venue_cell`, `grid_unit`, `incidence`, and an empty `occupancy`.
 pub(crate) fn register_reference(session: &Session, reference: &Reference) -> Result<Slot> {
     for (name, table) in [
@@ -26,7 +29,7 @@ pub(crate) fn register_reference(session: &Session, reference: &Reference) -> Re
         session.register_rows(name, table.schema(), vec![table])?;
     }
     let occupancy = Slot::new(Arc::clone(&OCCUPANCY_SCHEMA));
-    session.register_slot("occupancy", &occupancy)?;
+    session.register_slot(OCCUPANCY, &occupancy)?;
     Ok(occupancy)
 }
 

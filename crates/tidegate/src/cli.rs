@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -127,6 +128,13 @@ pub(crate) struct Run {
     /// out before stays in the topics and is given out again.
     #[arg(long)]
     pub from_scratch: bool,
+    /// Memory that queries may use while they run, beside the state of open windows.
+    #[arg(long, value_name = "MIB", default_value = "1024")]
+    pub query_mib: NonZeroUsize,
+    /// A folder where queries may write what does not fit into that memory; without one such a query
+    /// fails.
+    #[arg(long, value_name = "DIR")]
+    pub spill: Option<PathBuf>,
     /// Publish as results come, without transactions, snapshots and group: faster to appear, but
     /// after a stop it begins from the earliest record, and results come twice.
     #[arg(long, conflicts_with_all = ["from_scratch", "standby", "instance_id", "state"])]

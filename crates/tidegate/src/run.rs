@@ -1,5 +1,6 @@
 //! `tidegate run`: a pipeline on a Kafka cluster.
 
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,6 +9,7 @@ use tidegate_connect::{
     KafkaSink, KafkaSource, Properties, Retention, SourceConfig, Stop, TopicSpec,
 };
 use tidegate_pipeline::{Mode, Pipeline, Runtime, Summary};
+use tidegate_query::{SessionLimits, SpillLimits};
 
 use crate::cli::Run;
 use crate::drive::{Progress, Until, drive};
@@ -17,9 +19,21 @@ use crate::outputs::{Outputs, Show};
 use crate::progress::Bar;
 use crate::records::{PUBLISHED_BYTES_MAX, TOPICS};
 
+const MIB: NonZeroUsize = NonZeroUsize::new(1 << 20).expect("1 MiB is not zero");
+
+/// What queries may write to the folder for spilled rows.
+const SPILL_BYTES_MAX: NonZeroU64 = NonZeroU64::new(16 << 30).expect("16 GiB is not zero");
+
 /// Runs the command; gives what became of everything, by task.
 pub(crate) async fn run(args: &Run) -> Result<Vec<Summary>> {
-    let pipeline = folder::load(&args.pipeline).await?;
+    let mut pipeline = folder::load(&args.pipeline).await?;
+    Arc::make_mut(&mut pipeline).query_limits = SessionLimits {
+        memory_bytes_max: Some(args.query_mib.saturating_mul(MIB)),
+        spill: args.spill.clone().map(|folder| SpillLimits {
+            folder,
+            bytes_max: SPILL_BYTES_MAX,
+        }),
+    };
     if args.until_caught_up || args.at_least_once {
         Ok(vec![at_least_once(args, pipeline).await?])
     } else {
