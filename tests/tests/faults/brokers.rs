@@ -84,3 +84,41 @@ fn real_partitions_are_added_under_load() {
     scenario.send_some(&lower);
     scenario.finish(product, ("any", "partitions added"), 1);
 }
+
+/// Retention was faster than the product: it says which offsets are gone, and skips nothing.
+#[test]
+fn real_a_truncated_log_stops_the_product_with_the_offsets() {
+    let Some(kafka) = Kafka::one() else { return };
+    let mut scenario = Scenario::new(&kafka, "truncated", 240);
+    let workload = scenario.workload().clone();
+    let (early, rest): (Vec<_>, Vec<_>) = workload
+        .records()
+        .into_iter()
+        .partition(|record| record.is_early(&workload));
+    scenario.send_some(&early);
+    let mut product = scenario.run(None);
+    scenario.wait_begun();
+    product.terminate();
+    assert!(product.must_end(LONG).success(), "{}", product.output());
+    scenario.send_some(&rest);
+    let (topic, inspector) = (workload.topic(), scenario.inspector());
+    let next = inspector
+        .committed(&scenario.group(), &topic, LONG)
+        .unwrap()[&1];
+    let gone = next + 10;
+    inspector.truncate(&topic, 1, gone, LONG).unwrap();
+    let before = scenario.found().len();
+    let mut again = scenario.run(None);
+    let status = again.must_end(LONG);
+    let said = again.output();
+    assert!(!status.success(), "{said}");
+    for part in [
+        topic,
+        "partition 1".to_owned(),
+        next.to_string(),
+        gone.to_string(),
+    ] {
+        assert!(said.contains(&part), "{part} is not in {said}");
+    }
+    assert_eq!(scenario.found().len(), before, "nothing is given out");
+}
