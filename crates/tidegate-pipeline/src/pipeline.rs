@@ -3,7 +3,7 @@
 use tidegate_alerts::{Rule, RuleConfig};
 use tidegate_engine::{WINDOWED_SCHEMA, WindowSpec};
 use tidegate_feeds::{Decoder, FeedConfig};
-use tidegate_model::{FeedId, Resolution, Span};
+use tidegate_model::{EventTime, FeedId, Payload, Resolution, Span};
 use tidegate_query::{LayerQuery, Session, Slot, WindowQuery};
 use tidegate_risk::occupancy::CaptureProbability;
 
@@ -100,6 +100,13 @@ impl Pipeline {
     /// The feed called `name`.
     pub fn feed(&self, name: &str) -> Option<&Feed> {
         self.feeds.iter().find(|feed| feed.id.as_str() == name)
+    }
+
+    /// The newest event time that is believed of `payload`: that far after its stamp, or `without`
+    /// one.
+    pub(crate) fn latest(&self, payload: Payload<'_>, without: EventTime) -> EventTime {
+        let stamp = payload.arrived;
+        stamp.map_or(without, |arrived| arrived.plus(self.max_future))
     }
 
     fn read(source: &Source, problems: &mut Vec<Problem>) -> Result<Self, Vec<Problem>> {
