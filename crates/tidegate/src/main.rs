@@ -19,6 +19,7 @@ mod drive;
 mod batch;
 mod demo;
 mod recorded;
+mod rejected;
 mod replay;
 mod run;
 mod sql;
@@ -97,6 +98,7 @@ async fn execute(cli: Cli) -> Result<ExitCode> {
         Command::Check(args) => return check(&args).await,
         Command::Test(args) => return test(&args).await,
         Command::Sql(args) => print(sql::sql(&args).await?.trim_end()),
+        Command::Rejected(args) => rejected::rejected(&args, print).await?,
         Command::Version { json } => {
             let version = env!("CARGO_PKG_VERSION");
             if json {
