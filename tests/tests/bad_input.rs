@@ -252,6 +252,37 @@ fn a_ragged_table_is_read_row_by_row() {
 }
 
 #[test]
+fn a_row_without_a_place_keeps_its_own_bytes() {
+    let table = "Site,At,N\n\
+                 gate,2026-03-02 08:00,7\n\
+                 nobody,2026-03-02 08:05,8\n\
+                 gate,2026-03-02 08:10,9\n\
+                 nowhere,2026-03-02 08:15,9\n";
+    let (rejected, summary) = ingest("table", &[Some(table.as_bytes())]);
+    let kept: Vec<(i32, Reason, &str)> = rejected
+        .iter()
+        .map(|row| {
+            let bytes = row.bytes.as_deref().unwrap();
+            (row.position.row, row.reason, str::from_utf8(bytes).unwrap())
+        })
+        .collect();
+    let expected = [
+        (
+            1,
+            Reason::UnknownSite,
+            "Site,At,N\nnobody,2026-03-02 08:05,8",
+        ),
+        (
+            3,
+            Reason::UnlocatableSite,
+            "Site,At,N\nnowhere,2026-03-02 08:15,9",
+        ),
+    ];
+    assert_eq!(kept, expected);
+    assert_eq!((summary.counted, summary.rejected), (2, 2));
+}
+
+#[test]
 fn an_event_after_its_arrival_does_not_close_windows() {
     let far = record("gate", "2026-03-09T08:00:00+08:00", r#""count":1"#);
     let (rejected, summary) = ingest(

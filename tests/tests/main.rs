@@ -12,6 +12,7 @@ mod command;
 mod faults;
 mod readme;
 mod real_feeds;
+mod rejected;
 mod simulation;
 mod stream_equals_batch;
 mod support;

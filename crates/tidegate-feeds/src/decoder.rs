@@ -1,5 +1,7 @@
 //! The decoder of one feed: payloads in, observations and rejections out.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use tidegate_model::{
     EventTime, FeedId, ORIGIN_UNKNOWN, Observation, ObservationBuilder, Payload, Position, Quality,
     Reason, Rejected, event_id,
@@ -230,6 +232,36 @@ impl Decoder {
             Form::MappedJson(mapper) => decode_objects(mapper, bytes, context, out, &mut rejects),
             Form::Csv(form) => form.decode(bytes, context, out, &mut rejects),
         }
+    }
+}
+
+impl Decoder {
+    /// The bytes of the records `rows` of a payload, counted as [`Position::row`] counts them: each
+    /// as it can be sent and read alone, a CSV row with its header's line first. A number that the
+    /// payload does not have is left out.
+    pub fn record_bytes(&mut self, payload: &[u8], rows: &BTreeSet<i32>) -> BTreeMap<i32, Vec<u8>> {
+        let wanted = rows.iter().filter_map(|row| usize::try_from(*row).ok());
+        let wanted: BTreeSet<usize> = wanted.collect();
+        let mut found = BTreeMap::new();
+        match &mut self.form {
+            Form::Json => {
+                if wanted.contains(&0) {
+                    found.insert(0, payload.to_vec());
+                }
+            }
+            Form::MappedJson(_) => {
+                let mut row = 0;
+                mapped::split_objects(payload.strip_prefix(BOM).unwrap_or(payload), |object| {
+                    if wanted.contains(&row) {
+                        found.insert(row, object.to_vec());
+                    }
+                    row += 1;
+                });
+            }
+            Form::Csv(form) => found = form.rows(payload, &wanted, &self.personal),
+        }
+        let number = |(row, bytes)| Some((i32::try_from(row).ok()?, bytes));
+        found.into_iter().filter_map(number).collect()
     }
 }
 

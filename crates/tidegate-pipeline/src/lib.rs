@@ -4,7 +4,8 @@
 //! `rules.toml`, reference data and `tests/*.toml`.
 //! [`Pipeline::load`] takes the files as text and gives a [`Pipeline`] or *every* [`Problem`];
 //! [`Runtime`] drives decoders, engine, queries, risk state and alerts on payloads; [`Task`] writes
-//! its steps down, so that another process can go on where it stopped.
+//! its steps down, so that another process can go on where it stopped; [`Trial`] says what would
+//! become of one payload.
 //! Neither opens a file or a socket, asks a clock, or brings an executor.
 
 mod problem;
@@ -23,6 +24,7 @@ mod summary;
 mod tables;
 
 mod runtime;
+mod trial;
 
 mod progress;
 mod snapshot;
@@ -49,3 +51,4 @@ pub use snapshot::{SNAPSHOT_FORMAT, Snapshot, SnapshotError, SnapshotOf};
 pub use source::Source;
 pub use summary::{FeedSummary, Summary, WindowSummary};
 pub use task::{ResumeError, Task};
+pub use trial::{Trial, Tried};

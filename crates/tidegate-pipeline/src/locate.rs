@@ -1,10 +1,14 @@
 //! From a site's id or a coordinate to venue and cell.
 
+use std::collections::BTreeSet;
+
 use arrow::array::{Array, BooleanArray, RecordBatch, StringBuilder, UInt64Builder};
 use arrow::compute::filter_record_batch;
 use rustc_hash::FxHashMap;
-use tidegate_feeds::UnknownSite;
-use tidegate_model::{Cell, CellFinder, ObservationBatch, Position, Reason, Resolution, Site};
+use tidegate_feeds::{Decoder, UnknownSite};
+use tidegate_model::{
+    Cell, CellFinder, ObservationBatch, Payload, Position, Reason, Rejected, Resolution, Site,
+};
 
 /// Locates observations: by the registry of sites, else by the coordinates that they carry.
 #[derive(Debug)]
@@ -112,4 +116,40 @@ fn own_cell(finder: &mut CellFinder, batch: &ObservationBatch, row: usize) -> Op
     }
     let (latitude, longitude) = (batch.latitude().value(row), batch.longitude().value(row));
     finder.find(latitude, longitude).ok()
+}
+
+/// The rejections of records that decoded well but have no place, which came by `payloads`. Each
+/// keeps the bytes of its own record, not those of its neighbours in the message.
+pub(crate) fn reject_unlocated(
+    decoder: &mut Decoder,
+    unlocated: &[Unlocated],
+    payloads: &[Payload<'_>],
+) -> Vec<Rejected> {
+    let mut rejected = Vec::with_capacity(unlocated.len());
+    let same_message = |a: &Unlocated, b: &Unlocated| a.position.offset == b.position.offset;
+    for rows in unlocated.chunk_by(same_message) {
+        let offset = rows[0].position.offset;
+        let message = payloads
+            .binary_search_by_key(&offset, |payload| payload.position.offset)
+            .ok()
+            .and_then(|index| payloads[index].bytes);
+        let wanted: BTreeSet<i32> = rows.iter().map(|row| row.position.row).collect();
+        let bytes = message.map(|message| decoder.record_bytes(message, &wanted));
+        for row in rows {
+            let own = bytes.as_ref().and_then(|b| b.get(&row.position.row));
+            rejected.push(Rejected {
+                feed: decoder.feed().clone(),
+                position: row.position,
+                reason: row.reason,
+                detail: format!(
+                    "site {:?} is not in the registry, or has no place there, and the record has \
+                     no coordinates",
+                    row.site.chars().take(80).collect::<String>()
+                ),
+                site: Some(row.site.clone()),
+                bytes: own.cloned(),
+            });
+        }
+    }
+    rejected
 }

@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use tidegate_alerts::{Rule, RuleConfig};
 use tidegate_engine::{WINDOWED_SCHEMA, WindowSpec};
 use tidegate_feeds::{Decoder, FeedConfig};
-use tidegate_model::{FeedId, Resolution, Span};
+use tidegate_model::{EventTime, FeedId, Payload, Resolution, Span};
 use tidegate_query::{LayerQuery, Session, SessionLimits, Slot, WindowQuery};
 use tidegate_risk::occupancy::CaptureProbability;
 
@@ -121,6 +121,13 @@ impl Pipeline {
     /// The feed called `name`.
     pub fn feed(&self, name: &str) -> Option<&Feed> {
         self.feeds.iter().find(|feed| feed.id.as_str() == name)
+    }
+
+    /// The newest event time that is believed of `payload`: that far after its stamp, or `without`
+    /// one.
+    pub(crate) fn latest(&self, payload: Payload<'_>, without: EventTime) -> EventTime {
+        let stamp = payload.arrived;
+        stamp.map_or(without, |arrived| arrived.plus(self.max_future))
     }
 
     fn read(source: &Source, problems: &mut Vec<Problem>) -> Result<Self, Vec<Problem>> {

@@ -22,7 +22,7 @@ use tidegate_query::{
     LAYER_SCHEMA, LayerError, LayerQuery, Session, Slot, WindowQuery, WindowQueryError, WindowState,
 };
 
-use crate::locate::{Locator, Unlocated};
+use crate::locate::{Locator, reject_unlocated};
 use crate::measurements::Directory;
 use crate::occupancy::Occupancies;
 use crate::tables::register_reference;
@@ -255,13 +255,10 @@ impl Runtime {
             self.count_payloads(feed, payloads.len());
             return Ok(());
         }
-        let max_future = self.pipeline.max_future;
         let mut builder = ObservationBuilder::new(feed.clone(), payloads.len().min(DECODE_ROWS));
         let mut from = 0;
         for (index, payload) in payloads.iter().enumerate() {
-            let latest = payload
-                .arrived
-                .map_or(latest, |arrived| arrived.plus(max_future));
+            let latest = self.pipeline.latest(*payload, latest);
             let mut rejected = Vec::new();
             self.decoder(feed)?
                 .decode(*payload, TimeLimit { latest }, &mut builder, &mut rejected);
@@ -450,14 +447,13 @@ impl Runtime {
     ) -> Result<(), RuntimeError> {
         let unknown = self.decoder(feed)?.config().unknown_site;
         let (batch, unlocated) = self.locator.locate(batch, unknown);
-        let rejected = unlocated
-            .iter()
-            .map(|row| unlocated_record(feed, row, payloads))
-            .collect();
+        if !unlocated.is_empty() {
+            let rejected = reject_unlocated(self.decoder(feed)?, &unlocated, payloads);
+            self.reject(rejected);
+        }
         for row in unlocated {
             self.summary.note_unknown_site(&row.site);
         }
-        self.reject(rejected);
         let partition = PartitionId {
             feed: feed.clone(),
             partition,
@@ -506,25 +502,5 @@ impl Runtime {
             }
         }
         Ok(())
-    }
-}
-
-/// The rejection of a record that decoded well but has no place. Its bytes are the message's.
-fn unlocated_record(feed: &FeedId, row: &Unlocated, payloads: &[Payload<'_>]) -> Rejected {
-    let bytes = payloads
-        .binary_search_by_key(&row.position.offset, |payload| payload.position.offset)
-        .ok()
-        .and_then(|index| payloads[index].bytes)
-        .map(<[u8]>::to_vec);
-    Rejected {
-        feed: feed.clone(),
-        position: row.position,
-        reason: row.reason,
-        detail: format!(
-            "site {:?} is not in the registry, or has no place there, and the record has no coordinates",
-            row.site.chars().take(80).collect::<String>()
-        ),
-        site: Some(row.site.clone()),
-        bytes,
     }
 }

@@ -3,8 +3,11 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tidegate_model::Span;
+use tidegate_model::{Reason, Span};
+
+use crate::rejected::Place;
 
 /// Live movement counts to crowd-density and inflow-risk alerts. People are counted, never followed.
 #[derive(Debug, Parser)]
@@ -51,6 +54,12 @@ pub(crate) enum Command {
     /// Look at the saved state of a pipeline that runs on Kafka.
     #[command(subcommand)]
     Checkpoint(Checkpoint),
+    /// See the records that could not be counted, and try them again.
+    #[command(
+        subcommand,
+        after_help = "First `list`, then `show` one of the positions that it gives; repair the feed's file or the registry; then `retry`."
+    )]
+    Rejected(Rejected),
     /// Print the version.
     Version {
         /// As JSON.
@@ -271,6 +280,114 @@ pub(crate) struct Sql {
     /// The query.
     pub query: String,
     /// Print rows as JSON, one object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// See [`Command::Rejected`].
+#[derive(Debug, Subcommand)]
+pub(crate) enum Rejected {
+    /// Count rejected records by feed and reason, with the first positions of each.
+    #[command(
+        after_help = "Example: tidegate rejected list --data out/hk --feed checkpoint\n\
+                      A record that several runs rejected is one record and several rows."
+    )]
+    List(RejectedList),
+    /// Show everything of one rejected record: reason, detail and bytes.
+    #[command(
+        after_help = "Example: tidegate rejected show checkpoint/0/12/3 --data out/hk\n\
+                      Bytes that are not UTF-8 are shown as a hex dump; those of personal data were never kept."
+    )]
+    Show(RejectedShow),
+    /// Try rejected records with the pipeline folder as it is now; changes nothing without --send.
+    #[command(
+        after_help = "Example: tidegate rejected retry pipelines/city --bootstrap 127.0.0.1:9092 --feed venue --reason bad_time\n\
+                      With --json one object a record and a line, and a last one that sums up."
+    )]
+    Retry(RejectedRetry),
+}
+
+/// Where rejected records are read from: exactly one of the two.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct RejectedSource {
+    /// Read the folder that a backfill, or a run with --out, has written.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Read the topic tidegate.rejected of this cluster, up to its present end.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub bootstrap: Option<String>,
+}
+
+/// Which rejected records.
+#[derive(Debug, Args)]
+pub(crate) struct RejectedFilter {
+    /// Only those of this feed.
+    #[arg(long)]
+    pub feed: Option<String>,
+    /// Only those rejected for this reason.
+    #[arg(long, value_parser = PossibleValuesParser::new(Reason::ALL.map(Reason::code)))]
+    pub reason: Option<String>,
+}
+
+/// See [`Rejected::List`].
+#[derive(Debug, Args)]
+pub(crate) struct RejectedList {
+    /// Where they are.
+    #[command(flatten)]
+    pub source: RejectedSource,
+    /// Which.
+    #[command(flatten)]
+    pub filter: RejectedFilter,
+    /// Positions shown of each feed and reason.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub limit: usize,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// See [`Rejected::Show`].
+#[derive(Debug, Args)]
+pub(crate) struct RejectedShow {
+    /// Where it stands, as `list` gives it; without ROW every rejected row of the message.
+    #[arg(value_name = "FEED/PARTITION/OFFSET[/ROW]")]
+    pub position: Place,
+    /// Where it is.
+    #[command(flatten)]
+    pub source: RejectedSource,
+    /// Most of its bytes that are shown.
+    #[arg(long, value_name = "N", default_value_t = 4_096)]
+    pub bytes: usize,
+    /// Print the result as JSON, with all bytes in base64.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// See [`Rejected::Retry`].
+#[derive(Debug, Args)]
+pub(crate) struct RejectedRetry {
+    /// The pipeline folder.
+    pub pipeline: PathBuf,
+    /// Only this record, or the rejected rows of this message.
+    #[arg(value_name = "FEED/PARTITION/OFFSET[/ROW]", conflicts_with_all = ["feed", "reason"])]
+    pub position: Option<Place>,
+    /// Read the folder that a backfill, or a run with --out, has written.
+    #[arg(long, value_name = "DIR", required_unless_present = "bootstrap")]
+    pub data: Option<PathBuf>,
+    /// Without --data read the topic tidegate.rejected of this cluster; with --send write to it.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub bootstrap: Option<String>,
+    /// Which.
+    #[command(flatten)]
+    pub filter: RejectedFilter,
+    /// Most records that are tried.
+    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true)]
+    pub limit: u64,
+    /// Send those that would be counted into their feeds' topics again.
+    #[arg(long, requires = "bootstrap")]
+    pub send: bool,
+    /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
 }

@@ -21,6 +21,7 @@ mod batch;
 mod checkpoint;
 mod demo;
 mod recorded;
+mod rejected;
 mod replay;
 mod run;
 mod sql;
@@ -114,6 +115,7 @@ async fn execute(cli: Cli) -> Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Command::Rejected(args) => rejected::rejected(&args, print).await?,
         Command::Version { json } => {
             let version = env!("CARGO_PKG_VERSION");
             if json {

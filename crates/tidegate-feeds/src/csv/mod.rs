@@ -2,6 +2,8 @@
 
 mod split;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use tidegate_model::{ObservationBuilder, Reason};
 
 use crate::check::Fault;
@@ -69,32 +71,17 @@ impl CsvForm {
         out: &mut ObservationBuilder,
         rejects: &mut Rejects<'_>,
     ) {
-        let known = self.header.reusable && bytes.starts_with(&self.header.raw);
-        if !known {
-            self.header = read_header(
-                &mut self.splitter,
-                bytes,
-                self.mapper.slots(),
-                rejects.personal,
-            );
-        }
+        self.understand(bytes, rejects.personal);
         let rows = &bytes[self.header.raw.len()..];
         let (mut at, mut index) = (0, 0);
-        while at < rows.len() {
-            let width = self.header.width;
-            let row = self.splitter.split(&rows[at..], |cells| cells == width);
-            let line = &rows[at..at + row.len];
-            at += row.consumed;
-            if line.trim_ascii().is_empty() {
-                continue;
-            }
+        while let Some((line, problem)) = self.next_row(rows, &mut at) {
             let context = Context {
                 position: at_row(context.position, index),
                 ..context
             };
             index += 1;
             self.mapper.clear_site();
-            if let Err(fault) = self.decode_row(line, row.problem, context, out) {
+            if let Err(fault) = self.decode_row(line, problem, context, out) {
                 let kept = self.with_header(line);
                 rejects.add(fault, context.position, self.mapper.site(), Some(&kept));
             }
@@ -107,6 +94,52 @@ impl CsvForm {
                 .unwrap_or_else(|| Fault::new(Reason::Malformed, "a header without a row"));
             rejects.add(fault, context.position, None, Some(bytes));
         }
+    }
+
+    /// The rows that `wanted` names, each below its header, so that it can be read alone.
+    pub(crate) fn rows(
+        &mut self,
+        bytes: &[u8],
+        wanted: &BTreeSet<usize>,
+        personal: &PersonalFields,
+    ) -> BTreeMap<usize, Vec<u8>> {
+        self.understand(bytes, personal);
+        let rows = &bytes[self.header.raw.len()..];
+        let (mut at, mut index) = (0, 0);
+        let mut found = BTreeMap::new();
+        while let Some((line, _)) = self.next_row(rows, &mut at) {
+            if wanted.contains(&index) {
+                found.insert(index, self.with_header(line));
+            }
+            index += 1;
+        }
+        found
+    }
+
+    /// Reads the header of a payload, unless it is the one that is known.
+    fn understand(&mut self, bytes: &[u8], personal: &PersonalFields) {
+        let known = self.header.reusable && bytes.starts_with(&self.header.raw);
+        if !known {
+            self.header = read_header(&mut self.splitter, bytes, self.mapper.slots(), personal);
+        }
+    }
+
+    /// The next row from `at` on that is not blank, split, and what is wrong with its quotes.
+    fn next_row<'b>(
+        &mut self,
+        rows: &'b [u8],
+        at: &mut usize,
+    ) -> Option<(&'b [u8], Option<&'static str>)> {
+        let width = self.header.width;
+        while *at < rows.len() {
+            let row = self.splitter.split(&rows[*at..], |cells| cells == width);
+            let line = &rows[*at..*at + row.len];
+            *at += row.consumed;
+            if !line.trim_ascii().is_empty() {
+                return Some((line, row.problem));
+            }
+        }
+        None
     }
 
     fn decode_row(

@@ -624,3 +624,37 @@ fn the_schema_of_a_feed_file_names_every_key() {
         assert!(schema.contains(key), "{key}");
     }
 }
+
+/// A record of a payload with several is cut out so that, sent alone, it reads as it did there.
+#[test]
+fn records_are_cut_out_of_their_payload() {
+    let cut = |toml: &str, payload: &str, rows: &[i32]| -> Vec<(i32, String)> {
+        let mut bench = Bench::of(toml);
+        let rows = rows.iter().copied().collect();
+        let found = bench.decoder.record_bytes(payload.as_bytes(), &rows);
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        found
+            .into_iter()
+            .map(|(row, bytes)| (row, text(bytes)))
+            .collect()
+    };
+    let row = |row: i32, text: &str| (row, text.to_owned());
+    let turnstile = include_str!("turnstile.toml");
+    assert_eq!(
+        cut(
+            turnstile,
+            "A,B\r\n1,2\r\n\r\n3,4\r\n5,\"6\n7\"\n",
+            &[1, 2, 9]
+        ),
+        [row(1, "A,B\r\n3,4"), row(2, "A,B\r\n5,\"6\n7\"")]
+    );
+    let objects = turnstile.replace("format = \"csv\"", "format = \"mapped_json\"");
+    assert_eq!(
+        cut(&objects, "[{\"a\":1}, {\"a\":2}]", &[1]),
+        [row(1, "{\"a\":2}")]
+    );
+    assert_eq!(
+        cut("format = \"json\"", "{\"a\":1}", &[0, 1]),
+        [row(0, "{\"a\":1}")]
+    );
+}
