@@ -123,6 +123,7 @@ fn declared_tables_are_there_without_rows_and_the_summary_comes_last() {
         names(&out),
         [
             "alert/t.parquet",
+            "duplicate/t.parquet",
             "late/t.parquet",
             "layer/t.parquet",
             "pane/t.parquet",
