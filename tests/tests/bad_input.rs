@@ -1,12 +1,17 @@
 //! Tries to let bad input through: each bad payload, sent between two good ones, must give exactly
-//! one rejection with its reason, position and bytes, and leave its neighbours alone.
+//! one rejection with its reason, position and bytes, and leave its neighbours alone. And tries to
+//! lose the largest payload and one without bytes on the way through a real broker.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use tidegate_connect::{Inspector, KafkaSink, Properties, Retention, TopicSpec};
 use tidegate_model::{FeedId, Payload, Position, Reason, Rejected};
 use tidegate_pipeline::{Event, Mode, Pipeline, Runtime, Source, Summary};
 
-use crate::support::block_on;
+use crate::support::{block_on, real_kafka, stdout};
 
 const GOOD: &str =
     r#"{"site":"gate","start":"2026-03-02T08:00:00+08:00","measure":"in","count":7}"#;
@@ -255,4 +260,119 @@ fn an_event_after_its_arrival_does_not_close_windows() {
     );
     assert_eq!(rejected[0].reason, Reason::TimeInFuture);
     assert_eq!((summary.counted, summary.late), (2, 0));
+}
+
+/// How long a broker may take for anything: it shares its cores with other tests.
+const WITHIN: Duration = Duration::from_mins(1);
+
+/// Bytes that no compression makes smaller: the high bytes of Knuth's MMIX generator.
+fn noise(len: usize) -> Vec<u8> {
+    let states = std::iter::successors(Some(1_u64), |state| {
+        let state = state.wrapping_mul(6_364_136_223_846_793_005);
+        Some(state.wrapping_add(1_442_695_040_888_963_407))
+    });
+    states
+        .take(len)
+        .map(|state| state.to_be_bytes()[0])
+        .collect()
+}
+
+/// A pipeline with one feed, whose topic has the feed's name.
+fn write_pipeline(folder: &Path, feed: &str) {
+    let files = [
+        (
+            "pipeline.toml",
+            "name = \"bad-input\"\n[[window]]\nname = \"w\"\nsize = \"5m\"\n",
+        ),
+        (
+            &format!("feeds/{feed}.toml"),
+            &format!("format = \"json\"\ntopic = \"{feed}\"\nunknown_site = \"accept\"\n"),
+        ),
+        (
+            "windows/w.sql",
+            "SELECT site_id, sum(count) AS persons FROM observation GROUP BY site_id",
+        ),
+    ];
+    for (path, text) in files {
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+}
+
+/// Sends `payloads` to a new topic of one partition that takes large ones.
+fn send(bootstrap: &str, topic: &str, payloads: &[Option<&[u8]>]) {
+    let mut sink = KafkaSink::connect(bootstrap, &Properties::new()).unwrap();
+    let spec = TopicSpec {
+        name: topic,
+        partitions: 1,
+        retention: Retention::Forever,
+        message_bytes_max: Some(16 << 20),
+    };
+    sink.ensure_topics(&[spec]).unwrap();
+    for payload in payloads {
+        sink.send(topic, Some(0), None, *payload, None).unwrap();
+    }
+    sink.flush(WITHIN).unwrap();
+}
+
+#[test]
+fn ten_megabytes_and_a_tombstone_go_through_a_real_kafka() {
+    let Some(bootstrap) = real_kafka() else {
+        return;
+    };
+    let topic = "tidegate.rejected";
+    let feed = format!("bad-input-{}", std::process::id());
+    let folder = tempfile::tempdir().unwrap();
+    write_pipeline(folder.path(), &feed);
+    let big = noise(10_000_000);
+    // Old enough for any clock.
+    let good = record("gate", "2024-03-01T08:00:00+08:00", r#""count":7"#);
+    send(&bootstrap, &feed, &[Some(&big), None, Some(&good)]);
+
+    let inspector = Inspector::new(&bootstrap);
+    let before = inspector.ends(topic, WITHIN).unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let caught_up = "--until-caught-up";
+    let text = stdout([
+        "run",
+        folder,
+        "--bootstrap",
+        &bootstrap,
+        caught_up,
+        "--json",
+    ]);
+    let rows: Vec<serde_json::Value> = inspector
+        .read_committed(topic, &before, WITHIN)
+        .unwrap()
+        .iter()
+        .map(|record| serde_json::from_slice(record.value.as_deref().unwrap()).unwrap())
+        // Other tests may reject at the same time.
+        .filter(|row: &serde_json::Value| row["feed"] == feed)
+        .collect();
+
+    let reasons: Vec<_> = rows
+        .iter()
+        .map(|row| (row["source_offset"].as_i64(), row["reason"].as_str()))
+        .collect();
+    let expected = [(Some(0), Some("too_large")), (Some(1), Some("tombstone"))];
+    assert_eq!(reasons, expected);
+    let bytes = rows[0]["bytes"].as_str().expect("large ones are kept");
+    let whole = BASE64_STANDARD.decode(bytes).unwrap() == big;
+    assert!(whole, "other bytes than were sent are in the topic");
+    assert!(rows[1]["bytes"].is_null(), "a tombstone has no bytes");
+
+    let summary: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let parts = [
+        "payloads",
+        "received",
+        "counted",
+        "late",
+        "duplicate",
+        "rejected",
+    ];
+    let parts = parts.map(|part| summary[part].as_u64().unwrap());
+    assert_eq!(parts, [3, 3, 1, 0, 0, 2], "{text}");
+    let by_reason = serde_json::json!({"too_large": 1, "tombstone": 1});
+    assert_eq!(summary["feeds"][&feed]["rejected"], by_reason, "{text}");
 }
