@@ -72,8 +72,8 @@ impl Settings {
             protocol,
             instance_id: args.instance_id.clone(),
             grace: match protocol {
-                GroupProtocol::Classic if pipeline.tasks == 1 => Duration::from_secs(3),
-                // Tasks that move come once their owners have released them.
+                // Tasks that move come once their owners have released them; and a group whose
+                // coordinator died may need a second rebalance.
                 GroupProtocol::Classic => REVOKE_WITHIN + Duration::from_secs(10),
                 // A member that died is told apart from one that lives only by its session.
                 GroupProtocol::Consumer => CONSUMER_SESSION + Duration::from_secs(5),
