@@ -50,5 +50,5 @@ pub use runtime::{Event, Mode, Runtime, RuntimeError};
 pub use snapshot::{SNAPSHOT_FORMAT, Snapshot, SnapshotError, SnapshotOf};
 pub use source::Source;
 pub use summary::{FeedSummary, Summary, WindowSummary};
-pub use task::{ResumeError, Task};
+pub use task::{ResumeError, Task, check_fingerprint};
 pub use trial::{Trial, Tried};

@@ -377,8 +377,11 @@ impl Task {
     }
 }
 
-/// Whether progress written under `stored` may be gone on with.
-fn check_fingerprint(pipeline: &Pipeline, stored: &str) -> Result<(), ResumeError> {
+/// Whether progress written under `stored`, a [`Pipeline::fingerprint`], may be gone on with.
+///
+/// # Errors
+/// [`ResumeError::Changed`] when the pipeline is not the one that wrote it.
+pub fn check_fingerprint(pipeline: &Pipeline, stored: &str) -> Result<(), ResumeError> {
     if pipeline.fingerprint == stored {
         return Ok(());
     }

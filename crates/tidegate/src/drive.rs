@@ -108,11 +108,13 @@ pub(crate) fn from_millis(millis: i64) -> EventTime {
     EventTime::from_micros(millis.saturating_mul(1_000))
 }
 
-fn processing_time(started: Instant) -> ProcessingTime {
+/// The engine's processing time, which begins at `started`.
+pub(crate) fn processing_time(started: Instant) -> ProcessingTime {
     let micros = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
     ProcessingTime::from_micros(micros)
 }
 
-fn to_duration(span: Span) -> Duration {
+/// The same length of processing time; nothing for a negative one.
+pub(crate) fn to_duration(span: Span) -> Duration {
     Duration::from_micros(u64::try_from(span.as_micros()).unwrap_or(0))
 }

@@ -9,7 +9,9 @@ use tidegate_connect::{
     read_progress, trim_progress,
 };
 use tidegate_model::{FeedId, Payload};
-use tidegate_pipeline::{Pipeline, Progress, ResumeError, Snapshot, SnapshotName, Step, Task};
+use tidegate_pipeline::{
+    Pipeline, Progress, Snapshot, SnapshotName, Step, Task, check_fingerprint,
+};
 
 use crate::failpoint::{self, failpoint};
 use crate::live::Settings;
@@ -32,7 +34,7 @@ pub(crate) async fn recover(
     }
     let mut epochs = read_epochs(settings, number)?;
     if let Some(last) = epochs.last() {
-        check_same(&pipeline, last)?;
+        check_fingerprint(&pipeline, &last.of.fingerprint)?;
     }
     let kept: VecDeque<SnapshotName> = named(&epochs);
     let task = match newest_whole(&store, &pipeline, number, &kept).await? {
@@ -110,17 +112,6 @@ fn read_epochs(settings: &Settings, task: i32) -> Result<Vec<Progress>, Trouble>
         epochs.push(progress);
     }
     Ok(epochs)
-}
-
-fn check_same(pipeline: &Pipeline, last: &Progress) -> Result<(), ResumeError> {
-    if pipeline.fingerprint == last.of.fingerprint {
-        return Ok(());
-    }
-    Err(ResumeError::Changed {
-        pipeline: pipeline.name.clone(),
-        found: pipeline.fingerprint.clone(),
-        stored: last.of.fingerprint.clone(),
-    })
 }
 
 /// The snapshots that the epochs name, oldest first.

@@ -8,10 +8,11 @@ use anyhow::{Context, Result};
 use tidegate_connect::{
     EpochSinkConfig, GroupProtocol, MembershipConfig, Properties, SnapshotOptions, SnapshotStore,
 };
-use tidegate_model::{FeedId, Span};
+use tidegate_model::FeedId;
 use tidegate_pipeline::Pipeline;
 
 use crate::cli::Run;
+use crate::drive::to_duration;
 use crate::records::TOPICS;
 
 /// The broker's session of a member in the protocol of KIP-848, unless it is set up otherwise.
@@ -136,8 +137,4 @@ pub(crate) fn default_state() -> Result<String> {
         .to_str()
         .context("the folder for snapshots is not UTF-8: give --state")?;
     Ok(path.to_owned())
-}
-
-fn to_duration(span: Span) -> Duration {
-    Duration::from_micros(u64::try_from(span.as_micros()).unwrap_or(0))
 }

@@ -12,6 +12,7 @@ use tidegate_engine::ProcessingTime;
 use tidegate_model::Payload;
 use tidegate_pipeline::{Event, Pipeline, ResumeError, RuntimeError, Summary, Task};
 
+use crate::drive::{processing_time, to_duration};
 use crate::failpoint::{self, Step, failpoint};
 use crate::live::Settings;
 use crate::live::epoch::EpochRecords;
@@ -211,8 +212,7 @@ impl Worker {
             && Instant::now() >= at
         {
             self.task.provisional().await?;
-            let every = Duration::from_micros(u64::try_from(every.as_micros()).unwrap_or(0));
-            self.provisional_at = Some(Instant::now() + every);
+            self.provisional_at = Some(Instant::now() + to_duration(every));
         }
         Ok(())
     }
@@ -396,8 +396,7 @@ impl Worker {
     }
 
     fn now(&self) -> ProcessingTime {
-        let micros = self.zero.elapsed().as_micros();
-        ProcessingTime::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
+        processing_time(self.zero)
     }
 }
 
