@@ -95,7 +95,8 @@ pub(crate) struct Run {
     /// Write Parquet files and a summary there.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Do not publish to the topics tidegate.pane, .layer, .alert, .late, .duplicate and .rejected.
+    /// Do not publish to the topics tidegate.pane, .layer, .alert, .late, .duplicate, .rejected
+    /// and .feed-health.
     #[arg(long)]
     pub no_publish: bool,
     /// Print the summary as JSON.

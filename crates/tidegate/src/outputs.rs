@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use tidegate_alerts::{AlertState, AlertTransition};
 use tidegate_connect::{KafkaSink, Lake, LakeTable};
-use tidegate_pipeline::{Event, Runtime, Summary};
+use tidegate_pipeline::{Event, FeedHealthTransition, Runtime, Summary};
 use tidegate_query::LAYER_SCHEMA;
 
 use crate::records::publish;
@@ -85,10 +85,13 @@ impl Outputs {
     }
 
     fn pass(&mut self, event: &Event) -> Result<()> {
-        if let Event::Alert(alert) = event
-            && self.show == Show::Alerts
-        {
-            show(alert);
+        if self.show == Show::Alerts {
+            if let Event::Alert(alert) = event {
+                show(alert);
+            }
+            if let Event::FeedHealth(change) = event {
+                show_health(change);
+            }
         }
         if let Some(lake) = &mut self.lake {
             write(lake, event)?;
@@ -110,7 +113,9 @@ fn write(lake: &mut Lake, event: &Event) -> Result<()> {
         }
         | Event::Layer {
             is_final: false, ..
-        } => return Ok(()),
+        }
+        // The summary has how often each feed changed.
+        | Event::FeedHealth(_) => return Ok(()),
         Event::Pane {
             window,
             rows,
@@ -140,6 +145,12 @@ fn write(lake: &mut Lake, event: &Event) -> Result<()> {
         Event::Rejected(rejected) => (LakeTable::Rejected, "rejected", rejected_rows(rejected)?),
     };
     Ok(lake.write(table, name, &rows)?)
+}
+
+/// A change of a feed's health on the terminal, in both languages.
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+fn show_health(change: &FeedHealthTransition) {
+    println!("! {}\n  {}", change.text_en(), change.text_zh());
 }
 
 /// One alert on the terminal, in both languages.
