@@ -164,6 +164,11 @@ impl Engine {
         }
     }
 
+    /// Every partition that was assigned, idle and ended ones included.
+    pub fn partitions(&self) -> impl Iterator<Item = &PartitionId> {
+        self.watermarks.partitions()
+    }
+
     /// Where the records of each feed went so far.
     pub fn accounting(&self) -> &BTreeMap<FeedId, Accounting> {
         &self.accounting

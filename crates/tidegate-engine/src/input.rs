@@ -93,7 +93,8 @@ pub enum Input {
         now: ProcessingTime,
     },
     /// The partition does not hold windows open until its next record: repeats a decision that an
-    /// earlier run gave out as [`crate::Output::Idle`], which is not given out again.
+    /// earlier run gave out as [`crate::Output::Idle`], which is not given out again, or one that
+    /// the caller draws from the records themselves and so will draw again.
     Idle {
         /// Which; must have been assigned.
         partition: PartitionId,

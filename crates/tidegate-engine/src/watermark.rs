@@ -252,6 +252,11 @@ impl Watermarks {
         Ok(Self { clocks, merged })
     }
 
+    /// Every partition that was assigned.
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = &PartitionId> {
+        self.clocks.keys()
+    }
+
     /// Whether `partition` was assigned.
     pub(crate) fn knows(&self, partition: &PartitionId) -> bool {
         self.clocks.contains_key(partition)

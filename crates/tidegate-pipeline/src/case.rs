@@ -175,7 +175,8 @@ impl Found {
             Event::Pane { .. }
             | Event::Late { .. }
             | Event::Duplicate { .. }
-            | Event::Rejected(_) => {}
+            | Event::Rejected(_)
+            | Event::FeedHealth(_) => {}
         }
     }
 

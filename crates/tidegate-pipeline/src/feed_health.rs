@@ -153,6 +153,46 @@ pub struct FeedHealthTransition {
     pub seen: u64,
 }
 
+impl FeedHealthTransition {
+    /// What happened and what follows, in English.
+    pub fn text_en(&self) -> String {
+        let Self { feed, .. } = self;
+        let (received, rejected) = (self.received, self.rejected);
+        match self.state {
+            FeedHealthChange::Quarantined => {
+                let why = self.top_reason.map_or("unknown", Reason::code);
+                format!(
+                    "Feed {feed} is in quarantine: {rejected} of its last {received} records were \
+                     rejected, most as {why}. Windows no longer wait for it; its records are \
+                     still counted or kept one by one."
+                )
+            }
+            FeedHealthChange::Recovered => format!(
+                "Feed {feed} is out of quarantine: {rejected} of its last {received} records were \
+                 rejected. Windows wait for it again."
+            ),
+        }
+    }
+
+    /// The same in Chinese.
+    pub fn text_zh(&self) -> String {
+        let Self { feed, .. } = self;
+        let (received, rejected) = (self.received, self.rejected);
+        match self.state {
+            FeedHealthChange::Quarantined => {
+                let why = self.top_reason.map_or("unknown", Reason::code);
+                format!(
+                    "数据源 {feed} 已隔离：最近 {received} 条记录中有 {rejected} 条被拒绝，主要原因为 \
+                     {why}。窗口不再等待该数据源；其记录仍逐条计数或留存。"
+                )
+            }
+            FeedHealthChange::Recovered => format!(
+                "数据源 {feed} 已解除隔离：最近 {received} 条记录中有 {rejected} 条被拒绝。窗口恢复等待该数据源。"
+            ),
+        }
+    }
+}
+
 /// What became of a record; `None` when it was good.
 type Outcome = Option<Reason>;
 

@@ -2,6 +2,7 @@
 
 mod event;
 mod fire;
+mod health;
 mod state;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,12 +17,14 @@ use tidegate_engine::{
 };
 use tidegate_feeds::{Decoder, TimeLimit, reject_unknown_feed};
 use tidegate_model::{
-    EventTime, FeedId, ObservationBatch, ObservationBuilder, Payload, Rejected, Span,
+    EventTime, FeedId, ObservationBatch, ObservationBuilder, Payload, Position, Reason, Rejected,
+    Span,
 };
 use tidegate_query::{
     LAYER_SCHEMA, LayerError, LayerQuery, Session, Slot, WindowQuery, WindowQueryError, WindowState,
 };
 
+use crate::feed_health::{FeedHealth, FeedHealthRule};
 use crate::locate::{Locator, reject_unlocated};
 use crate::measurements::Directory;
 use crate::occupancy::Occupancies;
@@ -124,12 +127,20 @@ struct PlannedLayer {
     slot: Slot,
 }
 
+/// Rows that went to the engine, and where the others stand.
+#[derive(Debug)]
+struct Located {
+    rows: ObservationBatch,
+    faults: Vec<(Position, Reason)>,
+}
+
 /// See the module documentation.
 #[derive(Debug)]
 pub struct Runtime {
     pipeline: Arc<Pipeline>,
     engine: Engine,
     decoders: BTreeMap<FeedId, Decoder>,
+    health: BTreeMap<FeedId, FeedHealth>,
     locator: Locator,
     windows: Vec<Window>,
     layers: Vec<PlannedLayer>,
@@ -188,12 +199,18 @@ impl Runtime {
             .iter()
             .map(|feed| (feed.id.clone(), feed.decoder.clone()))
             .collect();
+        let health = |feed: &FeedId| FeedHealth::new(feed.clone(), FeedHealthRule::default());
         let occupancies = pipeline.occupancy.as_ref().map(|spec| {
             Occupancies::new(spec, &pipeline.zone, &pipeline.reference)
                 .with_allowed_lateness(pipeline.allowed_lateness)
         });
         Ok(Self {
             engine: Engine::new(config),
+            health: pipeline
+                .feeds
+                .iter()
+                .map(|feed| (feed.id.clone(), health(&feed.id)))
+                .collect(),
             decoders,
             locator: Locator::new(&pipeline.reference.sites, pipeline.resolution),
             windows,
@@ -228,6 +245,7 @@ impl Runtime {
             partition,
         };
         self.engine.handle(Input::Assigned { partition, spec });
+        self.hold_back_quarantined(feed);
         Ok(())
     }
 
@@ -256,22 +274,28 @@ impl Runtime {
             return Ok(());
         }
         let mut builder = ObservationBuilder::new(feed.clone(), payloads.len().min(DECODE_ROWS));
+        let mut faults = Vec::new();
         let mut from = 0;
         for (index, payload) in payloads.iter().enumerate() {
             let latest = self.pipeline.latest(*payload, latest);
             let mut rejected = Vec::new();
             self.decoder(feed)?
                 .decode(*payload, TimeLimit { latest }, &mut builder, &mut rejected);
+            faults.extend(rejected.iter().map(|row| (row.position, row.reason)));
             self.reject(rejected);
             if builder.len() >= DECODE_ROWS || index + 1 == payloads.len() {
                 let batch = builder.finish();
-                self.ingest_rows(feed, partition, &batch, &payloads[from..=index])
+                let located = self
+                    .ingest_rows(feed, partition, &batch, &payloads[from..=index])
                     .await?;
+                faults.extend(located.faults);
+                self.judge_health(feed, &located.rows, std::mem::take(&mut faults));
                 from = index + 1;
             }
         }
         self.count_payloads(feed, payloads.len());
-        Ok(())
+        self.hold_back_quarantined(feed);
+        self.drain().await
     }
 
     /// The partition has been read to its log's end.
@@ -444,9 +468,14 @@ impl Runtime {
         partition: i32,
         batch: &ObservationBatch,
         payloads: &[Payload<'_>],
-    ) -> Result<(), RuntimeError> {
+    ) -> Result<Located, RuntimeError> {
         let unknown = self.decoder(feed)?.config().unknown_site;
         let (batch, unlocated) = self.locator.locate(batch, unknown);
+        let faults = unlocated.iter().map(|row| (row.position, row.reason));
+        let located = Located {
+            rows: batch.clone(),
+            faults: faults.collect(),
+        };
         if !unlocated.is_empty() {
             let rejected = reject_unlocated(self.decoder(feed)?, &unlocated, payloads);
             self.reject(rejected);
@@ -459,7 +488,8 @@ impl Runtime {
             partition,
         };
         self.engine.handle(Input::Batch { partition, batch });
-        self.drain().await
+        self.drain().await?;
+        Ok(located)
     }
 
     /// Does what the engine asks for.

@@ -50,6 +50,8 @@ pub struct FeedSummary {
     pub duplicate: u64,
     /// Records that could not be counted, by reason.
     pub rejected: BTreeMap<String, u64>,
+    /// Changes of its health by state: `quarantined`, `recovered`.
+    pub health: BTreeMap<String, u64>,
     /// Steps of cumulative counters that are not crowds, by kind.
     pub counter_faults: BTreeMap<String, u64>,
     /// Ids forgotten early because the bound on remembered ids was hit.

@@ -81,6 +81,12 @@ pub(crate) fn outputs(event: &Event) -> Vec<Output> {
             .map(|row| record("duplicate", feed, batch, row, String::new()))
             .collect(),
         Event::Rejected(rejected) => rejected.iter().map(rejection).collect(),
+        Event::FeedHealth(change) => vec![Output {
+            id: format!("feed_health/{}/{}", change.feed, change.seen),
+            content: change.state.as_str().to_owned(),
+            full: change.text_en(),
+            is_final: true,
+        }],
     }
 }
 

@@ -104,7 +104,8 @@ pub(crate) struct Run {
     /// Write Parquet files and a summary there.
     #[arg(long, value_name = "DIR", requires = "until_caught_up")]
     pub out: Option<PathBuf>,
-    /// Do not publish to the topics tidegate.pane, .layer, .alert, .late, .duplicate and .rejected.
+    /// Do not publish to the topics tidegate.pane, .layer, .alert, .late, .duplicate, .rejected
+    /// and .feed-health.
     #[arg(long, requires = "until_caught_up")]
     pub no_publish: bool,
     /// Where snapshots of the state go: a folder, or `s3://BUCKET/PREFIX` with the usual `AWS_…`

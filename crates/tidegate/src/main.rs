@@ -223,6 +223,9 @@ fn print_summary(summary: &Summary, json: bool) -> Result<()> {
         for (reason, count) in &feed.rejected {
             print(&format!("  {name}: {count} rejected as {reason}"));
         }
+        for (state, count) in &feed.health {
+            print(&format!("  {name}: {count} times {state}"));
+        }
         for (kind, count) in &feed.counter_faults {
             print(&format!("  {name}: {count} counter readings: {kind}"));
         }

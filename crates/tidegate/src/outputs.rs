@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use tidegate_alerts::{AlertState, AlertTransition};
 use tidegate_connect::{KafkaSink, Lake, LakeTable};
-use tidegate_pipeline::{Event, Runtime, Summary};
+use tidegate_pipeline::{Event, FeedHealthTransition, Runtime, Summary};
 use tidegate_query::LAYER_SCHEMA;
 
 use crate::records::{Bytes, publish};
@@ -85,10 +85,8 @@ impl Outputs {
     }
 
     fn pass(&mut self, event: &Event) -> Result<()> {
-        if let Event::Alert(alert) = event
-            && self.show == Show::Alerts
-        {
-            show(alert);
+        if self.show == Show::Alerts {
+            show(event);
         }
         if let Some(lake) = &mut self.lake {
             write(lake, event)?;
@@ -110,7 +108,9 @@ fn write(lake: &mut Lake, event: &Event) -> Result<()> {
         }
         | Event::Layer {
             is_final: false, ..
-        } => return Ok(()),
+        }
+        // The summary has how often each feed changed.
+        | Event::FeedHealth(_) => return Ok(()),
         Event::Pane {
             window,
             rows,
@@ -142,9 +142,28 @@ fn write(lake: &mut Lake, event: &Event) -> Result<()> {
     Ok(lake.write(table, name, &rows)?)
 }
 
+/// Alerts and what else concerns people, on the terminal.
+pub(crate) fn show(event: &Event) {
+    match event {
+        Event::Alert(alert) => show_alert(alert),
+        Event::FeedHealth(change) => show_health(change),
+        Event::Pane { .. }
+        | Event::Layer { .. }
+        | Event::Late { .. }
+        | Event::Duplicate { .. }
+        | Event::Rejected(_) => {}
+    }
+}
+
+/// A change of a feed's health on the terminal, in both languages.
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+fn show_health(change: &FeedHealthTransition) {
+    println!("! {}\n  {}", change.text_en(), change.text_zh());
+}
+
 /// One alert on the terminal, in both languages.
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
-pub(crate) fn show(alert: &AlertTransition) {
+fn show_alert(alert: &AlertTransition) {
     let mark = match alert.state {
         AlertState::Firing => "▲",
         AlertState::Resolved => "▽",

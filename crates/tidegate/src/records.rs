@@ -3,13 +3,13 @@
 use anyhow::Result;
 use arrow::array::RecordBatch;
 use tidegate_alerts::wire::AlertRecord;
-use tidegate_model::Rejected;
-use tidegate_pipeline::Event;
+use tidegate_model::{Reason, Rejected};
+use tidegate_pipeline::{Event, FeedHealthTransition};
 
 use crate::rows::{duplicate_rows, json_lines, late_rows, pane_rows, rejected_rows};
 
 /// Topics that a run publishes to.
-pub(crate) const TOPICS: [&str; 6] = [PANE, LAYER, ALERT, LATE, DUPLICATE, REJECTED];
+pub(crate) const TOPICS: [&str; 7] = [PANE, LAYER, ALERT, LATE, DUPLICATE, REJECTED, FEED_HEALTH];
 
 const PANE: &str = "tidegate.pane";
 const LAYER: &str = "tidegate.layer";
@@ -18,6 +18,7 @@ const LATE: &str = "tidegate.late";
 const DUPLICATE: &str = "tidegate.duplicate";
 /// Records that could not be counted, with their bytes.
 pub(crate) const REJECTED: &str = "tidegate.rejected";
+const FEED_HEALTH: &str = "tidegate.feed-health";
 
 /// The largest record that a run publishes, which its topics are made to take.
 pub(crate) const PUBLISHED_BYTES_MAX: usize = 16 << 20;
@@ -83,6 +84,40 @@ pub(crate) fn publish(
                 Bytes::Fitting => rejected_rows(&publishable(rejected)),
             };
             lines(REJECTED, key, &rows?)
+        }
+        Event::FeedHealth(change) => {
+            let value = serde_json::to_vec(&FeedHealthRecord::from(change.as_ref()))?;
+            send(FEED_HEALTH, change.feed.as_str().as_bytes(), &value)
+        }
+    }
+}
+
+/// A change of a feed's health as a record of its topic. `feed` and `seen` name it: a repetition
+/// has the same.
+#[derive(Debug, serde::Serialize)]
+struct FeedHealthRecord<'a> {
+    feed: &'a str,
+    state: &'static str,
+    received: u32,
+    rejected: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_reason: Option<&'static str>,
+    seen: u64,
+    text_zh: String,
+    text_en: String,
+}
+
+impl<'a> From<&'a FeedHealthTransition> for FeedHealthRecord<'a> {
+    fn from(change: &'a FeedHealthTransition) -> Self {
+        Self {
+            feed: change.feed.as_str(),
+            state: change.state.as_str(),
+            received: change.received,
+            rejected: change.rejected,
+            top_reason: change.top_reason.map(Reason::code),
+            seen: change.seen,
+            text_zh: change.text_zh(),
+            text_en: change.text_en(),
         }
     }
 }

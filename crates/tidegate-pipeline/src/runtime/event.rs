@@ -5,6 +5,8 @@ use tidegate_alerts::AlertTransition;
 use tidegate_engine::LateReason;
 use tidegate_model::{EventTime, FeedId, ObservationBatch, Rejected};
 
+use crate::FeedHealthTransition;
+
 /// What a run gives out, in this order.
 #[derive(Debug, Clone)]
 pub enum Event {
@@ -52,4 +54,6 @@ pub enum Event {
     },
     /// Records that could not be counted.
     Rejected(Vec<Rejected>),
+    /// A feed is in quarantine, or out of it.
+    FeedHealth(Box<FeedHealthTransition>),
 }

@@ -8,6 +8,7 @@ use tidegate_feeds::state::DecoderState;
 use tidegate_query::{Slot, WindowState};
 
 use super::{Accumulation, Runtime, RuntimeError, Window};
+use crate::feed_health::{FeedHealth, FeedHealthRule};
 use crate::occupancy::Occupancies;
 use crate::snapshot::{Snapshot, SnapshotError};
 
@@ -18,6 +19,9 @@ impl Runtime {
         snapshot.put("engine", &self.engine.state());
         for (feed, decoder) in &self.decoders {
             snapshot.put(&format!("decoder/{feed}"), &decoder.state());
+        }
+        for (feed, health) in &self.health {
+            snapshot.put(&format!("health/{feed}"), &health.state());
         }
         for window in &mut self.windows {
             window.on_time.flush(&window.query).await?;
@@ -46,6 +50,12 @@ impl Runtime {
                 .clone()
                 .restore(&snapshot.get::<DecoderState>(&name)?);
             *decoder = restored.map_err(|error| SnapshotError::section(&name, error))?;
+        }
+        for (feed, health) in &mut self.health {
+            let name = format!("health/{feed}");
+            let rule = FeedHealthRule::default();
+            let restored = FeedHealth::restore(feed.clone(), rule, &snapshot.get(&name)?);
+            *health = restored.map_err(|error| SnapshotError::section(&name, error))?;
         }
         for window in &mut self.windows {
             window.load(snapshot)?;

@@ -10,7 +10,7 @@ use tidegate_connect::{
 };
 use tidegate_engine::ProcessingTime;
 use tidegate_model::Payload;
-use tidegate_pipeline::{Event, Pipeline, ResumeError, RuntimeError, Summary, Task};
+use tidegate_pipeline::{Pipeline, ResumeError, RuntimeError, Summary, Task};
 
 use crate::drive::{processing_time, to_duration};
 use crate::failpoint::{self, Step, failpoint};
@@ -220,10 +220,8 @@ impl Worker {
     /// Takes what the task gives out into the epoch.
     fn collect(&mut self) -> Result<(), Trouble> {
         while let Some(event) = self.task.poll_event() {
-            if let Event::Alert(alert) = &event
-                && self.settings.show_alerts
-            {
-                outputs::show(alert);
+            if self.settings.show_alerts {
+                outputs::show(&event);
             }
             self.records.add(&event)?;
         }
