@@ -1,9 +1,8 @@
 //! Tests against real brokers that break: `cargo xtask test real`.
 //!
-//! Starts one broker and a cluster of three, builds the product with its fail points, and runs the
-//! integration tests called `real_…` one after the other. They find everything by environment
-//! variables and write one JSON line for each thing that they tried; the sums become the crash
-//! matrix of docs/RELIABILITY.md.
+//! Starts one broker and a cluster of three and runs the integration tests called `real_…`. They
+//! find everything by environment variables and write one JSON line for each thing that they tried;
+//! the sums become the crash matrix of docs/RELIABILITY.md.
 
 mod matrix;
 
@@ -24,8 +23,6 @@ const KAFKA: &str = "TIDEGATE_TEST_KAFKA";
 const CLUSTER: &str = "TIDEGATE_TEST_KAFKA_CLUSTER";
 /// A JSON file that says how to kill and start nodes of both, and where proxies belong.
 const CONTROL: &str = "TIDEGATE_TEST_KAFKA_CONTROL";
-/// The product with fail points.
-const PRODUCT: &str = "TIDEGATE_TEST_BIN";
 /// Where tests add their lines.
 const REPORT: &str = "TIDEGATE_TEST_REPORT";
 /// How often the product is killed at a random instant.
@@ -57,18 +54,15 @@ pub(crate) struct Options {
 pub(crate) struct Bench {
     one: TestCluster,
     three: TestCluster,
-    product: PathBuf,
     files: tempfile::TempDir,
 }
 
 impl Bench {
-    /// Builds the product and starts the brokers.
-    pub(crate) fn start(repo: &Repo, toolchain: &Toolchain) -> Result<Self> {
-        let product = build_product(repo)?;
+    /// Starts the brokers.
+    pub(crate) fn start(toolchain: &Toolchain) -> Result<Self> {
         let bench = Self {
             one: TestCluster::start(toolchain, 1)?,
             three: TestCluster::start(toolchain, 3)?,
-            product,
             files: tempfile::tempdir()?,
         };
         let xtask = std::env::current_exe().context("this program has no path")?;
@@ -89,7 +83,8 @@ impl Bench {
         self.files.path().join("report.jsonl")
     }
 
-    /// The test run, one test at a time: each has the brokers for itself.
+    /// The test run. Each test has a cluster for itself, so that two run at a time while the third
+    /// waits for a cluster; most of them wait for what times out.
     pub(crate) fn tests(&self, repo: &Repo, options: &Options) -> Command {
         let mut cargo = repo.cargo();
         // The whole workspace decides the features, as it does for all tests: nothing is built
@@ -97,11 +92,10 @@ impl Bench {
         cargo
             .args(["test", "--release", "--workspace", "--test", "main", "--"])
             .arg(options.filter.as_deref().unwrap_or(TESTS))
-            .args(["--test-threads=1"])
+            .args(["--test-threads=3"])
             .env(KAFKA, self.one.bootstrap())
             .env(CLUSTER, self.three.bootstrap())
             .env(CONTROL, self.control_file())
-            .env(PRODUCT, &self.product)
             .env(REPORT, self.report_file())
             .env(RANDOM_KILLS, options.random_kills.to_string());
         cargo
@@ -132,27 +126,11 @@ fn described(cluster: &TestCluster) -> Value {
     })
 }
 
-/// Builds the product with fail points and keeps it under a name of its own: the tests of the
-/// command line build the one without into the same place.
-fn build_product(repo: &Repo) -> Result<PathBuf> {
-    let mut cargo = repo.cargo();
-    cargo.args(["build", "--release", "--workspace", "--bin", "tidegate"]);
-    let status = cargo.args(["--features", "tidegate/failpoints"]).status()?;
-    ensure!(status.success(), "cargo build ended with {status}");
-    let release = repo.metadata()?.target_directory.join("release");
-    let product = release.join("tidegate-failpoints");
-    // Into a new file: one that a process left behind still runs cannot be written to.
-    let fresh = release.join(format!("tidegate-failpoints.{}", std::process::id()));
-    fs::copy(release.join("tidegate"), &fresh).context("failed to copy the product")?;
-    fs::rename(&fresh, &product).context("failed to rename the product")?;
-    Ok(product.into_std_path_buf())
-}
-
 /// The command `test real`.
 pub(crate) fn run(repo: &Repo, options: &Options) -> Result<()> {
     let toolchain = Toolchain::find()?;
     crate::kafka::stop_on_interrupt()?;
-    let bench = Bench::start(repo, &toolchain)?;
+    let bench = Bench::start(&toolchain)?;
     let status = bench.tests(repo, options).status()?;
     let matrix = bench.matrix()?;
     print!("{matrix}");

@@ -189,7 +189,8 @@ pub(crate) fn cause(error: &KafkaError) -> String {
         .map_or_else(|| error.to_string(), |code| code.to_string())
 }
 
-/// Whether an error means that trying again may help.
+/// Whether an error means that trying again may help: the connection's, and those of a partition,
+/// a leader or a coordinator that is moving, which Kafka's protocol calls retriable.
 pub(crate) fn passing(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
@@ -207,6 +208,14 @@ pub(crate) fn passing(error: &KafkaError) -> bool {
                 | Code::BrokerNotAvailable
                 | Code::ReplicaNotAvailable
                 | Code::NetworkException
+                | Code::OffsetNotAvailable
+                | Code::FencedLeaderEpoch
+                | Code::UnknownLeaderEpoch
+                | Code::KafkaStorageError
+                | Code::CoordinatorLoadInProgress
+                | Code::CoordinatorNotAvailable
+                | Code::NotCoordinator
+                | Code::NotController
                 | Code::UnknownTopicOrPartition
                 | Code::UnknownPartition
                 | Code::UnknownTopic

@@ -5,7 +5,7 @@
 //! when it was called is decided and read, or it fails and says so.
 //! It holds everything that it reads in memory and follows nothing, so it is no source.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rdkafka::admin::{
@@ -206,10 +206,10 @@ impl Inspector {
                 .map_err(failed)?;
         }
         consumer.assign(&list).map_err(failed)?;
-        let mut open = ends.len();
+        let mut open: BTreeSet<i32> = ends.keys().copied().collect();
         let mut records = Vec::new();
         // The end of a partition comes behind everything that is decided, thus behind `ends`.
-        while open > 0 {
+        while !open.is_empty() {
             match consumer.poll(deadline.left(LOOK_EVERY)) {
                 Some(Ok(message)) => records.push(InspectedRecord {
                     partition: message.partition(),
@@ -218,10 +218,13 @@ impl Inspector {
                     value: message.payload().map(<[u8]>::to_vec),
                     timestamp_ms: message.timestamp().to_millis(),
                 }),
-                Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
+                // Again for a partition that has grown meanwhile.
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    open.remove(&partition);
+                }
                 Some(Err(error)) if !passing(&error) => return Err(failed(error)),
                 Some(Err(_)) | None if deadline.passed() => {
-                    let detail = format!("{open} partitions of topic {topic} were not read");
+                    let detail = format!("partitions {open:?} of topic {topic} were not read");
                     return Err(deadline.unreachable(&self.bootstrap, detail));
                 }
                 Some(Err(_)) | None => {}

@@ -23,6 +23,6 @@ pub use h3_functions::h3_functions;
 pub use layer::{LAYER_SCHEMA, LayerError, LayerFrame, LayerQuery};
 pub use limits::{SessionLimits, SpillLimits};
 pub use risk_functions::risk_functions;
-pub use session::Session;
+pub use session::{Answer, Session};
 pub use sketch::count_distinct_sketch;
 pub use slot::Slot;

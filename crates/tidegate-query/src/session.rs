@@ -1,6 +1,7 @@
 //! The DataFusion session with Tidegate's functions and tables.
 
 use std::collections::BTreeSet;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -12,9 +13,13 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::physical_plan::{ExecutionPlan, collect, execution_plan::reset_plan_states};
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 
 use crate::{SessionLimits, Slot, count_distinct_sketch, h3_functions, risk_functions};
+
+/// What DataFusion will have answered. Boxed, so that its planner and its operators are compiled
+/// into this crate and not again into every crate that awaits one of them.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 /// A SQL session: stock DataFusion, one partition, the product's own functions registered.
 #[derive(Clone)]
@@ -81,11 +86,6 @@ impl Session {
         &self.limits
     }
 
-    /// The DataFusion context, for what this type does not wrap.
-    pub fn context(&self) -> &SessionContext {
-        &self.ctx
-    }
-
     /// Adds a table that does not change.
     ///
     /// # Errors
@@ -110,6 +110,25 @@ impl Session {
             .map(drop)
     }
 
+    /// Adds a Parquet file as a table.
+    ///
+    /// # Errors
+    /// DataFusion's, when the file cannot be read or the name is taken.
+    pub fn register_parquet<'a>(&'a self, name: &'a str, path: &'a str) -> Answer<'a, ()> {
+        let options = ParquetReadOptions::default();
+        Box::pin(self.ctx.register_parquet(name, path, options))
+    }
+
+    /// Names of the tables that were added, in order.
+    pub fn table_names(&self) -> Vec<String> {
+        let home = self.ctx.copied_config().options().catalog.clone();
+        let catalog = self.ctx.catalog(&home.default_catalog);
+        let schema = catalog.and_then(|catalog| catalog.schema(&home.default_schema));
+        let mut names = schema.map_or_else(Vec::new, |schema| schema.table_names());
+        names.sort();
+        names
+    }
+
     /// Plans one `SELECT`.
     ///
     /// # Errors
@@ -120,21 +139,26 @@ impl Session {
     }
 
     /// What one `SELECT` means, before it is optimized.
-    pub(crate) async fn plan_logical(&self, sql: &str) -> Result<LogicalPlan> {
-        let plan = self.ctx.state().create_logical_plan(sql).await?;
-        // Also below EXPLAIN ANALYZE, which runs what it explains.
-        SQLOptions::new()
-            .with_allow_ddl(false)
-            .with_allow_dml(false)
-            .with_allow_statements(false)
-            .verify_plan(&plan)
-            .map_err(|_| DataFusionError::Plan("only SELECT is allowed here".to_owned()))?;
-        Ok(plan)
+    pub(crate) fn plan_logical<'a>(&'a self, sql: &'a str) -> Answer<'a, LogicalPlan> {
+        Box::pin(async move {
+            let plan = self.ctx.state().create_logical_plan(sql).await?;
+            // Also below EXPLAIN ANALYZE, which runs what it explains.
+            SQLOptions::new()
+                .with_allow_ddl(false)
+                .with_allow_dml(false)
+                .with_allow_statements(false)
+                .verify_plan(&plan)
+                .map_err(|_| DataFusionError::Plan("only SELECT is allowed here".to_owned()))?;
+            Ok(plan)
+        })
     }
 
     /// How the meaning of one `SELECT` is computed.
-    pub(crate) async fn plan_physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
-        self.ctx.state().create_physical_plan(plan).await
+    pub(crate) fn plan_physical<'a>(
+        &'a self,
+        plan: &'a LogicalPlan,
+    ) -> Answer<'a, Arc<dyn ExecutionPlan>> {
+        Box::pin(async move { self.ctx.state().create_physical_plan(plan).await })
     }
 
     /// Names of the tables that `plan` reads: bare for this session's own, else with their schema.
@@ -166,16 +190,18 @@ impl Session {
     ///
     /// # Errors
     /// DataFusion's; where a limit of the session is the cause, it is named.
-    pub async fn run(&self, plan: &Arc<dyn ExecutionPlan>) -> Result<Vec<RecordBatch>> {
-        let plan = reset_plan_states(Arc::clone(plan))?;
-        let context: Arc<TaskContext> = self.ctx.task_ctx();
-        let rows = collect(plan, context)
-            .await
-            .map_err(|error| self.limits.explain(error))?;
-        Ok(rows
-            .into_iter()
-            .filter(|batch| batch.num_rows() > 0)
-            .collect())
+    pub fn run<'a>(&'a self, plan: &'a Arc<dyn ExecutionPlan>) -> Answer<'a, Vec<RecordBatch>> {
+        Box::pin(async move {
+            let plan = reset_plan_states(Arc::clone(plan))?;
+            let context: Arc<TaskContext> = self.ctx.task_ctx();
+            let rows = collect(plan, context)
+                .await
+                .map_err(|error| self.limits.explain(error))?;
+            Ok(rows
+                .into_iter()
+                .filter(|batch| batch.num_rows() > 0)
+                .collect())
+        })
     }
 
     /// Plans and runs one `SELECT`; the schema comes along for empty results.

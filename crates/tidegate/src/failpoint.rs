@@ -1,8 +1,9 @@
 //! Fail points: named steps of the epoch protocol at which a test can break the product.
 //!
-//! Without the feature `failpoints`, which no release has, [`failpoint`] is nothing. With it the
-//! variable `TIDEGATE_FAILPOINT` holds `NAME[:N][:ACTION]`: at the N-th time (default the first)
-//! that the step NAME is reached, and at no other, ACTION happens:
+//! They are in every build, so that what is tested is what is released, and do nothing unless the
+//! variable `TIDEGATE_FAILPOINT` asks for it; whoever can set a variable of a process can kill it
+//! anyway. It holds `NAME[:N][:ACTION]`: at the N-th time (default the first) that the step NAME is
+//! reached, and at no other, ACTION happens:
 //!
 //! - `kill` (the default): SIGKILL to this process, as `kill -9` does;
 //! - `stop`: SIGSTOP to this process, until somebody sends SIGCONT;
@@ -12,6 +13,18 @@
 //! What happens is told on standard error before it does. `TIDEGATE_FAILPOINT=list` makes every
 //! command print all steps, `NAME PHASE` a line, and nothing else: a test goes through that list
 //! and needs none of its own.
+
+use std::process::ExitCode;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tidegate_connect::{EpochSink, EpochStep};
+
+use self::plan::{Action, Plan};
 
 /// A place in the code, named after what was done last or comes next, in the order of one epoch
 /// and then of a recovery.
@@ -43,7 +56,6 @@ pub(crate) enum Step {
 
 /// When a step is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg(any(test, feature = "failpoints"))]
 enum Phase {
     /// In every epoch.
     Epoch,
@@ -51,7 +63,6 @@ enum Phase {
     Recovery,
 }
 
-#[cfg(any(test, feature = "failpoints"))]
 impl Step {
     /// Every step, in order.
     const ALL: [Self; 11] = [
@@ -100,30 +111,92 @@ impl Step {
     }
 }
 
-/// Marks a step; nothing in this build.
-///
-/// # Errors
-/// None in this build.
-#[cfg(not(feature = "failpoints"))]
+/// The variable that holds the plan.
+const VARIABLE: &str = "TIDEGATE_FAILPOINT";
+
+static PLAN: OnceLock<Plan> = OnceLock::new();
+static HITS: AtomicU64 = AtomicU64::new(0);
+
+/// Reads the plan, once, before anything else; gives the code to end with at once, where there
+/// is one: after the list of steps, or for a plan that is none.
 #[expect(
-    clippy::unnecessary_wraps,
-    reason = "with the feature a step can be made to fail"
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a test reads the list, and nobody may overlook a plan"
 )]
-#[inline]
-pub(crate) fn failpoint(_step: Step) -> anyhow::Result<()> {
-    Ok(())
+pub(crate) fn arm() -> Option<ExitCode> {
+    let text = std::env::var(VARIABLE).ok()?;
+    if text == "list" {
+        for step in Step::ALL {
+            let phase = format!("{:?}", step.phase()).to_lowercase();
+            println!("{} {phase}", step.name());
+        }
+        return Some(ExitCode::SUCCESS);
+    }
+    match text.parse() {
+        Ok(plan) => {
+            eprintln!("tidegate: will break as {VARIABLE}={text} asks");
+            PLAN.get_or_init(|| plan);
+            None
+        }
+        Err(error) => {
+            eprintln!("tidegate: {VARIABLE}={text}: {error}");
+            Some(ExitCode::from(2))
+        }
+    }
 }
 
-#[cfg(feature = "failpoints")]
-pub(crate) use armed::{arm, failpoint, watch};
+/// Marks the steps of every epoch that `sink` commits. `error` has no effect there.
+pub(crate) fn watch(sink: &mut EpochSink) {
+    sink.observe(|step| {
+        let step = match step {
+            EpochStep::Begun => Step::AfterBegin,
+            // The last record is the progress.
+            EpochStep::Sent { sent, of } if sent == of => Step::AfterProgress,
+            EpochStep::Sent { sent, of } if sent + 1 == of => Step::AfterRecords,
+            EpochStep::Sent { .. } => Step::MidRecords,
+            EpochStep::Offsets => Step::AfterOffsets,
+            EpochStep::Stored => Step::BeforeCommit,
+            EpochStep::Committed => return,
+        };
+        drop(failpoint(step));
+    });
+}
 
-/// Marks the steps of every epoch that `sink` commits; nothing in this build.
-#[cfg(not(feature = "failpoints"))]
-#[inline]
-pub(crate) fn watch(_sink: &mut tidegate_connect::EpochSink) {}
+/// Marks a step, and acts if the plan says so.
+///
+/// # Errors
+/// Where the plan says so.
+#[expect(
+    clippy::print_stderr,
+    reason = "a test waits for what a fail point says"
+)]
+pub(crate) fn failpoint(step: Step) -> Result<()> {
+    let Some(plan) = PLAN.get().filter(|plan| plan.step == step) else {
+        return Ok(());
+    };
+    if HITS.fetch_add(1, Ordering::AcqRel) + 1 != plan.hit {
+        return Ok(());
+    }
+    eprintln!(
+        "failpoint {} hit {}: {:?}",
+        step.name(),
+        plan.hit,
+        plan.action
+    );
+    let raise = |signal| kill(Pid::this(), signal).context("failed to signal this process");
+    match plan.action {
+        Action::Kill => raise(Signal::SIGKILL),
+        Action::Stop => raise(Signal::SIGSTOP),
+        Action::Error => bail!("fail point {}", step.name()),
+        Action::Delay(ms) => {
+            std::thread::sleep(Duration::from_millis(ms));
+            Ok(())
+        }
+    }
+}
 
 /// What `TIDEGATE_FAILPOINT` asks for.
-#[cfg(any(test, feature = "failpoints"))]
 mod plan {
     use super::Step;
 
@@ -192,106 +265,8 @@ mod plan {
     }
 }
 
-#[cfg(feature = "failpoints")]
-#[expect(
-    clippy::print_stderr,
-    clippy::print_stdout,
-    reason = "a test waits for what a fail point says"
-)]
-mod armed {
-    use std::process::ExitCode;
-    use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicU64, Ordering};
-    use std::time::Duration;
-
-    use anyhow::{Context, Result, bail};
-    use nix::sys::signal::{Signal, kill};
-    use nix::unistd::Pid;
-
-    use tidegate_connect::{EpochSink, EpochStep};
-
-    use super::Step;
-    use super::plan::{Action, Plan};
-
-    /// The variable that holds the plan.
-    const VARIABLE: &str = "TIDEGATE_FAILPOINT";
-
-    static PLAN: OnceLock<Plan> = OnceLock::new();
-    static HITS: AtomicU64 = AtomicU64::new(0);
-
-    /// Reads the plan, once, before anything else; gives the code to end with at once, where there
-    /// is one: after the list of steps, or for a plan that is none.
-    pub(crate) fn arm() -> Option<ExitCode> {
-        let text = std::env::var(VARIABLE).ok()?;
-        if text == "list" {
-            for step in Step::ALL {
-                let phase = format!("{:?}", step.phase()).to_lowercase();
-                println!("{} {phase}", step.name());
-            }
-            return Some(ExitCode::SUCCESS);
-        }
-        match text.parse() {
-            Ok(plan) => {
-                PLAN.get_or_init(|| plan);
-                None
-            }
-            Err(error) => {
-                eprintln!("tidegate: {VARIABLE}={text}: {error}");
-                Some(ExitCode::from(2))
-            }
-        }
-    }
-
-    /// Marks the steps of every epoch that `sink` commits. `error` has no effect there.
-    pub(crate) fn watch(sink: &mut EpochSink) {
-        sink.observe(|step| {
-            let step = match step {
-                EpochStep::Begun => Step::AfterBegin,
-                // The last record is the progress.
-                EpochStep::Sent { sent, of } if sent == of => Step::AfterProgress,
-                EpochStep::Sent { sent, of } if sent + 1 == of => Step::AfterRecords,
-                EpochStep::Sent { .. } => Step::MidRecords,
-                EpochStep::Offsets => Step::AfterOffsets,
-                EpochStep::Stored => Step::BeforeCommit,
-                EpochStep::Committed => return,
-            };
-            drop(failpoint(step));
-        });
-    }
-
-    /// Marks a step, and acts if the plan says so.
-    ///
-    /// # Errors
-    /// Where the plan says so.
-    pub(crate) fn failpoint(step: Step) -> Result<()> {
-        let Some(plan) = PLAN.get().filter(|plan| plan.step == step) else {
-            return Ok(());
-        };
-        if HITS.fetch_add(1, Ordering::AcqRel) + 1 != plan.hit {
-            return Ok(());
-        }
-        eprintln!(
-            "failpoint {} hit {}: {:?}",
-            step.name(),
-            plan.hit,
-            plan.action
-        );
-        let raise = |signal| kill(Pid::this(), signal).context("failed to signal this process");
-        match plan.action {
-            Action::Kill => raise(Signal::SIGKILL),
-            Action::Stop => raise(Signal::SIGSTOP),
-            Action::Error => bail!("fail point {}", step.name()),
-            Action::Delay(ms) => {
-                std::thread::sleep(Duration::from_millis(ms));
-                Ok(())
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::plan::{Action, Plan};
     use super::*;
     use std::collections::BTreeSet;
 

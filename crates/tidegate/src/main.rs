@@ -1,10 +1,6 @@
 //! The `tidegate` command: wiring, event loop, terminal.
 
 mod cli;
-#[cfg_attr(
-    not(any(test, feature = "failpoints")),
-    expect(dead_code, reason = "the steps of an epoch come with the epochs")
-)]
 mod failpoint;
 mod folder;
 
@@ -40,7 +36,6 @@ use crate::folder::BadPipeline;
 const EXIT_CONFIG: u8 = 78;
 
 fn main() -> ExitCode {
-    #[cfg(feature = "failpoints")]
     if let Some(code) = failpoint::arm() {
         return code;
     }

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use arrow::array::RecordBatch;
-use datafusion::prelude::ParquetReadOptions;
 use tidegate_query::Session;
 
 use crate::cli::Sql;
@@ -20,7 +19,7 @@ pub(crate) async fn sql(args: &Sql) -> Result<String> {
         anyhow::anyhow!(
             "{}\n  tables: {}",
             error.strip_backtrace(),
-            tables(&session).join(", ")
+            session.table_names().join(", ")
         )
     })?;
     if args.json {
@@ -71,21 +70,10 @@ async fn register(session: &Session, data: &Path) -> Result<()> {
             };
             let file = path.to_str().context("a path that is not UTF-8")?;
             session
-                .context()
-                .register_parquet(name, file, ParquetReadOptions::default())
+                .register_parquet(&name, file)
                 .await
                 .with_context(|| format!("cannot read {}", path.display()))?;
         }
     }
     Ok(())
-}
-
-fn tables(session: &Session) -> Vec<String> {
-    let catalog = session.context().catalog("datafusion");
-    let schema = catalog.and_then(|catalog| catalog.schema("public"));
-    let mut names = schema
-        .map(|schema| schema.table_names())
-        .unwrap_or_default();
-    names.sort();
-    names
 }

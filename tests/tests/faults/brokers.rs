@@ -7,8 +7,8 @@ use crate::support::wait_until;
 /// If nothing breaks, nothing may differ: else the other tests would say nothing.
 #[test]
 fn real_without_a_fault_the_output_is_that_of_batch_sql() {
-    for kafka in [Kafka::one(), Kafka::three()] {
-        let Some(kafka) = kafka else { return };
+    for find in [Kafka::one, Kafka::three] {
+        let Some(kafka) = find() else { return };
         let mut scenario = Scenario::new(&kafka, "quiet", 240);
         scenario.send();
         let product = scenario.run(None);

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::kafka::Kafka;
-use super::product::Product;
 use super::scenario::{LONG, Scenario};
-use crate::support::wait_until;
+use crate::support::{binary, wait_until};
 
 /// A pipeline with one task says so to a second instance; one that stands by takes over.
 #[test]
@@ -74,7 +73,7 @@ fn snapshots(scenario: &Scenario) -> Vec<PathBuf> {
 
 /// Whether `tidegate checkpoint COMMAND` says that all is well, and what it says.
 fn checkpoint(scenario: &Scenario, command: &str) -> (bool, String) {
-    let output = Command::new(Product::binary())
+    let output = Command::new(binary())
         .args(["checkpoint", command])
         .arg(scenario.pipeline())
         .arg("--state")

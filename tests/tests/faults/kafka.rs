@@ -2,15 +2,21 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
 use super::link::FaultyLink;
 use crate::support::root;
 
-/// One cluster.
+/// Which test has the single broker, and which the cluster of three.
+static ONE: Mutex<()> = Mutex::new(());
+static THREE: Mutex<()> = Mutex::new(());
+
+/// One cluster. As long as this value lives no other test has the cluster.
 #[derive(Debug)]
 pub(crate) struct Kafka {
+    _mine: MutexGuard<'static, ()>,
     xtask: PathBuf,
     folder: PathBuf,
     nodes: Vec<Node>,
@@ -28,15 +34,15 @@ struct Node {
 impl Kafka {
     /// A single broker, running; `None`, said aloud, without one.
     pub(crate) fn one() -> Option<Self> {
-        Self::find("one")
+        Self::find("one", &ONE)
     }
 
     /// Three brokers with three copies of everything, all running; `None`, said aloud, without.
     pub(crate) fn three() -> Option<Self> {
-        Self::find("three")
+        Self::find("three", &THREE)
     }
 
-    fn find(name: &str) -> Option<Self> {
+    fn find(name: &str, mine: &'static Mutex<()>) -> Option<Self> {
         let Some(path) = std::env::var_os("TIDEGATE_TEST_KAFKA_CONTROL") else {
             eprintln!("SKIPPED: no brokers to break; run `cargo xtask test real`");
             return None;
@@ -46,6 +52,8 @@ impl Kafka {
         let port = |value: &Value| u16::try_from(value.as_u64().unwrap()).unwrap();
         let nodes = control[name]["nodes"].as_array().unwrap();
         let kafka = Self {
+            // A test that failed leaves nothing behind that the next would mind.
+            _mine: mine.lock().unwrap_or_else(PoisonError::into_inner),
             xtask: text(&control["xtask"]),
             folder: text(&control[name]["folder"]),
             nodes: nodes

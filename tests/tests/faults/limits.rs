@@ -9,7 +9,7 @@ use tidegate_connect::{Inspector, KafkaSink, Properties};
 use super::kafka::Kafka;
 use super::product::Product;
 use super::scenario::LONG;
-use crate::support::wait_until;
+use crate::support::{binary, wait_until};
 
 /// More than a record of `tidegate.rejected` can hold as base64, and less than a broker's request.
 const BYTES: usize = 14 << 20;
@@ -66,7 +66,7 @@ fn real_a_rejection_larger_than_its_topic_takes_is_put_aside() {
         "--json",
     ];
     let args: Vec<String> = args.into_iter().map(str::to_owned).collect();
-    let mut product = Product::start(&Product::binary(), &args, &[], (folder.path(), "run"));
+    let mut product = Product::start(binary(), &args, &[], (folder.path(), "run"));
     let rows = wait_until(LONG, || {
         let records = inspector.read_committed(TOPIC, &before, LONG).ok()?;
         let values = records.iter().filter_map(|record| record.value.as_deref());

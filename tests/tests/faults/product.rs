@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::{root, wait_until};
+use crate::support::{binary, root, wait_until};
 
 /// A running program whose output goes to files. It never outlives its value: dropping kills it,
 /// paused or not.
@@ -30,15 +30,9 @@ pub(crate) struct Step {
 }
 
 impl Product {
-    /// The product with fail points that `cargo xtask test real` built.
-    pub(crate) fn binary() -> PathBuf {
-        let binary = std::env::var_os("TIDEGATE_TEST_BIN");
-        PathBuf::from(binary.expect("`cargo xtask test real` sets TIDEGATE_TEST_BIN"))
-    }
-
     /// Every fail point of the product.
     pub(crate) fn steps() -> Vec<Step> {
-        let output = Command::new(Self::binary())
+        let output = Command::new(binary())
             .env("TIDEGATE_FAILPOINT", "list")
             .arg("version")
             .output()
@@ -52,7 +46,7 @@ impl Product {
             })
         };
         text.lines()
-            .map(|line| step(line).unwrap_or_else(|| panic!("built without fail points: {line}")))
+            .map(|line| step(line).unwrap_or_else(|| panic!("not a fail point: {line}")))
             .collect()
     }
 

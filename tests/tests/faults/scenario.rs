@@ -16,7 +16,7 @@ use super::compare::{Difference, Records};
 use super::kafka::Kafka;
 use super::product::Product;
 use super::workload::{Record, Workload, send};
-use crate::support::wait_until;
+use crate::support::{binary, wait_until};
 
 /// Long enough for everything that happens at all, on a build server where four brokers and a
 /// product share two cores.
@@ -25,14 +25,15 @@ pub(crate) const LONG: Duration = Duration::from_mins(2);
 /// Records a second of a producer that is to last a while.
 pub(crate) const RATE: u32 = 400;
 
-/// Topics with output. Nothing may come to the one of late records.
-const TOPICS: [&str; 6] = [
+/// Topics with output. Nothing may come to those of late records and of the health of feeds.
+const TOPICS: [&str; 7] = [
     "tidegate.pane",
     "tidegate.layer",
     "tidegate.alert",
     "tidegate.late",
     "tidegate.duplicate",
     "tidegate.rejected",
+    "tidegate.feed-health",
 ];
 
 /// See the module's documentation.
@@ -72,7 +73,7 @@ impl Scenario {
     fn with(kafka: &Kafka, workload: Workload, partitions: i32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let pipeline = workload.write_pipeline(folder.path());
-        let expected = workload.expected(&Product::binary(), &pipeline, folder.path());
+        let expected = workload.expected(binary(), &pipeline, folder.path());
         let inspector = Inspector::new(&kafka.bootstrap());
         let topic = workload.topic();
         inspector
@@ -180,7 +181,7 @@ impl Scenario {
         let args: Vec<String> = args.into_iter().map(str::to_owned).collect();
         let plan = failpoint.map(|plan| ("TIDEGATE_FAILPOINT", plan));
         Product::start(
-            &Product::binary(),
+            binary(),
             &args,
             plan.as_slice(),
             (self.folder.path(), &format!("run-{}", self.runs)),
@@ -201,6 +202,21 @@ impl Scenario {
         found
     }
 
+    /// What must come out, once everything is sent.
+    fn expected(&self) -> Records {
+        let topic = self.workload.topic();
+        let log = self.inspector().read_committed(&topic, &Ends::new(), LONG);
+        let mut log = log.unwrap();
+        log.sort_by_key(|record| (record.partition, record.offset));
+        let mut expected = self.expected.clone();
+        let records = log.iter().filter_map(|record| {
+            let value = record.value.as_deref()?;
+            Some((record.partition, record.offset, value))
+        });
+        self.workload.add_positions(&mut expected, records);
+        expected
+    }
+
     /// Waits until some output is there.
     pub(crate) fn wait_begun(&self) {
         let begun = wait_until(LONG, || (self.found().len() > 0).then_some(()));
@@ -209,7 +225,8 @@ impl Scenario {
 
     /// Waits until all output is there; the comparison says what is missing.
     pub(crate) fn wait_complete(&self) {
-        let complete = wait_until(LONG, || self.found().covers(&self.expected).then_some(()));
+        let expected = self.expected();
+        let complete = wait_until(LONG, || self.found().covers(&expected).then_some(()));
         if complete.is_none() {
             eprintln!("not all output came within {LONG:?}");
         }
@@ -221,16 +238,15 @@ impl Scenario {
         product.terminate();
         let ended = product.wait(LONG);
         let said = product.output();
+        // Shown only if something is wrong.
+        eprintln!("{step}, {fault}: it ended as {ended:?} and said\n{said}");
         self.check((step, fault), tries);
-        assert!(
-            ended.is_some_and(|status| status.success()),
-            "{step}, {fault}: it ended as {ended:?}\n{said}"
-        );
+        assert!(ended.is_some_and(|status| status.success()));
     }
 
     /// Compares all output, adds a line to the crash matrix, and fails on any difference.
     pub(crate) fn check(&self, (step, fault): (&str, &str), tries: u32) {
-        let difference = Difference::new(&self.expected, &self.found());
+        let difference = Difference::new(&self.expected(), &self.found());
         report(step, fault, tries, &difference);
         assert!(difference.is_none(), "{step}, {fault}: {difference}");
     }
