@@ -11,10 +11,11 @@ use rdkafka::{Offset, TopicPartitionList};
 use tidegate_model::FeedId;
 
 use crate::batch::{BatchQueue, Client, MessageBatch, Polled};
-use crate::client::{Troubled, client_error, look_up, most_telling};
+use crate::client::{Deadline, Troubled, client_error, look_up, most_telling};
 use crate::error::ConnectError;
 use crate::source::{
-    Events, PartitionChoice, Shared, SourceConfig, SourceEvent, Stop, is_chosen, serve_events,
+    Events, PartitionChoice, Shared, SourceConfig, SourceEvent, Stop, bounds, is_chosen,
+    serve_events,
 };
 
 /// How long one call waits for its batch to fill: the latency added to a trickle of records.
@@ -27,6 +28,13 @@ const STALLED_EVERY: Duration = Duration::from_secs(5);
 const CHECK_WITHIN: Duration = Duration::from_secs(1);
 /// How long waking the brokers may hold up reading.
 const WAKE_WITHIN: Duration = Duration::from_millis(500);
+/// How librdkafka begins to tell that what was read is not in the leader's log any more: brokers lost
+/// acknowledged records. Going on at the same offset would pass over what took their place.
+const TRUNCATED: &str = "Partition log truncation detected";
+/// How long a leader that has just come may take to know its log.
+const SETTLE_WITHIN: Duration = Duration::from_secs(30);
+/// How often in a row a partition is assigned anew.
+const RESTARTS_MAX: u8 = 10;
 /// How long local operations of the client may take.
 const LOCAL_WITHIN: Duration = Duration::from_secs(5);
 
@@ -44,6 +52,10 @@ pub(crate) struct Lane {
     /// Where to end; `None` for never.
     pub(crate) end: Option<i64>,
     pub(crate) done: bool,
+    /// Where it was last assigned anew.
+    pub(crate) again_from: Option<i64>,
+    /// How often in a row it was assigned anew without a record in between.
+    pub(crate) restarts: u8,
 }
 
 /// The way from the reading thread to the source.
@@ -258,6 +270,8 @@ impl Reader {
             next: 0,
             end: None,
             done: false,
+            again_from: None,
+            restarts: 0,
         });
         // Nothing of it is taken from the queue before this.
         self.send(Ok(SourceEvent::Added { feed, partition }))
@@ -275,6 +289,15 @@ impl Reader {
         if lane.done {
             return Ok(());
         }
+        if let Some(again) = lane.again_from
+            && batch.first_offset() >= again
+        {
+            // What had been fetched before may come, and then once more.
+            batch.drop_repeated(lane.next);
+            if batch.is_empty() {
+                return Ok(());
+            }
+        }
         if batch.first_offset() < lane.next {
             return Err(Halt::Failed(ConnectError::OffsetWentBack {
                 topic: lane.name.clone(),
@@ -284,6 +307,7 @@ impl Reader {
             }));
         }
         lane.next = batch.last_offset() + 1;
+        lane.restarts = 0;
         let end = lane.end.filter(|end| lane.next >= *end);
         if let Some(end) = end {
             batch.truncate_at(end);
@@ -349,17 +373,19 @@ impl Reader {
         if lane.done {
             return Ok(());
         }
-        Err(Halt::Failed(match code {
-            Code::AutoOffsetReset | Code::OffsetOutOfRange => {
-                self.overtaken(lane, if offset >= 0 { offset } else { lane.next })
-            }
-            _ => partition_error(
-                &self.config.bootstrap,
-                (&lane.name, lane.partition),
-                (code, offset),
-                text,
-            ),
-        }))
+        // Once a partition was assigned anew, what is said of it may be about the time before.
+        let is_truncated = text.contains(TRUNCATED) && lane.restarts == 0;
+        if let Code::AutoOffsetReset | Code::OffsetOutOfRange = code
+            && !is_truncated
+        {
+            return Ok(self.read_again(i, &text)?);
+        }
+        Err(Halt::Failed(partition_error(
+            &self.config.bootstrap,
+            (&lane.name, lane.partition),
+            (code, offset),
+            text,
+        )))
     }
 
     /// Tells of a broker that is away, at most every five seconds: the client tries again, and
@@ -415,21 +441,27 @@ impl Reader {
         Ok(list)
     }
 
+    /// Pauses all partitions.
+    ///
+    /// That makes librdkafka take its own idea of the next offset, and consuming a partition's end
+    /// in a batch sets that one too far and its leader epoch to 0: should the leader change now, the
+    /// log would seem truncated. So each partition is sent to the offset that is due, without an
+    /// epoch.
     fn pause(&mut self) -> Result<(), ConnectError> {
+        let failed = |error| client_error(&self.config.bootstrap, "pause the partitions", &error);
         let list = self.unfinished()?;
+        self.client.pause(&list).map_err(failed)?;
+        // What became of each shows when they are resumed.
         self.client
-            .pause(&list)
-            .map_err(|e| client_error(&self.config.bootstrap, "pause the partitions", &e))?;
+            .seek_partitions(list, LOCAL_WITHIN)
+            .map_err(failed)?;
         self.paused = true;
         tracing::debug!("The reader of the source is behind: partitions paused.");
         Ok(())
     }
 
-    /// Resumes once half of the channel is free; otherwise waits a moment.
-    ///
-    /// Pausing makes librdkafka take its own idea of the next offset, and consuming a partition's
-    /// end in a batch sets that one too far, which would skip a record without a word. So each
-    /// partition is sent to the exact offset before it goes on.
+    /// Resumes once half of the channel is free; otherwise waits a moment. Each partition goes on at
+    /// the exact offset: when they were paused, part of a batch was still to be handled.
     fn try_resume(&mut self) -> Result<bool, ConnectError> {
         let queued = self.outlet.shared.queued.load(Ordering::Acquire);
         if queued > self.config.queue_batches_max / 2 {
@@ -437,16 +469,19 @@ impl Reader {
             let _served = self.client.poll(FULL_RETRY).is_some();
             return Ok(false);
         }
-        let failed = |error| client_error(&self.config.bootstrap, "resume the partitions", &error);
+        let bootstrap = self.config.bootstrap.clone();
+        let failed = |error| client_error(&bootstrap, "resume the partitions", &error);
         let sought = self
             .client
             .seek_partitions(self.unfinished()?, LOCAL_WITHIN)
             .map_err(failed)?;
-        for partition in sought.elements() {
-            if let Err(error) = partition.error() {
-                // Pausing may have discarded the message that the log overtook the reader.
-                self.check_held()?;
-                return Err(failed(error));
+        for i in 0..self.lanes.len() {
+            let lane = &self.lanes[i];
+            let found = sought.find_partition(&lane.name, lane.partition);
+            if let Some(Err(error)) = found.map(|found| found.error()) {
+                // Pausing discards what a broker said of the partition, after which there is
+                // nothing to seek in.
+                self.read_again(i, &error.to_string())?;
             }
         }
         let mut list = self.unfinished()?;
@@ -461,27 +496,57 @@ impl Reader {
         Ok(true)
     }
 
-    /// Fails when the broker no longer holds what a partition is due to read.
-    fn check_held(&self) -> Result<(), ConnectError> {
-        for lane in self.lanes.iter().filter(|lane| !lane.done) {
-            let overtaken = self.overtaken(lane, lane.next);
-            if let ConnectError::LogOvertaken {
-                earliest: Some(earliest),
-                latest: Some(latest),
-                wanted,
-                ..
-            } = overtaken
-                && !(earliest..=latest).contains(&wanted)
-            {
-                return Err(overtaken);
-            }
+    /// Assigns a partition anew of which a broker said that its log does not hold what is due, after
+    /// which librdkafka does not fetch it any more. If its log does hold it, that was a leader that
+    /// had just come and did not know its log yet.
+    fn read_again(&mut self, i: usize, said: &str) -> Result<(), ConnectError> {
+        self.wait_held(i)?;
+        let bootstrap = &self.config.bootstrap;
+        let lane = &mut self.lanes[i];
+        lane.again_from = Some(lane.next);
+        lane.restarts += 1;
+        let (topic, partition, offset) = (&lane.name, lane.partition, lane.next);
+        let doing = format!("read topic {topic} partition {partition} from offset {offset} again");
+        if lane.restarts > RESTARTS_MAX {
+            return Err(ConnectError::Client {
+                bootstrap: bootstrap.clone(),
+                doing,
+                detail: format!("{said}, although its log holds that offset"),
+            });
         }
-        Ok(())
+        tracing::warn!(topic, partition, offset, said, "Reading it again.");
+        let failed = |error| client_error(bootstrap, &doing, &error);
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(offset))
+            .map_err(failed)?;
+        self.client.incremental_unassign(&list).map_err(failed)?;
+        self.queue.forward(lane.topic, partition)?;
+        self.client.incremental_assign(&list).map_err(failed)
     }
 
-    /// The error that `wanted` is not in the log, with what is.
-    fn overtaken(&self, lane: &Lane, wanted: i64) -> ConnectError {
-        overtaken(&self.client, (&lane.name, lane.partition), wanted)
+    /// Waits until the log holds what a partition is due to read; fails when that is gone, or still
+    /// to come after [`SETTLE_WITHIN`].
+    fn wait_held(&self, i: usize) -> Result<(), ConnectError> {
+        let lane = &self.lanes[i];
+        let place = (lane.name.as_str(), lane.partition);
+        let deadline = Deadline::new(SETTLE_WITHIN);
+        loop {
+            let (earliest, latest) = bounds(&self.client, &self.config.bootstrap, place, deadline)?;
+            if (earliest..=latest).contains(&lane.next) {
+                return Ok(());
+            }
+            if lane.next < earliest || deadline.passed() {
+                return Err(ConnectError::LogOvertaken {
+                    topic: lane.name.clone(),
+                    partition: lane.partition,
+                    wanted: lane.next,
+                    earliest: Some(earliest),
+                    latest: Some(latest),
+                });
+            }
+            serve_events(&self.client);
+            std::thread::sleep(FULL_RETRY);
+        }
     }
 }
 

@@ -387,6 +387,8 @@ fn find_lanes(
                 next: first_due(config, (feed, name, partition), bounds)?,
                 end: (config.stop == Stop::CaughtUp).then_some(bounds.1),
                 done: false,
+                again_from: None,
+                restarts: 0,
             });
         }
     }

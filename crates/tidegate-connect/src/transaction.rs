@@ -69,6 +69,9 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("queue.buffering.max.kbytes", "131072"),
     ("reconnect.backoff.ms", "50"),
     ("reconnect.backoff.max.ms", "1000"),
+    // A coordinator that has just moved may leave a request without an answer. By the library's own
+    // 60 s it is asked again only when the transaction has timed out, and this writer with it.
+    ("socket.timeout.ms", "10000"),
 ];
 
 /// librdkafka settings that the promises of this module rest on.
