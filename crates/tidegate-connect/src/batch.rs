@@ -176,17 +176,6 @@ impl MessageBatch {
         })
     }
 
-    /// Drops the records before `next`, and every record that comes a second time.
-    pub(crate) fn drop_repeated(&mut self, next: i64) {
-        let mut next = next;
-        self.messages.retain(|message| {
-            let offset = message.raw().offset;
-            let is_new = offset >= next;
-            next = next.max(offset + 1);
-            is_new
-        });
-    }
-
     /// Drops the records at `end` and after it.
     pub(crate) fn truncate_at(&mut self, end: i64) {
         let keep = self.messages.partition_point(|m| m.raw().offset < end);

@@ -14,8 +14,8 @@ use crate::batch::{BatchQueue, Client, MessageBatch, Polled};
 use crate::client::{Deadline, Troubled, client_error, look_up, most_telling};
 use crate::error::ConnectError;
 use crate::source::{
-    Events, PartitionChoice, Shared, SourceConfig, SourceEvent, Stop, bounds, is_chosen,
-    serve_events,
+    Events, PartitionChoice, Shared, SourceConfig, SourceEvent, Stop, bounds, connect, fetch,
+    is_chosen, serve_events,
 };
 
 /// How long one call waits for its batch to fill: the latency added to a trickle of records.
@@ -33,7 +33,7 @@ const WAKE_WITHIN: Duration = Duration::from_millis(500);
 const TRUNCATED: &str = "Partition log truncation detected";
 /// How long a leader that has just come may take to know its log.
 const SETTLE_WITHIN: Duration = Duration::from_secs(30);
-/// How often in a row a partition is assigned anew.
+/// How often in a row a partition is begun anew.
 const RESTARTS_MAX: u8 = 10;
 /// How long local operations of the client may take.
 const LOCAL_WITHIN: Duration = Duration::from_secs(5);
@@ -52,9 +52,7 @@ pub(crate) struct Lane {
     /// Where to end; `None` for never.
     pub(crate) end: Option<i64>,
     pub(crate) done: bool,
-    /// Where it was last assigned anew.
-    pub(crate) again_from: Option<i64>,
-    /// How often in a row it was assigned anew without a record in between.
+    /// How often in a row it was begun anew without a record in between.
     pub(crate) restarts: u8,
 }
 
@@ -86,6 +84,8 @@ pub(crate) struct Reader {
     config: SourceConfig,
     outlet: Outlet,
     paused: bool,
+    /// Whether the client is another one than that which gave what is being handled.
+    is_renewed: bool,
     /// When a stall was last told.
     stalled: Option<Instant>,
     /// When the last record came or the topics were last looked at.
@@ -111,6 +111,7 @@ impl Reader {
             config,
             outlet,
             paused: false,
+            is_renewed: false,
             stalled: None,
             quiet_since: Instant::now(),
             misses: 0,
@@ -156,8 +157,13 @@ impl Reader {
                 self.quiet_since = Instant::now();
                 self.misses = 0;
             }
+            self.is_renewed = false;
             for polled in polled {
                 self.handle(polled)?;
+                if self.is_renewed {
+                    // The rest comes again.
+                    break;
+                }
             }
         }
         Ok(())
@@ -270,7 +276,6 @@ impl Reader {
             next: 0,
             end: None,
             done: false,
-            again_from: None,
             restarts: 0,
         });
         // Nothing of it is taken from the queue before this.
@@ -288,15 +293,6 @@ impl Reader {
         let lane = &mut self.lanes[i];
         if lane.done {
             return Ok(());
-        }
-        if let Some(again) = lane.again_from
-            && batch.first_offset() >= again
-        {
-            // What had been fetched before may come, and then once more.
-            batch.drop_repeated(lane.next);
-            if batch.is_empty() {
-                return Ok(());
-            }
         }
         if batch.first_offset() < lane.next {
             return Err(Halt::Failed(ConnectError::OffsetWentBack {
@@ -373,10 +369,8 @@ impl Reader {
         if lane.done {
             return Ok(());
         }
-        // Once a partition was assigned anew, what is said of it may be about the time before.
-        let is_truncated = text.contains(TRUNCATED) && lane.restarts == 0;
         if let Code::AutoOffsetReset | Code::OffsetOutOfRange = code
-            && !is_truncated
+            && !text.contains(TRUNCATED)
         {
             return Ok(self.read_again(i, &text)?);
         }
@@ -482,6 +476,7 @@ impl Reader {
                 // Pausing discards what a broker said of the partition, after which there is
                 // nothing to seek in.
                 self.read_again(i, &error.to_string())?;
+                return Ok(true);
             }
         }
         let mut list = self.unfinished()?;
@@ -496,32 +491,34 @@ impl Reader {
         Ok(true)
     }
 
-    /// Assigns a partition anew of which a broker said that its log does not hold what is due, after
+    /// Goes on with a partition of which a broker said that its log does not hold what is due, after
     /// which librdkafka does not fetch it any more. If its log does hold it, that was a leader that
     /// had just come and did not know its log yet.
     fn read_again(&mut self, i: usize, said: &str) -> Result<(), ConnectError> {
         self.wait_held(i)?;
-        let bootstrap = &self.config.bootstrap;
         let lane = &mut self.lanes[i];
-        lane.again_from = Some(lane.next);
         lane.restarts += 1;
         let (topic, partition, offset) = (&lane.name, lane.partition, lane.next);
-        let doing = format!("read topic {topic} partition {partition} from offset {offset} again");
         if lane.restarts > RESTARTS_MAX {
             return Err(ConnectError::Client {
-                bootstrap: bootstrap.clone(),
-                doing,
+                bootstrap: self.config.bootstrap.clone(),
+                doing: format!("read topic {topic} partition {partition} from offset {offset}"),
                 detail: format!("{said}, although its log holds that offset"),
             });
         }
         tracing::warn!(topic, partition, offset, said, "Reading it again.");
-        let failed = |error| client_error(bootstrap, &doing, &error);
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(topic, partition, Offset::Offset(offset))
-            .map_err(failed)?;
-        self.client.incremental_unassign(&list).map_err(failed)?;
-        self.queue.forward(lane.topic, partition)?;
-        self.client.incremental_assign(&list).map_err(failed)
+        self.renew()
+    }
+
+    /// Begins anew with another client, each partition at the offset that is due: giving back a
+    /// single partition would undo, some time later, that it is forwarded to the queue.
+    fn renew(&mut self) -> Result<(), ConnectError> {
+        let client = connect(&self.config)?;
+        self.queue = fetch(&client, &self.lanes, &self.config)?;
+        self.client = client;
+        self.paused = false;
+        self.is_renewed = true;
+        Ok(())
     }
 
     /// Waits until the log holds what a partition is due to read; fails when that is gone, or still
@@ -593,5 +590,63 @@ pub(crate) fn partition_error(
             doing: format!("read topic {topic} partition {partition} at offset {offset}"),
             detail: format!("{code}: {text}"),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+    use crate::real_kafka::{LONG, sink};
+    use crate::{EmbeddedBroker, source};
+
+    #[test]
+    fn another_client_goes_on_where_the_last_one_was() {
+        let broker = EmbeddedBroker::start(&[("a", 2)]).unwrap();
+        let mut sink = sink(broker.bootstrap());
+        for partition in 0..2 {
+            for value in 0..100_u8 {
+                sink.send("a", Some(partition), None, Some(&[value]), None)
+                    .unwrap();
+            }
+        }
+        sink.flush(LONG).unwrap();
+        let topics = vec![(FeedId::new("f"), "a".to_owned())];
+        let mut config = SourceConfig::new(broker.bootstrap(), topics, Stop::CaughtUp);
+        config.batch_max = 30;
+        let client = connect(&config).unwrap();
+        let lanes = source::find_lanes(&client, &config, Deadline::new(LONG)).unwrap();
+        let queue = fetch(&client, &lanes, &config).unwrap();
+        let (sender, events) = sync_channel(1_000);
+        let outlet = Outlet {
+            events: sender,
+            shared: Arc::default(),
+        };
+        let mut reader = Reader::new(client, queue, lanes, config, outlet);
+        // Of what comes at a time only the first part is handled before each change.
+        for _ in 0..3 {
+            let polled = loop {
+                let polled = reader.queue.consume(LINGER);
+                if !polled.is_empty() {
+                    break polled;
+                }
+            };
+            let first = polled.into_iter().next().unwrap();
+            assert!(reader.handle(first).is_ok());
+            reader.renew().unwrap();
+        }
+        assert!(reader.read().is_ok());
+        drop(reader);
+        let mut values: BTreeMap<i32, Vec<u8>> = BTreeMap::new();
+        for event in events {
+            if let SourceEvent::Batch(batch) = event.unwrap() {
+                let came = batch.iter().map(|payload| payload.bytes.unwrap()[0]);
+                values.entry(batch.partition()).or_default().extend(came);
+            }
+        }
+        let all = || (0..100).collect::<Vec<u8>>();
+        assert_eq!(values, BTreeMap::from([(0, all()), (1, all())]));
     }
 }

@@ -222,15 +222,11 @@ impl KafkaSource {
     /// [`ConnectError::Denied`] or [`ConnectError::Client`] when the broker refuses.
     pub fn open(config: SourceConfig) -> Result<Self, ConnectError> {
         check(&config)?;
-        let client = configure(&config.bootstrap, DEFAULTS, FIXED, &config.properties)?
-            .create_with_context::<Context, Client>(Context::default())
-            .map_err(|error| setup_error(&error))?;
-        let client = Arc::new(client);
+        let client = connect(&config)?;
         let deadline = Deadline::new(config.reach_within);
         let lanes = find_lanes(&client, &config, deadline)?;
 
-        let queue = BatchQueue::new(Arc::clone(&client), &config.topics, config.batch_max)?;
-        assign(&client, &queue, &lanes, &config)?;
+        let queue = fetch(&client, &lanes, &config)?;
         // What was said while the connection was made is of no more interest.
         client.client().context().take_troubles();
 
@@ -365,7 +361,7 @@ fn check(config: &SourceConfig) -> Result<(), ConnectError> {
 }
 
 /// Finds each partition with its bounds at this moment.
-fn find_lanes(
+pub(crate) fn find_lanes(
     client: &Client,
     config: &SourceConfig,
     deadline: Deadline,
@@ -387,7 +383,6 @@ fn find_lanes(
                 next: first_due(config, (feed, name, partition), bounds)?,
                 end: (config.stop == Stop::CaughtUp).then_some(bounds.1),
                 done: false,
-                again_from: None,
                 restarts: 0,
             });
         }
@@ -474,14 +469,22 @@ pub(crate) fn bounds(
     }
 }
 
-/// Assigns every partition at the exact offset where it began when it was looked at, so that a log
-/// trimmed in between is noticed.
-fn assign(
-    client: &Client,
-    queue: &BatchQueue,
+/// A client that has not asked its brokers for anything yet.
+pub(crate) fn connect(config: &SourceConfig) -> Result<Arc<Client>, ConnectError> {
+    let client = configure(&config.bootstrap, DEFAULTS, FIXED, &config.properties)?
+        .create_with_context::<Context, Client>(Context::default())
+        .map_err(|error| setup_error(&error))?;
+    Ok(Arc::new(client))
+}
+
+/// Assigns every partition at the exact offset that is due, so that a log trimmed since it was
+/// looked at is noticed. What is fetched comes by the queue.
+pub(crate) fn fetch(
+    client: &Arc<Client>,
     lanes: &[Lane],
     config: &SourceConfig,
-) -> Result<(), ConnectError> {
+) -> Result<BatchQueue, ConnectError> {
+    let queue = BatchQueue::new(Arc::clone(client), &config.topics, config.batch_max)?;
     let failed = |error| client_error(&config.bootstrap, "assign the partitions", &error);
     let mut list = TopicPartitionList::with_capacity(lanes.len());
     for lane in lanes.iter().filter(|lane| lane.end != Some(lane.next)) {
@@ -489,7 +492,8 @@ fn assign(
         list.add_partition_offset(&lane.name, lane.partition, Offset::Offset(lane.next))
             .map_err(failed)?;
     }
-    client.assign(&list).map_err(failed)
+    client.assign(&list).map_err(failed)?;
+    Ok(queue)
 }
 
 /// Serves logs and errors without waiting; records never come this way.

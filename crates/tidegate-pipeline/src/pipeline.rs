@@ -101,6 +101,12 @@ const QUERY_BYTES_MAX: NonZeroUsize = NonZeroUsize::new(1 << 30).expect("1 GiB i
 const TASKS_MAX: i32 = 64;
 
 impl Pipeline {
+    /// Each feed with the topic that it comes by.
+    pub fn topics(&self) -> Vec<(FeedId, String)> {
+        let topic = |feed: &Feed| (feed.id.clone(), feed.decoder.config().topic.clone());
+        self.feeds.iter().map(topic).collect()
+    }
+
     /// Reads and checks a folder, plans every query once to see that it can be.
     ///
     /// # Errors

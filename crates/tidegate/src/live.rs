@@ -29,7 +29,7 @@ use crate::cli::Run;
 use crate::live::group::Group;
 use crate::live::stop::StopSignal;
 use crate::live::worker::{Trouble, Worker};
-use crate::records::{PUBLISHED_BYTES_MAX, TOPICS};
+use crate::records::{PUBLISHED_BYTES_MAX, topic_specs};
 
 pub(crate) use settings::{Settings, default_state};
 
@@ -213,15 +213,7 @@ impl Tasks {
 /// Makes the topics that are missing.
 fn make_topics(settings: &Settings) -> Result<()> {
     let sink = KafkaSink::connect(&settings.bootstrap, &Properties::new())?;
-    let mut topics: Vec<TopicSpec<'_>> = TOPICS
-        .iter()
-        .map(|name| TopicSpec {
-            name,
-            partitions: 1,
-            retention: Retention::Broker,
-            message_bytes_max: Some(PUBLISHED_BYTES_MAX),
-        })
-        .collect();
+    let mut topics = topic_specs();
     topics.push(TopicSpec {
         name: &settings.progress_topic,
         partitions: settings.tasks,

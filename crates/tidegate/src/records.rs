@@ -3,6 +3,7 @@
 use anyhow::Result;
 use arrow::array::RecordBatch;
 use tidegate_alerts::wire::AlertRecord;
+use tidegate_connect::{Retention, TopicSpec};
 use tidegate_model::{Reason, Rejected};
 use tidegate_pipeline::{Event, FeedHealthTransition};
 
@@ -22,6 +23,17 @@ const FEED_HEALTH: &str = "tidegate.feed-health";
 
 /// The largest record that a run publishes, which its topics are made to take.
 pub(crate) const PUBLISHED_BYTES_MAX: usize = 16 << 20;
+
+/// How the topics are made where they are not there.
+pub(crate) fn topic_specs() -> Vec<TopicSpec<'static>> {
+    let spec = |name| TopicSpec {
+        name,
+        partitions: 1,
+        retention: Retention::Broker,
+        message_bytes_max: Some(PUBLISHED_BYTES_MAX),
+    };
+    TOPICS.map(spec).into()
+}
 
 /// Rejected bytes above this size would not fit a published record once they are base64.
 const REJECTED_BYTES_MAX: usize = PUBLISHED_BYTES_MAX / 3 * 2;

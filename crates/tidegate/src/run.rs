@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
-use tidegate_connect::{
-    KafkaSink, KafkaSource, Properties, Retention, SourceConfig, Stop, TopicSpec,
-};
+use tidegate_connect::{KafkaSink, KafkaSource, Properties, SourceConfig, Stop};
 use tidegate_pipeline::{Mode, Pipeline, Runtime, Summary};
 use tidegate_query::{SessionLimits, SpillLimits};
 
@@ -17,7 +15,7 @@ use crate::folder;
 use crate::live::live;
 use crate::outputs::{Outputs, Show};
 use crate::progress::Bar;
-use crate::records::{PUBLISHED_BYTES_MAX, TOPICS};
+use crate::records::topic_specs;
 
 const MIB: NonZeroUsize = NonZeroUsize::new(1 << 20).expect("1 MiB is not zero");
 
@@ -47,11 +45,7 @@ async fn at_least_once(args: &Run, pipeline: Arc<Pipeline>) -> Result<Summary> {
     let flag = Arc::clone(&stopped);
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
         .context("cannot listen for interrupts")?;
-    let topics = pipeline
-        .feeds
-        .iter()
-        .map(|feed| (feed.id.clone(), feed.decoder.config().topic.clone()))
-        .collect();
+    let topics = pipeline.topics();
     let (stop, until) = if args.until_caught_up {
         (Stop::CaughtUp, Until::CaughtUp)
     } else {
@@ -92,12 +86,6 @@ async fn at_least_once(args: &Run, pipeline: Arc<Pipeline>) -> Result<Summary> {
 /// A sink whose topics exist.
 fn sink(bootstrap: &str) -> Result<KafkaSink> {
     let sink = KafkaSink::connect(bootstrap, &Properties::new())?;
-    let topics = TOPICS.map(|name| TopicSpec {
-        name,
-        partitions: 1,
-        retention: Retention::Broker,
-        message_bytes_max: Some(PUBLISHED_BYTES_MAX),
-    });
-    sink.ensure_topics(&topics)?;
+    sink.ensure_topics(&topic_specs())?;
     Ok(sink)
 }

@@ -112,6 +112,31 @@ fn real_a_damaged_snapshot_is_passed_over() {
     scenario.finish(again, ("newest snapshot", "one bit flipped"), 1);
 }
 
+/// Work goes on without snapshots while the disk is full, and they come again when it is not. A limit
+/// on the size of files does what a full disk does to the product.
+#[test]
+fn real_a_full_disk_holds_up_snapshots_and_nothing_else() {
+    let Some(kafka) = Kafka::one() else { return };
+    let mut scenario = Scenario::new(&kafka, "full", 960);
+    let sending = scenario.send_slowly();
+    let mut product = scenario.run_with_small_files();
+    product.wait_for("The state could not be saved", LONG);
+    scenario.wait_begun();
+    assert_eq!(snapshots(&scenario), Vec::<PathBuf>::new(), "half-written");
+    product.allow_large_files();
+    let saved = wait_until(LONG, || (!snapshots(&scenario).is_empty()).then_some(()));
+    assert!(saved.is_some(), "{}", product.output());
+    assert!(checkpoint(&scenario, "verify").0);
+    product.kill();
+    let again = scenario.run(None);
+    sending.join().unwrap();
+    scenario.finish(
+        again,
+        ("snapshot", "disk full, then freed, then kill -9"),
+        1,
+    );
+}
+
 /// Without any snapshot the whole log is repeated as long as the progress reaches back; and a state
 /// that is in no snapshot and no progress is not made up.
 #[test]

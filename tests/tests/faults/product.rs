@@ -123,6 +123,15 @@ impl Product {
         self.signal(Signal::SIGCONT);
     }
 
+    /// Lifts the limit on the size of its files.
+    pub(crate) fn allow_large_files(&self) {
+        let pid = self.child.id().to_string();
+        let lifted = Command::new("prlimit")
+            .args(["--pid", &pid, "--fsize=unlimited"])
+            .status();
+        assert!(lifted.unwrap().success());
+    }
+
     /// Asks it to end: SIGTERM.
     pub(crate) fn terminate(&self) {
         self.signal(Signal::SIGTERM);

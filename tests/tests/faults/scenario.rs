@@ -156,9 +156,24 @@ impl Scenario {
         self.run_with(&[], failpoint)
     }
 
+    /// The same, but it cannot write files above a few kilobytes until
+    /// [`Product::allow_large_files`].
+    pub(crate) fn run_with_small_files(&mut self) -> Product {
+        // An ignored signal stays ignored, so that the write fails instead of the process.
+        let script = "trap '' XFSZ; ulimit -S -f 16; exec \"$0\" \"$@\"";
+        let program = binary().to_str().unwrap().to_owned();
+        let mut args = vec!["-c".to_owned(), script.to_owned(), program];
+        args.extend(self.arguments(&[]));
+        self.start(Path::new("sh"), &args, None)
+    }
+
     /// The same with further arguments.
     pub(crate) fn run_with(&mut self, more: &[&str], failpoint: Option<&str>) -> Product {
-        self.runs += 1;
+        let args = self.arguments(more);
+        self.start(binary(), &args, failpoint)
+    }
+
+    fn arguments(&self, more: &[&str]) -> Vec<String> {
         let state = self.state();
         let mut args = vec![
             "run",
@@ -178,11 +193,15 @@ impl Scenario {
         if let Some(instance) = self.instance {
             args.extend(["--instance-id", instance]);
         }
-        let args: Vec<String> = args.into_iter().map(str::to_owned).collect();
+        args.into_iter().map(str::to_owned).collect()
+    }
+
+    fn start(&mut self, program: &Path, args: &[String], failpoint: Option<&str>) -> Product {
+        self.runs += 1;
         let plan = failpoint.map(|plan| ("TIDEGATE_FAILPOINT", plan));
         Product::start(
-            binary(),
-            &args,
+            program,
+            args,
             plan.as_slice(),
             (self.folder.path(), &format!("run-{}", self.runs)),
         )

@@ -54,11 +54,7 @@ impl Settings {
         };
         Ok(Self {
             bootstrap: args.bootstrap.clone(),
-            topics: pipeline
-                .feeds
-                .iter()
-                .map(|feed| (feed.id.clone(), feed.decoder.config().topic.clone()))
-                .collect(),
+            topics: pipeline.topics(),
             pipeline: pipeline.name.clone(),
             progress_topic: progress_topic(&pipeline.name),
             tasks: pipeline.tasks,
