@@ -118,38 +118,46 @@ fn own_cell(finder: &mut CellFinder, batch: &ObservationBatch, row: usize) -> Op
     finder.find(latitude, longitude).ok()
 }
 
-/// The rejections of records that decoded well but have no place, which came by `payloads`. Each
-/// keeps the bytes of its own record, not those of its neighbours in the message.
+/// The bytes that each of these records was decoded from, which came by `payloads`: its own, not
+/// those of its neighbours in the message. Records of one message stand side by side.
+pub(crate) fn own_bytes(
+    decoder: &mut Decoder,
+    positions: &[Position],
+    payloads: &[Payload<'_>],
+) -> Vec<Option<Vec<u8>>> {
+    let mut own = Vec::with_capacity(positions.len());
+    for records in positions.chunk_by(|a, b| a.offset == b.offset) {
+        let message = payloads
+            .binary_search_by_key(&records[0].offset, |payload| payload.position.offset)
+            .ok()
+            .and_then(|index| payloads[index].bytes);
+        let wanted: BTreeSet<i32> = records.iter().map(|position| position.row).collect();
+        let bytes = message.map(|message| decoder.record_bytes(message, &wanted));
+        let of = |position: &Position| bytes.as_ref()?.get(&position.row).cloned();
+        own.extend(records.iter().map(of));
+    }
+    own
+}
+
+/// The rejections of records that decoded well but have no place, which came by `payloads`.
 pub(crate) fn reject_unlocated(
     decoder: &mut Decoder,
     unlocated: &[Unlocated],
     payloads: &[Payload<'_>],
 ) -> Vec<Rejected> {
-    let mut rejected = Vec::with_capacity(unlocated.len());
-    let same_message = |a: &Unlocated, b: &Unlocated| a.position.offset == b.position.offset;
-    for rows in unlocated.chunk_by(same_message) {
-        let offset = rows[0].position.offset;
-        let message = payloads
-            .binary_search_by_key(&offset, |payload| payload.position.offset)
-            .ok()
-            .and_then(|index| payloads[index].bytes);
-        let wanted: BTreeSet<i32> = rows.iter().map(|row| row.position.row).collect();
-        let bytes = message.map(|message| decoder.record_bytes(message, &wanted));
-        for row in rows {
-            let own = bytes.as_ref().and_then(|b| b.get(&row.position.row));
-            rejected.push(Rejected {
-                feed: decoder.feed().clone(),
-                position: row.position,
-                reason: row.reason,
-                detail: format!(
-                    "site {:?} is not in the registry, or has no place there, and the record has \
-                     no coordinates",
-                    row.site.chars().take(80).collect::<String>()
-                ),
-                site: Some(row.site.clone()),
-                bytes: own.cloned(),
-            });
-        }
-    }
-    rejected
+    let positions: Vec<Position> = unlocated.iter().map(|row| row.position).collect();
+    let bytes = own_bytes(decoder, &positions, payloads);
+    let reject = |(row, bytes): (&Unlocated, Option<Vec<u8>>)| Rejected {
+        feed: decoder.feed().clone(),
+        position: row.position,
+        reason: row.reason,
+        detail: format!(
+            "site {:?} is not in the registry, or has no place there, and the record has no \
+             coordinates",
+            row.site.chars().take(80).collect::<String>()
+        ),
+        site: Some(row.site.clone()),
+        bytes,
+    };
+    unlocated.iter().zip(bytes).map(reject).collect()
 }

@@ -25,7 +25,7 @@ use tidegate_query::{
 };
 
 use crate::feed_health::{FeedHealth, FeedHealthRule};
-use crate::locate::{Locator, reject_unlocated};
+use crate::locate::{Locator, own_bytes, reject_unlocated};
 use crate::measurements::Directory;
 use crate::occupancy::Occupancies;
 use crate::tables::register_reference;
@@ -487,9 +487,31 @@ impl Runtime {
             feed: feed.clone(),
             partition,
         };
+        let before = self.events.len();
         self.engine.handle(Input::Batch { partition, batch });
         self.drain().await?;
+        self.keep_bytes(feed, before, payloads)?;
         Ok(located)
+    }
+
+    /// Gives late and duplicate records the bytes that they came in, by `payloads`: those among the
+    /// events from number `from` on.
+    fn keep_bytes(
+        &mut self,
+        feed: &FeedId,
+        from: usize,
+        payloads: &[Payload<'_>],
+    ) -> Result<(), RuntimeError> {
+        let mut events = std::mem::take(&mut self.events);
+        for event in events.iter_mut().skip(from) {
+            if let Event::Late { batch, bytes, .. } | Event::Duplicate { batch, bytes, .. } = event
+            {
+                let positions: Vec<_> = (0..batch.len()).map(|row| batch.position(row)).collect();
+                *bytes = own_bytes(self.decoder(feed)?, &positions, payloads);
+            }
+        }
+        self.events = events;
+        Ok(())
     }
 
     /// Does what the engine asks for.
@@ -515,6 +537,7 @@ impl Runtime {
                     watermarks,
                 } => {
                     self.events.push_back(Event::Late {
+                        bytes: vec![None; batch.len()],
                         feed,
                         batch,
                         reason,
@@ -522,7 +545,9 @@ impl Runtime {
                     });
                 }
                 Output::Duplicate { feed, batch } => {
-                    self.events.push_back(Event::Duplicate { feed, batch });
+                    let bytes = vec![None; batch.len()];
+                    self.events
+                        .push_back(Event::Duplicate { feed, batch, bytes });
                 }
                 Output::Idle { partition } => {
                     self.idled.push((partition.feed, partition.partition));

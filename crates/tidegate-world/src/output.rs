@@ -71,13 +71,14 @@ pub(crate) fn outputs(event: &Event) -> Vec<Output> {
             batch,
             reason,
             watermarks,
+            ..
         } => (0..batch.len())
             .map(|row| {
                 let content = format!("{} missed={}", reason.code(), watermarks[row].micros());
                 record("late", feed, batch, row, content)
             })
             .collect(),
-        Event::Duplicate { feed, batch } => (0..batch.len())
+        Event::Duplicate { feed, batch, .. } => (0..batch.len())
             .map(|row| record("duplicate", feed, batch, row, String::new()))
             .collect(),
         Event::Rejected(rejected) => rejected.iter().map(rejection).collect(),

@@ -129,13 +129,15 @@ fn write(lake: &mut Lake, event: &Event) -> Result<()> {
             batch,
             reason,
             watermarks,
+            bytes,
             ..
         } => {
-            let rows = late_rows(batch, reason.code(), watermarks)?;
+            let rows = late_rows(batch, reason.code(), watermarks, bytes)?;
             (LakeTable::Late, "late", rows)
         }
-        Event::Duplicate { batch, .. } => {
-            (LakeTable::Duplicate, "duplicate", duplicate_rows(batch)?)
+        Event::Duplicate { batch, bytes, .. } => {
+            let rows = duplicate_rows(batch, bytes)?;
+            (LakeTable::Duplicate, "duplicate", rows)
         }
         Event::Rejected(rejected) => (LakeTable::Rejected, "rejected", rejected_rows(rejected)?),
     };

@@ -1,5 +1,7 @@
 //! Events as records of the output topics: one JSON object a row.
 
+use std::borrow::Cow;
+
 use anyhow::Result;
 use arrow::array::RecordBatch;
 use tidegate_alerts::wire::AlertRecord;
@@ -35,16 +37,33 @@ pub(crate) fn topic_specs() -> Vec<TopicSpec<'static>> {
     TOPICS.map(spec).into()
 }
 
-/// Rejected bytes above this size would not fit a published record once they are base64.
-const REJECTED_BYTES_MAX: usize = PUBLISHED_BYTES_MAX / 3 * 2;
+/// Bytes of input above this size would not fit a published record once they are base64.
+const INPUT_BYTES_MAX: usize = PUBLISHED_BYTES_MAX / 3 * 2;
 
-/// Whether rejected bytes that a topic would not take stay out of the records.
+/// Whether bytes of input that a topic would not take stay out of the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bytes {
     /// All of them are in.
     Whole,
-    /// Those that would not fit are not, and the detail says so.
+    /// Those that would not fit are not, and the detail of a rejection says so.
     Fitting,
+}
+
+impl Bytes {
+    /// Those of `own` that are in.
+    fn of(self, own: &[Option<Vec<u8>>]) -> Cow<'_, [Option<Vec<u8>>]> {
+        let fits = |bytes: &Option<Vec<u8>>| {
+            let length = bytes.as_ref().map_or(0, Vec::len);
+            self == Self::Whole || length <= INPUT_BYTES_MAX
+        };
+        if own.iter().all(fits) {
+            return Cow::Borrowed(own);
+        }
+        let fitting = own
+            .iter()
+            .map(|bytes| bytes.clone().filter(|_| fits(bytes)));
+        Cow::Owned(fitting.collect())
+    }
 }
 
 /// Gives the records of `event` to `send`: topic, key and value.
@@ -82,12 +101,18 @@ pub(crate) fn publish(
             batch,
             reason,
             watermarks,
+            bytes: own,
         } => {
-            let rows = late_rows(batch, reason.code(), watermarks)?;
+            let rows = late_rows(batch, reason.code(), watermarks, &bytes.of(own))?;
             lines(LATE, feed.as_str(), &rows)
         }
-        Event::Duplicate { feed, batch } => {
-            lines(DUPLICATE, feed.as_str(), &duplicate_rows(batch)?)
+        Event::Duplicate {
+            feed,
+            batch,
+            bytes: own,
+        } => {
+            let rows = duplicate_rows(batch, &bytes.of(own))?;
+            lines(DUPLICATE, feed.as_str(), &rows)
         }
         Event::Rejected(rejected) => {
             let key = rejected.first().map_or("", |row| row.feed.as_str());
@@ -140,7 +165,7 @@ fn publishable(rejected: &[Rejected]) -> Vec<Rejected> {
     let fit = |row: &Rejected| {
         let bytes = row.bytes.as_ref().map_or(0, Vec::len);
         let mut row = row.clone();
-        if bytes > REJECTED_BYTES_MAX {
+        if bytes > INPUT_BYTES_MAX {
             row.bytes = None;
             row.detail = format!("{}; its {bytes} bytes are not in this record", row.detail);
         }

@@ -32,19 +32,24 @@ pub(crate) static REJECTED_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
+fn bytes() -> Arc<Field> {
+    Arc::new(Field::new("bytes", DataType::Binary, true))
+}
+
 /// Columns of late records: those of an observation, why, the watermark that the record missed as
 /// it stood before the record, and how late that is: by how many microseconds of event time the
 /// first instant that the record touches lies behind it. A flow touches its whole interval, a
-/// snapshot the last instant of its interval.
+/// snapshot the last instant of its interval. Last come the bytes of the record.
 pub(crate) static LATE_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let mut fields: Vec<_> = OBSERVATION_SCHEMA.fields().iter().cloned().collect();
     fields.push(Arc::new(Field::new("late_reason", DataType::Utf8, false)));
     fields.push(Arc::new(Field::new("watermark", utc(), false)));
     fields.push(Arc::new(Field::new("late_by_us", DataType::Int64, false)));
+    fields.push(bytes());
     Arc::new(Schema::new(fields))
 });
 
-/// Columns of duplicate records: those of an observation, and why it counts as one.
+/// Columns of duplicate records: those of an observation, why it counts as one, and its bytes.
 pub(crate) static DUPLICATE_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let mut fields: Vec<_> = OBSERVATION_SCHEMA.fields().iter().cloned().collect();
     fields.push(Arc::new(Field::new(
@@ -52,6 +57,7 @@ pub(crate) static DUPLICATE_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         DataType::Utf8,
         false,
     )));
+    fields.push(bytes());
     Arc::new(Schema::new(fields))
 });
 
@@ -193,6 +199,7 @@ pub(crate) fn late_rows(
     batch: &ObservationBatch,
     reason: &str,
     watermarks: &[EventTime],
+    bytes: &[Option<Vec<u8>>],
 ) -> Result<RecordBatch> {
     let mut columns = batch.batch().columns().to_vec();
     columns.push(Arc::new(StringArray::from(vec![reason; batch.len()])));
@@ -205,13 +212,18 @@ pub(crate) fn late_rows(
         watermark.since(first).as_micros()
     });
     columns.push(Arc::new(Int64Array::from_iter_values(late_by)));
+    columns.push(Arc::new(bytes.iter().collect::<BinaryArray>()));
     Ok(RecordBatch::try_new(Arc::clone(&LATE_SCHEMA), columns)?)
 }
 
 /// Records whose ids were seen before, as rows of [`DUPLICATE_SCHEMA`].
-pub(crate) fn duplicate_rows(batch: &ObservationBatch) -> Result<RecordBatch> {
+pub(crate) fn duplicate_rows(
+    batch: &ObservationBatch,
+    bytes: &[Option<Vec<u8>>],
+) -> Result<RecordBatch> {
     let mut columns = batch.batch().columns().to_vec();
     columns.push(Arc::new(StringArray::from(vec!["id_seen"; batch.len()])));
+    columns.push(Arc::new(bytes.iter().collect::<BinaryArray>()));
     Ok(RecordBatch::try_new(
         Arc::clone(&DUPLICATE_SCHEMA),
         columns,

@@ -44,6 +44,8 @@ pub enum Event {
         reason: LateReason,
         /// For each record the watermark that it missed.
         watermarks: Vec<EventTime>,
+        /// For each record the bytes that it was decoded from.
+        bytes: Vec<Option<Vec<u8>>>,
     },
     /// Records whose ids were seen before.
     Duplicate {
@@ -51,6 +53,8 @@ pub enum Event {
         feed: FeedId,
         /// The records.
         batch: ObservationBatch,
+        /// For each record the bytes that it was decoded from.
+        bytes: Vec<Option<Vec<u8>>>,
     },
     /// Records that could not be counted.
     Rejected(Vec<Rejected>),
