@@ -3,6 +3,7 @@
 //! lose the largest payload and one without bytes on the way through a real broker.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tidegate_connect::{Inspector, KafkaSink, Properties, Retention, TopicSpec};
 use tidegate_model::{FeedId, Payload, Position, Reason, Rejected};
 use tidegate_pipeline::{Event, Mode, Pipeline, Runtime, Source, Summary};
 
-use crate::support::{block_on, real_kafka, stdout};
+use crate::support::{binary, block_on, real_kafka, stdout};
 
 const GOOD: &str =
     r#"{"site":"gate","start":"2026-03-02T08:00:00+08:00","measure":"in","count":7}"#;
@@ -406,4 +407,39 @@ fn ten_megabytes_and_a_tombstone_go_through_a_real_kafka() {
     assert_eq!(parts, [3, 3, 1, 0, 0, 2], "{text}");
     let by_reason = serde_json::json!({"too_large": 1, "tombstone": 1});
     assert_eq!(summary["feeds"][&feed]["rejected"], by_reason, "{text}");
+}
+
+/// A broker that compacts a feed's topic removes counts before anybody has read them.
+#[test]
+fn a_compacted_feed_is_refused_unless_it_is_allowed() {
+    let Some(bootstrap) = real_kafka() else {
+        return;
+    };
+    let feed = format!("compacted-{}", std::process::id());
+    let sink = KafkaSink::connect(&bootstrap, &Properties::new()).unwrap();
+    let spec = (feed.as_str(), 1, Retention::Compact);
+    sink.ensure_topics(&[spec]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    write_pipeline(folder.path(), &feed);
+    let folder = folder.path().to_str().unwrap();
+    let run = |more: &[&str]| {
+        let args = ["run", folder, "--bootstrap", &bootstrap];
+        let output = Command::new(binary())
+            .args(args)
+            .args(more)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), said)
+    };
+    for mode in [&["--until-caught-up"][..], &[]] {
+        let (code, said) = run(mode);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(
+            said.contains(&feed) && said.contains("--allow-compacted"),
+            "{said}"
+        );
+    }
+    let (code, said) = run(&["--until-caught-up", "--allow-compacted"]);
+    assert_eq!(code, Some(0), "{said}");
 }

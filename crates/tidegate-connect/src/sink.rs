@@ -111,13 +111,30 @@ impl KafkaSink {
         topics: &[TopicSpec<'_>],
         within: Duration,
     ) -> Result<(), ConnectError> {
-        let cluster = Cluster {
+        topics::ensure(&self.cluster(&self.serve()), topics, within)
+    }
+
+    /// Those of `topics` of which the broker keeps the latest record of each key only
+    /// (`cleanup.policy=compact`): others vanish, read or not. A topic whose settings the broker
+    /// does not tell within 10 s is not among them.
+    ///
+    /// # Errors
+    /// [`ConnectError::Configuration`] when there is no client for such questions.
+    pub fn compacted_topics(&self, topics: &[String]) -> Result<Vec<String>, ConnectError> {
+        topics::compacted(&self.cluster(&self.serve()), topics, REACH_WITHIN)
+    }
+
+    fn serve(&self) -> impl Fn() {
+        || self.producer.poll(Duration::ZERO)
+    }
+
+    fn cluster<'a>(&'a self, serve: &'a dyn Fn()) -> Cluster<'a> {
+        Cluster {
             client: self.producer.client(),
             config: &self.config,
             bootstrap: &self.bootstrap,
-            serve: &|| self.producer.poll(Duration::ZERO),
-        };
-        topics::ensure(&cluster, topics, within)
+            serve,
+        }
     }
 
     /// Queues one record; `None` as partition lets the key choose, `None` as value is a tombstone,

@@ -203,9 +203,34 @@ pub(crate) fn message_limits(
     topics: &[String],
     within: Duration,
 ) -> Result<BTreeMap<String, usize>, ConnectError> {
-    let mut limits = BTreeMap::new();
+    let limits = settings(cluster, topics, "max.message.bytes", within)?;
+    let limit = |(topic, limit): (String, String)| Some((topic, limit.parse().ok()?));
+    Ok(limits.into_iter().filter_map(limit).collect())
+}
+
+/// Those of `topics` of which the broker keeps the latest record of each key only, where it tells.
+pub(crate) fn compacted(
+    cluster: &Cluster<'_>,
+    topics: &[String],
+    within: Duration,
+) -> Result<Vec<String>, ConnectError> {
+    let policies = settings(cluster, topics, "cleanup.policy", within)?;
+    let compacted = policies
+        .into_iter()
+        .filter(|(_, policy)| policy.split(',').any(|word| word.trim() == "compact"));
+    Ok(compacted.map(|(topic, _)| topic).collect())
+}
+
+/// One setting of each topic, where the broker tells it.
+fn settings(
+    cluster: &Cluster<'_>,
+    topics: &[String],
+    name: &str,
+    within: Duration,
+) -> Result<BTreeMap<String, String>, ConnectError> {
+    let mut found = BTreeMap::new();
     if topics.is_empty() {
-        return Ok(limits);
+        return Ok(found);
     }
     let admin = cluster.admin()?;
     let resources: Vec<ResourceSpecifier<'_>> =
@@ -215,18 +240,15 @@ pub(crate) fn message_limits(
     let described = match described {
         Ok(described) => described,
         Err(error) => {
-            tracing::debug!(%error, "The broker does not tell the limits of its topics.");
-            return Ok(limits);
+            tracing::debug!(%error, name, "The broker does not tell the settings of its topics.");
+            return Ok(found);
         }
     };
     for config in described.into_iter().flatten() {
-        let limit = config
-            .get("max.message.bytes")
-            .and_then(|entry| entry.value.as_deref())
-            .and_then(|value| value.parse().ok());
-        if let (OwnedResourceSpecifier::Topic(topic), Some(limit)) = (config.specifier, limit) {
-            limits.insert(topic, limit);
+        let value = config.get(name).and_then(|entry| entry.value.clone());
+        if let (OwnedResourceSpecifier::Topic(topic), Some(value)) = (config.specifier, value) {
+            found.insert(topic, value);
         }
     }
-    Ok(limits)
+    Ok(found)
 }

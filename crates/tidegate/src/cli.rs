@@ -145,6 +145,10 @@ pub(crate) struct Run {
     /// fails.
     #[arg(long, value_name = "DIR")]
     pub spill: Option<PathBuf>,
+    /// Read feeds of compacted topics too: what the broker removes before it is read is not counted,
+    /// and nothing tells.
+    #[arg(long)]
+    pub allow_compacted: bool,
     /// Publish as results come, without transactions, snapshots and group: faster to appear, but
     /// after a stop it begins from the earliest record, and results come twice.
     #[arg(long, conflicts_with_all = ["from_scratch", "standby", "instance_id", "state"])]

@@ -4,8 +4,9 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use tidegate_connect::{KafkaSink, KafkaSource, Properties, SourceConfig, Stop};
+use tidegate_model::FeedId;
 use tidegate_pipeline::{Mode, Pipeline, Runtime, Summary};
 use tidegate_query::{SessionLimits, SpillLimits};
 
@@ -32,6 +33,9 @@ pub(crate) async fn run(args: &Run) -> Result<Vec<Summary>> {
             bytes_max: SPILL_BYTES_MAX,
         }),
     };
+    if !args.allow_compacted {
+        refuse_compacted(&args.bootstrap, &pipeline.topics())?;
+    }
     if args.until_caught_up || args.at_least_once {
         Ok(vec![at_least_once(args, pipeline).await?])
     } else {
@@ -55,7 +59,9 @@ async fn at_least_once(args: &Run, pipeline: Arc<Pipeline>) -> Result<Summary> {
     let sink = if args.no_publish {
         None
     } else {
-        Some(sink(&args.bootstrap)?)
+        let sink = KafkaSink::connect(&args.bootstrap, &Properties::new())?;
+        sink.ensure_topics(&topic_specs())?;
+        Some(sink)
     };
     let mut runtime = Runtime::new(Arc::clone(&pipeline), Mode::Stream).await?;
     let show = if args.json {
@@ -83,9 +89,17 @@ async fn at_least_once(args: &Run, pipeline: Arc<Pipeline>) -> Result<Summary> {
     Ok(summary)
 }
 
-/// A sink whose topics exist.
-fn sink(bootstrap: &str) -> Result<KafkaSink> {
+/// Sees that no topic of a feed loses records on purpose.
+fn refuse_compacted(bootstrap: &str, topics: &[(FeedId, String)]) -> Result<()> {
+    let names: Vec<String> = topics.iter().map(|(_, topic)| topic.clone()).collect();
     let sink = KafkaSink::connect(bootstrap, &Properties::new())?;
-    sink.ensure_topics(&topic_specs())?;
-    Ok(sink)
+    let compacted = sink.compacted_topics(&names)?;
+    ensure!(
+        compacted.is_empty(),
+        "the broker compacts {}: it removes all but the latest record of each key, and counts in \
+         them would vanish without a trace; set cleanup.policy=delete, or accept that with \
+         --allow-compacted",
+        compacted.join(", ")
+    );
+    Ok(())
 }
