@@ -57,7 +57,7 @@ pub(crate) fn run(repo: &Repo, ask: &Ask) -> Result<ExitCode> {
             ask.report,
         );
     }
-    let program = build(repo, repo.root())?;
+    let program = build(repo, repo.root(), &[])?;
     let mut simulate = Command::new(program);
     if let Some(seed) = ask.seed {
         simulate.args(["--seed", &seed.to_string()]);
@@ -88,11 +88,12 @@ pub(crate) fn run(repo: &Repo, ask: &Ask) -> Result<ExitCode> {
     })
 }
 
-/// Builds the simulator of the workspace at `root`, and says where it is.
+/// Builds the simulator of the workspace at `root` with further settings of cargo, and says where it
+/// is.
 ///
 /// All packages are named, so that features are those of every other build and DataFusion is not
 /// compiled anew.
-fn build(repo: &Repo, root: &Path) -> Result<PathBuf> {
+fn build(repo: &Repo, root: &Path, settings: &[String]) -> Result<PathBuf> {
     let target = repo.metadata()?.target_directory;
     let mut cargo = repo.cargo();
     let output = cargo
@@ -100,6 +101,7 @@ fn build(repo: &Repo, root: &Path) -> Result<PathBuf> {
         .env("CARGO_TARGET_DIR", &target)
         .args(["build", "--release", "--workspace", "--locked"])
         .args(["--bin", "simulate"])
+        .args(settings.iter().flat_map(|setting| ["--config", setting]))
         .arg("--message-format=json-render-diagnostics")
         .stderr(Stdio::inherit())
         .output()
