@@ -34,7 +34,7 @@ fn pipeline() -> Arc<Pipeline> {
         ),
         (
             "feeds/gate.toml",
-            "format = \"json\"\ninterval_max = \"1h\"\n",
+            "format = \"json\"\ninterval_max = \"1h\"\ndedup_within = \"10m\"\n",
         ),
         (
             "feeds/table.toml",
@@ -281,6 +281,45 @@ fn a_row_without_a_place_keeps_its_own_bytes() {
     ];
     assert_eq!(kept, expected);
     assert_eq!((summary.counted, summary.rejected), (2, 2));
+}
+
+/// As rejected records do: with the bytes a late record can be sent again, and a duplicate compared
+/// with the first.
+#[test]
+fn late_and_duplicate_records_keep_their_own_bytes() {
+    let early = record("gate", "2026-03-01T08:00:00+08:00", r#""id":"a","count":1"#);
+    let now = record("gate", "2026-03-02T08:00:00+08:00", r#""id":"b","count":1"#);
+    let table = b"Site,At,N\ngate,2026-03-02 08:00,7\ngate,2026-03-01 08:00,5\n".to_vec();
+    let latest = tidegate_model::parse_rfc3339(LATEST).unwrap();
+    let mut runtime = block_on(Runtime::new(pipeline(), Mode::Stream)).unwrap();
+    for (feed, messages) in [("gate", vec![&now, &early, &now]), ("table", vec![&table])] {
+        let feed = FeedId::new(feed);
+        runtime.assign(&feed, 0).unwrap();
+        let mut payloads = Vec::new();
+        for (bytes, offset) in messages.into_iter().zip(0..) {
+            payloads.push(Payload {
+                position: Position {
+                    partition: 0,
+                    offset,
+                    row: 0,
+                },
+                bytes: Some(bytes),
+                arrived: None,
+            });
+        }
+        block_on(runtime.ingest(&feed, 0, &payloads, latest)).unwrap();
+    }
+    let (mut late, mut duplicate) = (Vec::new(), Vec::new());
+    while let Some(event) = runtime.poll_event() {
+        match event {
+            Event::Late { bytes, .. } => late.extend(bytes),
+            Event::Duplicate { bytes, .. } => duplicate.extend(bytes),
+            _ => {}
+        }
+    }
+    let row = b"Site,At,N\ngate,2026-03-01 08:00,5".to_vec();
+    assert_eq!(late, [Some(early), Some(row)]);
+    assert_eq!(duplicate, [Some(now)]);
 }
 
 #[test]

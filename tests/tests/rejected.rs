@@ -5,7 +5,6 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::Value;
 use tidegate_connect::{Inspector, KafkaSink, Properties, Retention};
 
@@ -387,47 +386,4 @@ fn what_a_run_rejected_is_sent_again_and_counted() {
     let second = run(&bootstrap, &folder.path("pipeline"));
     let counts = ["counted", "duplicate", "rejected"].map(|name| second[name].as_u64());
     assert_eq!(counts, [Some(3), Some(1), Some(0)], "{second}");
-}
-
-/// As rejected records do: with the bytes a late record can be sent again, and a duplicate compared
-/// with the first.
-#[test]
-fn late_and_duplicate_records_keep_their_own_bytes() {
-    let record = |id: &str, start: &str| {
-        format!(r#"{{"id":"{id}","site":"gate","start":"{start}","measure":"in","count":7}}"#)
-    };
-    let early = record("early", "2026-03-02T08:00:00+08:00");
-    let now = record("now", "2026-03-02T12:00:00+08:00");
-    let table = "Site,At,Way,N\ngate,2026-03-02 12:00,A,7\ngate,2026-03-02 08:00,A,5\n";
-    let folder = Folder::new(&[
-        (
-            "pipeline/feeds/gate.toml",
-            "format = \"json\"\ninterval_max = \"1h\"\ndedup_within = \"10m\"\n",
-        ),
-        ("pipeline/feeds/table.toml", TABLE),
-        ("gate.jsonl", &[&*now, &*early, &*now].join("\n")),
-        ("table.csv", table),
-    ]);
-    let input = |feed: &str, file: &str| format!("{feed}={}", folder.text(file));
-    let (gate, table) = (input("gate", "gate.jsonl"), input("table", "table.csv"));
-    let (pipeline, out) = (folder.text("pipeline"), folder.text("out"));
-    stdout([
-        "backfill", &pipeline, "--input", &gate, "--input", &table, "--out", &out,
-    ]);
-    let bytes = |table: &str| -> Vec<Vec<u8>> {
-        let query = format!("SELECT bytes FROM {table} ORDER BY feed");
-        let text = stdout(["sql", "--json", "--data", &out, &query]);
-        let rows = text
-            .lines()
-            .map(|line| -> Value { serde_json::from_str(line).unwrap() });
-        rows.map(|row| {
-            BASE64_STANDARD
-                .decode(row["bytes"].as_str().unwrap())
-                .unwrap()
-        })
-        .collect()
-    };
-    let row = b"Site,At,Way,N\ngate,2026-03-02 08:00,A,5".to_vec();
-    assert_eq!(bytes("late"), [early.into_bytes(), row]);
-    assert_eq!(bytes("duplicate"), [now.into_bytes()]);
 }
