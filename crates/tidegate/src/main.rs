@@ -22,6 +22,7 @@ mod replay;
 mod run;
 mod sql;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -42,6 +43,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        // A log in a file is read by programs: colours are for terminals.
+        .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| {
                 tracing_subscriber::EnvFilter::new("warn,rdkafka=off,librdkafka=off")
@@ -223,6 +226,11 @@ fn print_summary(summary: &Summary, json: bool) -> Result<()> {
         }
         for (kind, count) in &feed.counter_faults {
             print(&format!("  {name}: {count} counter readings: {kind}"));
+        }
+        for (kind, count) in &feed.passed_over {
+            print(&format!(
+                "  {name}: {count} records without a count: {kind}"
+            ));
         }
     }
     for (site, count) in summary.unknown_sites.iter().take(10) {
