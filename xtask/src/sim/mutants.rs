@@ -61,7 +61,7 @@ pub(super) fn run(
     let target = repo.metadata()?.target_directory;
     let copy = PathBuf::from(target).join("mutants/src");
     synchronize(&files, &copy)?;
-    let settings = quickly_built(&mutations);
+    let settings = quickly_built(&files);
     let unharmed = play(
         &super::build(repo, &copy, &settings)?,
         &(seeds.start..seeds.start + 20),
@@ -107,10 +107,17 @@ pub(super) fn run(
 }
 
 /// Settings by which building what is above a mutation takes less time than it costs in running it.
-fn quickly_built(mutations: &[Mutation]) -> Vec<String> {
-    let of = |mutation: &Mutation| mutation.file.split('/').nth(1).map(str::to_owned);
-    let mut packages: BTreeSet<String> = mutations.iter().filter_map(of).collect();
-    packages.extend(["tidegate-pipeline", "tidegate-world"].map(str::to_owned));
+///
+/// They are for every crate of ours, so that nothing built from the copy is taken for something
+/// built from here: cargo tells the two apart by their settings only.
+fn quickly_built(files: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
+    let of = |path: &String| {
+        path.strip_prefix("crates/")?
+            .split('/')
+            .next()
+            .map(str::to_owned)
+    };
+    let packages: BTreeSet<String> = files.keys().filter_map(of).collect();
     let setting = |package| format!("profile.release.package.{package}.opt-level=1");
     packages.into_iter().map(setting).collect()
 }
