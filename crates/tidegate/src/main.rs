@@ -227,11 +227,6 @@ fn print_summary(summary: &Summary, json: bool) -> Result<()> {
         for (kind, count) in &feed.counter_faults {
             print(&format!("  {name}: {count} counter readings: {kind}"));
         }
-        for (kind, count) in &feed.passed_over {
-            print(&format!(
-                "  {name}: {count} records without a count: {kind}"
-            ));
-        }
     }
     for (site, count) in summary.unknown_sites.iter().take(10) {
         print(&format!("  unknown site {site:?}: {count} records"));
