@@ -42,8 +42,8 @@
 //!
 //! ```
 //! use tidegate_engine::{Config, Engine, Input, Output, PartitionId, PartitionSpec, WindowSpec};
-//! use tidegate_model::{EventTime, FeedId, Measure, Observation, ObservationBuilder, Position,
-//!     Quality, Span, Subject};
+//! use tidegate_model::{CountRange, EventTime, FeedId, Measure, Observation, ObservationBuilder,
+//!     Position, Quality, Span, Subject};
 //!
 //! let window = WindowSpec::tumbling("flow_5m", Span::minutes(5)).unwrap();
 //! let mut engine = Engine::new(Config::new(vec![window]));
@@ -58,8 +58,8 @@
 //!     rows.push(&Observation {
 //!         event_id: 0, site_id: "north", interval_start: start,
 //!         interval_end: start.plus(Span::minutes(1)), measure: Measure::In,
-//!         subject: Subject::Person, count: 3, origin: None, coordinate: None,
-//!         quality: Quality::GOOD, position: Position::default(),
+//!         subject: Subject::Person, count: 3, range: CountRange::exact(3), origin: None,
+//!         coordinate: None, quality: Quality::GOOD, position: Position::default(),
 //!     });
 //! }
 //! engine.handle(Input::Batch { partition: rail, batch: rows.finish() });

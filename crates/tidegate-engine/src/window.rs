@@ -3,12 +3,11 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    Array, Int64Array, PrimitiveBuilder, RecordBatch, TimestampMicrosecondArray, UInt32Array,
-    UInt32Builder,
+    Array, Int64Array, RecordBatch, TimestampMicrosecondArray, UInt32Array, UInt32Builder,
 };
 use arrow::compute::take;
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
-use tidegate_model::{EventTime, OBSERVATION_SCHEMA, ObservationBatch, Span};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use tidegate_model::{EventTime, OBSERVATION_SCHEMA, ObservationBatch, Span, columns};
 
 /// Name of the column that holds a window's start.
 pub const WINDOW_START: &str = "window_start";
@@ -166,37 +165,65 @@ pub fn first_instant(batch: &ObservationBatch, row: usize) -> EventTime {
 /// A flow over an interval is spread over the slides that it overlaps in proportion to the
 /// overlap, by largest remainder (ties to the earlier slide): the parts are whole numbers and
 /// their sum over tumbling windows is the count. Overlapping windows each hold the whole part.
+/// The ends of a range are spread too, then moved outwards by one: a part always lies in its range,
+/// and the parts' ranges together hold the count's.
 pub fn assign(spec: &WindowSpec, batch: &ObservationBatch) -> RecordBatch {
     if let Some(windowed) = assign_one_to_one(spec, batch) {
         return windowed;
     }
     let mut rows = UInt32Builder::new();
-    let mut counts = PrimitiveBuilder::<Int64Type>::new();
+    let mut counts = Counts::default();
     let mut starts = Vec::new();
     let slide = spec.slide.as_micros();
+    let (lows, highs) = (batch.count_low(), batch.count_high());
     for row in 0..batch.len() {
         let (first, last) = touched(batch, row);
         let first_slide = spec.floor(first).micros();
         let slides = (spec.floor(last).micros() - first_slide) / slide + 1;
         // The split is the same wherever the grid of windows begins.
         let origin = spec.offset.as_micros();
-        let parts = spread(
-            batch.count().value(row),
-            first.micros() - origin,
-            last.micros() + 1 - origin,
-            slide,
-        );
-        for (part_idx, part) in (0..slides).zip(parts) {
+        let (from, to) = (first.micros() - origin, last.micros() + 1 - origin);
+        let count = batch.count().value(row);
+        let parts = spread(count, from, to, slide);
+        let ranges = spread_range(count, &parts, (lows.value(row), highs.value(row)), |end| {
+            spread(end, from, to, slide)
+        });
+        for ((part_idx, part), range) in (0..slides).zip(parts).zip(ranges) {
             let pane = first_slide + part_idx * slide;
             for back in 0..spec.overlap() {
                 rows.append_value(u32::try_from(row).expect("a batch has fewer than 2^32 rows"));
-                counts.append_value(part);
+                counts.push(part, range);
                 starts.push(pane - back * slide);
             }
         }
     }
     let rows = rows.finish();
-    expand(spec, batch, &rows, counts.finish(), starts)
+    expand(spec, batch, &rows, counts, starts)
+}
+
+/// Counts of windowed rows with their ranges.
+#[derive(Default)]
+struct Counts {
+    count: Vec<i64>,
+    low: Vec<i64>,
+    high: Vec<i64>,
+}
+
+impl Counts {
+    fn push(&mut self, count: i64, (low, high): (i64, i64)) {
+        self.count.push(count);
+        self.low.push(low);
+        self.high.push(high);
+    }
+
+    /// The columns by their names.
+    fn into_columns(self) -> [(&'static str, Int64Array); 3] {
+        [
+            (columns::COUNT, self.count.into()),
+            (columns::COUNT_LOW, self.low.into()),
+            (columns::COUNT_HIGH, self.high.into()),
+        ]
+    }
 }
 
 /// The common case without copying: every row lies in exactly one window.
@@ -221,19 +248,21 @@ fn expand(
     spec: &WindowSpec,
     batch: &ObservationBatch,
     rows: &UInt32Array,
-    counts: Int64Array,
+    counts: Counts,
     starts: Vec<i64>,
 ) -> RecordBatch {
-    let mut columns: Vec<_> = batch
+    let mut columns: Vec<Arc<dyn Array>> = batch
         .batch()
         .columns()
         .iter()
         .map(|column| take(column, rows, None).expect("row numbers come from this batch"))
         .collect();
-    let count_idx = OBSERVATION_SCHEMA
-        .index_of(tidegate_model::columns::COUNT)
-        .expect("the schema has a count");
-    columns[count_idx] = Arc::new(counts);
+    for (name, counts) in counts.into_columns() {
+        let column_idx = OBSERVATION_SCHEMA
+            .index_of(name)
+            .expect("the schema has a count and its range");
+        columns[column_idx] = Arc::new(counts);
+    }
     with_windows(spec, columns, starts)
 }
 
@@ -284,6 +313,23 @@ fn spread(count: i64, start: i64, end: i64, slide: i64) -> Vec<i64> {
     parts
 }
 
+/// The range of each of `parts`, into which `spread` split a count that lies in `low` to `high`.
+fn spread_range(
+    count: i64,
+    parts: &[i64],
+    (low, high): (i64, i64),
+    spread: impl Fn(i64) -> Vec<i64>,
+) -> Vec<(i64, i64)> {
+    if low == count && high == count {
+        return parts.iter().map(|part| (*part, *part)).collect();
+    }
+    let ends = spread(low).into_iter().zip(spread(high));
+    // A part of largest remainder is at most one away from its exact share, on either side.
+    ends.zip(parts)
+        .map(|((low, high), part)| ((low - 1).clamp(0, *part), (high + 1).max(*part)))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,6 +348,19 @@ mod tests {
                 let overlap = (start + length).min((pane + 1) * slide) - start.max(pane * slide);
                 let exact = i128::from(count) * i128::from(overlap);
                 prop_assert!((i128::from(*part) * i128::from(length) - exact).abs() < i128::from(length));
+            }
+        }
+
+        #[test]
+        fn ranges_of_parts_hold_the_range_of_the_whole(low in 0_i64..1_000, more in 0_i64..1_000, most in 0_i64..1_000, start in -1_000_i64..1_000, length in 1_i64..5_000, slide in 1_i64..700) {
+            let (count, high) = (low + more, low + more + most);
+            let parts = spread(count, start, start + length, slide);
+            let ranges = spread_range(count, &parts, (low, high), |end| spread(end, start, start + length, slide));
+            prop_assert!(ranges.iter().map(|range| range.0).sum::<i64>() <= low);
+            prop_assert!(ranges.iter().map(|range| range.1).sum::<i64>() >= high);
+            for ((low, high), part) in ranges.iter().zip(&parts) {
+                prop_assert!(0 <= *low && low <= part && part <= high);
+                prop_assert!(more + most > 0 || low == high);
             }
         }
     }

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use tidegate_model::{Measure, Subject};
 
+use crate::OccupancyConfig;
+
 /// One thing wrong with a [`FeedConfig`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConfigProblem {
@@ -94,6 +96,9 @@ pub struct FeedConfig {
     /// Which column means what; for `mapped_json` and `csv`.
     #[serde(default)]
     pub mapping: Option<MappingConfig>,
+    /// How many persons are aboard a vehicle; for `gtfs_realtime` and `siri`.
+    #[serde(default)]
+    pub occupancy: Option<OccupancyConfig>,
 }
 
 impl Default for FeedConfig {
@@ -110,6 +115,7 @@ impl Default for FeedConfig {
             unknown_site: UnknownSite::Reject,
             personal_fields: None,
             mapping: None,
+            occupancy: None,
         }
     }
 }

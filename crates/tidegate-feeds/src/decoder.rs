@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate_model::{
-    EventTime, FeedId, ORIGIN_UNKNOWN, Observation, ObservationBuilder, Payload, Position, Quality,
-    Reason, Rejected, event_id,
+    CountRange, EventTime, FeedId, ORIGIN_UNKNOWN, Observation, ObservationBuilder, Payload,
+    Position, Quality, Reason, Rejected, event_id,
 };
 
 use crate::check::{Fault, Limits, check_coordinate, check_name};
@@ -13,6 +13,7 @@ use crate::counter::{CounterFaults, RestoreError};
 use crate::csv::CsvForm;
 use crate::json::{self, Object, OwnNames, Parsed};
 use crate::mapped::{self, Cell, Context, Mapper, Record};
+use crate::passed::{Passed, PassedOver};
 use crate::personal::PersonalFields;
 use crate::settings::{FeedSettings, read_form, read_settings};
 use crate::state::DecoderState;
@@ -55,6 +56,7 @@ pub struct Decoder {
     settings: FeedSettings,
     personal: PersonalFields,
     ids: EventIds,
+    passed_over: PassedOver,
     form: Form,
 }
 
@@ -121,6 +123,7 @@ impl Decoder {
             feed,
             settings,
             personal,
+            passed_over: PassedOver::default(),
             form,
         })
     }
@@ -151,10 +154,16 @@ impl Decoder {
         self.mapper().map(Mapper::faults).unwrap_or_default()
     }
 
+    /// How many records had nothing to count so far, by why.
+    pub fn passed_over(&self) -> PassedOver {
+        self.passed_over
+    }
+
     /// Everything that the decoder remembers from payload to payload: its cumulative counters.
     pub fn state(&self) -> DecoderState {
         DecoderState {
             counters: self.mapper().and_then(Mapper::counters_state),
+            passed_over: self.passed_over,
         }
     }
 
@@ -173,6 +182,7 @@ impl Decoder {
             (None, None) => {}
             (None, Some(_)) => return Err(RestoreError::Form),
         }
+        self.passed_over = state.passed_over;
         Ok(self)
     }
 
@@ -186,8 +196,9 @@ impl Decoder {
 
     /// Decodes one payload: appends its observations to `out` and what is wrong to `rejected`.
     ///
-    /// Every record gives observations (one a count column) or one rejection; a payload gives at
-    /// least one of either. In the product's own JSON it gives exactly one.
+    /// Every record gives observations (one a count column) or one rejection, or is passed over
+    /// ([`Passed`]); a payload gives at least one of the three. In the product's own JSON it gives
+    /// exactly one observation or rejection.
     pub fn decode(
         &mut self,
         payload: Payload<'_>,
@@ -199,6 +210,7 @@ impl Decoder {
             feed: &self.feed,
             personal: &self.personal,
             rejected,
+            passed_over: &mut self.passed_over,
         };
         let position = payload.position;
         let bytes_max = self.settings.payload_bytes_max;
@@ -274,6 +286,7 @@ pub fn reject_unknown_feed(feed: &FeedId, payload: Payload<'_>) -> Rejected {
         feed,
         personal: &personal,
         rejected: &mut rejected,
+        passed_over: &mut PassedOver::default(),
     };
     let fault = Fault::new(
         Reason::UnknownFeed,
@@ -283,14 +296,20 @@ pub fn reject_unknown_feed(feed: &FeedId, payload: Payload<'_>) -> Rejected {
     rejected.pop().expect("one fault is one rejection")
 }
 
-/// Where rejections go.
+/// Where records go that are not counted.
 pub(crate) struct Rejects<'r> {
     feed: &'r FeedId,
     pub(crate) personal: &'r PersonalFields,
     rejected: &'r mut Vec<Rejected>,
+    passed_over: &'r mut PassedOver,
 }
 
 impl Rejects<'_> {
+    /// Counts a record that has nothing to count.
+    pub(crate) fn pass(&mut self, why: Passed) {
+        self.passed_over.add(why);
+    }
+
     /// Keeps one rejection. Bytes that could not be read are searched for personal data first.
     pub(crate) fn add(
         &mut self,
@@ -398,6 +417,7 @@ fn push_own(
         measure: parsed.measure,
         subject: parsed.subject,
         count: parsed.count,
+        range: CountRange::exact(parsed.count),
         origin,
         coordinate,
         quality: Quality::GOOD,

@@ -6,7 +6,8 @@
 //!
 //! Promises:
 //! - Decoding never panics and never fails: bad data is a value.
-//! - One record gives its observations or exactly one rejection, and a bad record changes nothing
+//! - One record gives its observations or exactly one rejection, or is passed over and counted as
+//!   such ([`Passed`]) when it is well-formed and has nothing to count; a bad record changes nothing
 //!   in its neighbours.
 //! - What could identify a person is rejected without its bytes, whatever else is wrong with it.
 //! - The result depends on the payloads and their order only: no clock, no time zone files of the
@@ -20,6 +21,8 @@ mod decoder;
 mod settings;
 
 mod check;
+mod occupancy;
+mod passed;
 mod personal;
 mod time;
 
@@ -38,6 +41,8 @@ pub use config::{
 };
 pub use counter::{CounterFaults, RestoreError};
 pub use decoder::{Decoder, TimeLimit, reject_unknown_feed};
+pub use occupancy::OccupancyConfig;
+pub use passed::{Passed, PassedOver};
 pub use personal::DEFAULT_PERSONAL_FIELDS;
 pub use settings::FeedSettings;
 

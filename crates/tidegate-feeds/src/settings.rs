@@ -95,6 +95,10 @@ pub(crate) fn read_form(
     personal: &PersonalFields,
 ) -> Result<Form, Vec<ConfigProblem>> {
     let one = |key: &str, message: String| Err(vec![ConfigProblem::new(key, message)]);
+    if config.occupancy.is_some() {
+        let message = "is for the formats gtfs_realtime and siri";
+        return one("occupancy", message.to_owned());
+    }
     let mapping = match (config.format, &config.mapping) {
         (Format::Json, None) => {
             return match OWN_FIELDS.iter().find(|field| personal.denies(field)) {

@@ -9,11 +9,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::PassedOver;
+
 /// Everything that a decoder remembers from payload to payload.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DecoderState {
     /// The feed's cumulative counters; `None` for a feed without, which remembers nothing.
     pub counters: Option<CountersState>,
+    /// How many records had nothing to count.
+    pub passed_over: PassedOver,
 }
 
 /// The cumulative counters of one feed.

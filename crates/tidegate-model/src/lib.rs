@@ -23,8 +23,8 @@ mod rejected;
 pub use cell::{Cell, CellError, Resolution};
 pub use cell_finder::CellFinder;
 pub use observation::{
-    Measure, OBSERVATION_SCHEMA, Observation, ObservationBatch, ObservationBuilder, Quality,
-    Subject, columns,
+    CountRange, Measure, OBSERVATION_SCHEMA, Observation, ObservationBatch, ObservationBuilder,
+    Quality, Subject, columns,
 };
 pub use payload::{FeedId, Payload, Position};
 pub use place::{CapacityBasis, GridUnit, Incidence, Site, SiteKind, Venue, VenueKind};

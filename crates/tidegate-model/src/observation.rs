@@ -180,6 +180,46 @@ impl Quality {
     }
 }
 
+/// The whole numbers between which a count lies, both ends included.
+///
+/// A count that was taken is certain and has both ends equal to it; one that was derived (persons
+/// aboard from "few seats available") is wider. Where a feed states no confidence the range holds
+/// the truth for certain, so that sums of ranges hold sums of truths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CountRange {
+    low: i64,
+    high: i64,
+}
+
+impl CountRange {
+    /// The range of a count that is certain.
+    pub const fn exact(count: i64) -> Self {
+        Self {
+            low: count,
+            high: count,
+        }
+    }
+
+    /// The range from `low` to `high` around `count`; `None` unless `0 ≤ low ≤ count ≤ high`.
+    pub const fn around(count: i64, low: i64, high: i64) -> Option<Self> {
+        if 0 <= low && low <= count && count <= high {
+            Some(Self { low, high })
+        } else {
+            None
+        }
+    }
+
+    /// The least number that it can be.
+    pub const fn low(self) -> i64 {
+        self.low
+    }
+
+    /// The greatest number that it can be.
+    pub const fn high(self) -> i64 {
+        self.high
+    }
+}
+
 /// One row, as decoders append it. Text is borrowed: appending copies it into Arrow buffers.
 #[derive(Debug, Clone, Copy)]
 pub struct Observation<'a> {
@@ -197,6 +237,8 @@ pub struct Observation<'a> {
     pub subject: Subject,
     /// Persons or vehicles, 0 or more.
     pub count: i64,
+    /// Between which numbers the count lies.
+    pub range: CountRange,
     /// Region code of where they came from; `None` where the feed has no origins at all.
     pub origin: Option<&'a str>,
     /// Degrees north and east (WGS 84), where the record carries them.
@@ -229,6 +271,10 @@ pub mod columns {
     pub const SUBJECT: &str = "subject";
     /// How many.
     pub const COUNT: &str = "count";
+    /// How many at least; the count itself where it is certain.
+    pub const COUNT_LOW: &str = "count_low";
+    /// How many at most; the count itself where it is certain.
+    pub const COUNT_HIGH: &str = "count_high";
     /// Region code of where they came from.
     pub const ORIGIN: &str = "origin";
     /// Quality flags.
@@ -267,6 +313,8 @@ pub static OBSERVATION_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new(c::MEASURE, word(), false),
         Field::new(c::SUBJECT, word(), false),
         Field::new(c::COUNT, DataType::Int64, false),
+        Field::new(c::COUNT_LOW, DataType::Int64, false),
+        Field::new(c::COUNT_HIGH, DataType::Int64, false),
         Field::new(c::ORIGIN, DataType::Utf8, true),
         Field::new(c::QUALITY, DataType::UInt16, false),
         Field::new(c::LATITUDE, DataType::Float64, true),
@@ -276,6 +324,26 @@ pub static OBSERVATION_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new(c::ROW, DataType::Int32, false),
     ]))
 });
+
+/// The ranges of a batch that has counts which are not certain.
+#[derive(Debug)]
+struct Ranges {
+    low: Int64Builder,
+    high: Int64Builder,
+}
+
+impl Ranges {
+    /// Those of `counts`, all certain so far.
+    fn exact(counts: &[i64]) -> Self {
+        let mut ranges = Self {
+            low: Int64Builder::with_capacity(counts.len() + 1),
+            high: Int64Builder::with_capacity(counts.len() + 1),
+        };
+        ranges.low.append_slice(counts);
+        ranges.high.append_slice(counts);
+        ranges
+    }
+}
 
 /// Appends observations of one feed straight into Arrow buffers.
 #[derive(Debug)]
@@ -288,6 +356,7 @@ pub struct ObservationBuilder {
     measure: Vec<i8>,
     subject: Vec<i8>,
     count: Int64Builder,
+    ranges: Option<Ranges>,
     origin: StringBuilder,
     quality: UInt16Builder,
     latitude: Float64Builder,
@@ -309,6 +378,7 @@ impl ObservationBuilder {
             measure: Vec::with_capacity(rows),
             subject: Vec::with_capacity(rows),
             count: Int64Builder::with_capacity(rows),
+            ranges: None,
             origin: StringBuilder::with_capacity(rows, rows * 8),
             quality: UInt16Builder::with_capacity(rows),
             latitude: Float64Builder::with_capacity(rows),
@@ -344,7 +414,14 @@ impl ObservationBuilder {
         self.end.append_value(row.interval_end.micros());
         self.measure.push(row.measure as i8);
         self.subject.push(row.subject as i8);
+        if row.range != CountRange::exact(row.count) && self.ranges.is_none() {
+            self.ranges = Some(Ranges::exact(self.count.values_slice()));
+        }
         self.count.append_value(row.count);
+        if let Some(ranges) = &mut self.ranges {
+            ranges.low.append_value(row.range.low);
+            ranges.high.append_value(row.range.high);
+        }
         self.origin.append_option(row.origin);
         self.quality.append_value(row.quality.bits());
         self.latitude
@@ -366,6 +443,15 @@ impl ObservationBuilder {
                     .expect("keys are indices of the enum whose words these are"),
             )
         };
+        let count: ArrayRef = Arc::new(self.count.finish());
+        // Counts that are all certain are their own ranges: nothing is copied.
+        let (low, high): (ArrayRef, ArrayRef) = match self.ranges.take() {
+            None => (Arc::clone(&count), Arc::clone(&count)),
+            Some(mut ranges) => (
+                Arc::new(ranges.low.finish()),
+                Arc::new(ranges.high.finish()),
+            ),
+        };
         let arrays: Vec<ArrayRef> = vec![
             Arc::new(self.event_id.finish()),
             words(vec![0; rows], vec![self.feed.as_str()]),
@@ -382,7 +468,9 @@ impl ObservationBuilder {
                 std::mem::take(&mut self.subject),
                 Subject::ALL.map(Subject::as_str).to_vec(),
             ),
-            Arc::new(self.count.finish()),
+            count,
+            low,
+            high,
             Arc::new(self.origin.finish()),
             Arc::new(self.quality.finish()),
             Arc::new(self.latitude.finish()),
@@ -500,18 +588,22 @@ impl ObservationBatch {
         subjects, 8, DictionaryArray<Int8Type>);
     column!(/// Counts.
         count, 9, Int64Array);
+    column!(/// The least that each count can be.
+        count_low, 10, Int64Array);
+    column!(/// The most that each count can be.
+        count_high, 11, Int64Array);
     column!(/// Origins.
-        origin, 10, StringArray);
+        origin, 12, StringArray);
     column!(/// Quality flags.
-        quality, 11, UInt16Array);
+        quality, 13, UInt16Array);
     column!(/// Degrees north.
-        latitude, 12, Float64Array);
+        latitude, 14, Float64Array);
     column!(/// Degrees east.
-        longitude, 13, Float64Array);
+        longitude, 15, Float64Array);
     column!(/// Source partitions.
-        source_partition, 14, Int32Array);
+        source_partition, 16, Int32Array);
     column!(/// Source offsets.
-        source_offset, 15, Int64Array);
+        source_offset, 17, Int64Array);
     column!(/// Rows within the payload.
-        source_row, 16, Int32Array);
+        source_row, 18, Int32Array);
 }

@@ -416,6 +416,8 @@ impl Runtime {
             entry.counter_faults = faults
                 .map(|(kind, count)| (kind.to_owned(), count))
                 .collect();
+            let passed = decoder.passed_over().iter().filter(|(_, count)| *count > 0);
+            entry.passed_over = passed.map(|(why, count)| (why.to_owned(), count)).collect();
         }
         for feed in summary.feeds.values_mut() {
             let rejected: u64 = feed.rejected.values().sum();

@@ -52,6 +52,9 @@ pub struct FeedSummary {
     pub rejected: BTreeMap<String, u64>,
     /// Changes of its health by state: `quarantined`, `recovered`.
     pub health: BTreeMap<String, u64>,
+    /// Records that are well-formed and have nothing to count, by why: `prediction`, `notice`,
+    /// `deleted`, `cancelled`, `empty`. They are not among the received.
+    pub passed_over: BTreeMap<String, u64>,
     /// Steps of cumulative counters that are not crowds, by kind.
     pub counter_faults: BTreeMap<String, u64>,
     /// Ids forgotten early because the bound on remembered ids was hit.

@@ -224,6 +224,9 @@ fn print_summary(summary: &Summary, json: bool) -> Result<()> {
         for (state, count) in &feed.health {
             print(&format!("  {name}: {count} times {state}"));
         }
+        for (why, count) in &feed.passed_over {
+            print(&format!("  {name}: {count} passed over as {why}"));
+        }
         for (kind, count) in &feed.counter_faults {
             print(&format!("  {name}: {count} counter readings: {kind}"));
         }

@@ -7,8 +7,8 @@ mod recovery;
 mod world;
 
 use tidegate_model::{
-    EventTime, FeedId, Measure, Observation, ObservationBatch, ObservationBuilder, Position,
-    Quality, Span, Subject,
+    CountRange, EventTime, FeedId, Measure, Observation, ObservationBatch, ObservationBuilder,
+    Position, Quality, Span, Subject,
 };
 
 use crate::{
@@ -90,6 +90,7 @@ fn numbered(partition: &PartitionId, offset: i64, rows: &[Row]) -> Input {
             measure: row.measure,
             subject: Subject::Person,
             count: 10 + offset,
+            range: CountRange::exact(10 + offset),
             origin: None,
             coordinate: None,
             quality: Quality::GOOD,

@@ -12,7 +12,9 @@ pub(crate) use cell::Cell;
 pub(crate) use objects::split_objects;
 pub(crate) use plan::{Frame, Plan, Slots, compile};
 
-use tidegate_model::{Measure, ORIGIN_UNKNOWN, Observation, ObservationBuilder, Position, Reason};
+use tidegate_model::{
+    CountRange, Measure, ORIGIN_UNKNOWN, Observation, ObservationBuilder, Position, Reason,
+};
 
 use crate::check::{Fault, Limits, check_coordinate, check_name, check_not_negative, shown};
 use crate::config::Ambiguous;
@@ -155,6 +157,7 @@ impl Mapper {
                 measure: staged.measure,
                 subject: count.subject,
                 count: staged.value,
+                range: CountRange::exact(staged.value),
                 origin,
                 coordinate,
                 quality: staged.interval.quality,

@@ -113,6 +113,7 @@ fn state(keys: &[u8]) -> DecoderState {
             faults: CounterFaultsState::default(),
             counters: keys.iter().map(counter).collect(),
         }),
+        ..DecoderState::default()
     }
 }
 
