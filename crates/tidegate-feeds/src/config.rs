@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use tidegate_model::{Measure, Subject};
 
-use crate::OccupancyConfig;
+use crate::{GtfsConfig, OccupancyConfig};
 
 /// One thing wrong with a [`FeedConfig`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +45,10 @@ pub enum Format {
     MappedJson,
     /// A city's own CSV, read through `[mapping]`: a header line and one or more rows a message.
     Csv,
+    /// GTFS-Realtime as Protocol Buffers: one `FeedMessage` a message.
+    GtfsRealtime,
+    /// GTFS-Realtime as JSON, in snake case or camel case.
+    GtfsRealtimeJson,
 }
 
 /// What becomes of a count whose site is not in the registry and which carries no coordinates.
@@ -62,7 +66,8 @@ pub enum UnknownSite {
 #[derive(Debug, Clone, PartialEq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FeedConfig {
-    /// The shape of the payloads: `json`, `mapped_json` or `csv`.
+    /// The shape of the payloads: `json`, `mapped_json`, `csv`, `gtfs_realtime` or
+    /// `gtfs_realtime_json`.
     pub format: Format,
     /// The Kafka topic; `tidegate.feed.NAME` when absent.
     #[serde(default)]
@@ -99,6 +104,9 @@ pub struct FeedConfig {
     /// How many persons are aboard a vehicle; for `gtfs_realtime` and `siri`.
     #[serde(default)]
     pub occupancy: Option<OccupancyConfig>,
+    /// How GTFS-Realtime is read with its static feed.
+    #[serde(default)]
+    pub gtfs: Option<GtfsConfig>,
 }
 
 impl Default for FeedConfig {
@@ -116,6 +124,7 @@ impl Default for FeedConfig {
             personal_fields: None,
             mapping: None,
             occupancy: None,
+            gtfs: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The decoder of one feed: payloads in, observations and rejections out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use tidegate_model::{
     CountRange, EventTime, FeedId, ORIGIN_UNKNOWN, Observation, ObservationBuilder, Payload,
@@ -11,6 +12,7 @@ use crate::check::{Fault, Limits, check_coordinate, check_name};
 use crate::config::{ConfigProblem, FeedConfig};
 use crate::counter::{CounterFaults, RestoreError};
 use crate::csv::CsvForm;
+use crate::gtfs::{GtfsConfig, GtfsForm, References, Schedule};
 use crate::json::{self, Object, OwnNames, Parsed};
 use crate::mapped::{self, Cell, Context, Mapper, Record};
 use crate::passed::{Passed, PassedOver};
@@ -65,6 +67,7 @@ pub(crate) enum Form {
     Json,
     MappedJson(Box<Mapper>),
     Csv(Box<CsvForm>),
+    GtfsRealtime(Box<GtfsForm>),
 }
 
 /// Event ids of one feed: of the producer's ids, and of positions where it gives none.
@@ -143,9 +146,9 @@ impl Decoder {
         self.mapper().is_some_and(Mapper::is_cumulative)
     }
 
-    /// Whether a message may hold several records.
+    /// Whether a message may hold several records, one a line.
     pub fn takes_many_rows(&self) -> bool {
-        !matches!(self.form, Form::Json)
+        matches!(self.form, Form::MappedJson(_) | Form::Csv(_))
     }
 
     /// How many readings of each odd kind the feed's cumulative counters gave so far; all 0 for a
@@ -164,6 +167,8 @@ impl Decoder {
         DecoderState {
             counters: self.mapper().and_then(Mapper::counters_state),
             passed_over: self.passed_over,
+            references: self.references(),
+            loads: self.gtfs().map(GtfsForm::loads_state).unwrap_or_default(),
         }
     }
 
@@ -173,7 +178,7 @@ impl Decoder {
     /// [`RestoreError`] when `state` is not one of this feed with its present file.
     pub fn restore(mut self, state: &DecoderState) -> Result<Self, RestoreError> {
         let mapper = match &mut self.form {
-            Form::Json => None,
+            Form::Json | Form::GtfsRealtime(_) => None,
             Form::MappedJson(mapper) => Some(&mut **mapper),
             Form::Csv(form) => Some(&mut form.mapper),
         };
@@ -182,13 +187,47 @@ impl Decoder {
             (None, None) => {}
             (None, Some(_)) => return Err(RestoreError::Form),
         }
+        match &mut self.form {
+            Form::GtfsRealtime(form) => {
+                form.references = state.references;
+                form.restore_loads(&state.loads).ok_or(RestoreError::Load)?;
+            }
+            _ if !state.loads.is_empty() => return Err(RestoreError::Form),
+            _ => {}
+        }
         self.passed_over = state.passed_over;
         Ok(self)
     }
 
+    /// How often the feed named stops, trips and routes that its static feed has, and others.
+    pub fn references(&self) -> References {
+        self.gtfs().map(|form| form.references).unwrap_or_default()
+    }
+
+    /// How the feed's static GTFS feed is named and read; `None` for other formats.
+    pub fn gtfs_config(&self) -> Option<&GtfsConfig> {
+        self.gtfs().map(GtfsForm::config)
+    }
+
+    /// The same decoder with the static feed `schedule`; without effect for other formats.
+    #[must_use]
+    pub fn with_schedule(mut self, schedule: Arc<Schedule>) -> Self {
+        if let Form::GtfsRealtime(form) = &mut self.form {
+            form.set_schedule(schedule);
+        }
+        self
+    }
+
+    fn gtfs(&self) -> Option<&GtfsForm> {
+        match &self.form {
+            Form::GtfsRealtime(form) => Some(form),
+            Form::Json | Form::MappedJson(_) | Form::Csv(_) => None,
+        }
+    }
+
     fn mapper(&self) -> Option<&Mapper> {
         match &self.form {
-            Form::Json => None,
+            Form::Json | Form::GtfsRealtime(_) => None,
             Form::MappedJson(mapper) => Some(mapper),
             Form::Csv(form) => Some(&form.mapper),
         }
@@ -243,6 +282,7 @@ impl Decoder {
             Form::Json => decode_own(bytes, context, out, &mut rejects),
             Form::MappedJson(mapper) => decode_objects(mapper, bytes, context, out, &mut rejects),
             Form::Csv(form) => form.decode(bytes, context, out, &mut rejects),
+            Form::GtfsRealtime(form) => form.decode(bytes, context, out, &mut rejects),
         }
     }
 }
@@ -271,6 +311,7 @@ impl Decoder {
                 });
             }
             Form::Csv(form) => found = form.rows(payload, &wanted, &self.personal),
+            Form::GtfsRealtime(form) => found = form.rows(payload, &wanted),
         }
         let number = |(row, bytes)| Some((i32::try_from(row).ok()?, bytes));
         found.into_iter().filter_map(number).collect()

@@ -27,6 +27,7 @@ mod personal;
 mod time;
 
 mod csv;
+mod gtfs;
 mod json;
 
 mod counter;
@@ -41,6 +42,7 @@ pub use config::{
 };
 pub use counter::{CounterFaults, RestoreError};
 pub use decoder::{Decoder, TimeLimit, reject_unknown_feed};
+pub use gtfs::{GtfsConfig, References, Schedule, ScheduleError, ScheduleFiles, TripMatch};
 pub use occupancy::OccupancyConfig;
 pub use passed::{Passed, PassedOver};
 pub use personal::DEFAULT_PERSONAL_FIELDS;

@@ -46,11 +46,19 @@ pub struct OccupancyConfig {
     /// The capacity of the vehicles of a route or line, by its id.
     #[serde(default)]
     pub route_capacity: BTreeMap<String, u32>,
+    /// The capacity of the vehicles of a kind of route, by its `route_type` in a static GTFS feed:
+    /// `2` is rail, `3` a bus. A route's own capacity goes before it.
+    #[serde(default)]
+    pub route_type_capacity: BTreeMap<String, u32>,
     /// The least and the greatest share of the capacity that a word means: `FULL = [0.9, 1.3]`.
     /// Letter case and `_` do not matter. Words that are not here mean the built-in shares of
     /// `docs/METHODS.md`, or nothing.
     #[serde(default)]
     pub shares: BTreeMap<String, [f64; 2]>,
+    /// The share, 0 to 1, of those aboard who alight at a stop, by its id: from a count or a survey.
+    /// Without it the alightings there lie between what the loads show at least and all aboard.
+    #[serde(default)]
+    pub alighting_share: BTreeMap<String, f64>,
 }
 
 /// Persons aboard, as well as they are known.
@@ -90,6 +98,8 @@ impl Load {
 pub(crate) struct Occupancy {
     capacity: Option<u32>,
     route_capacity: BTreeMap<String, u32>,
+    route_type_capacity: BTreeMap<u16, u32>,
+    alighting_share: BTreeMap<String, f64>,
     /// By the word as [`plain`] gives it.
     shares: BTreeMap<String, [f64; 2]>,
 }
@@ -99,13 +109,36 @@ impl Occupancy {
         let capacities = config.route_capacity.iter();
         let capacities =
             capacities.map(|(route, capacity)| (format!("route_capacity.{route}"), *capacity));
+        let kinds = config.route_type_capacity.iter();
+        let kinds =
+            kinds.map(|(kind, capacity)| (format!("route_type_capacity.{kind}"), *capacity));
         let general = config
             .capacity
             .map(|capacity| ("capacity".to_owned(), capacity));
-        for (key, capacity) in general.into_iter().chain(capacities) {
+        for (key, capacity) in general.into_iter().chain(capacities).chain(kinds) {
             if !(1..=CAPACITY_MAX).contains(&capacity) {
                 let message = format!("{capacity} is not within 1 to {CAPACITY_MAX} persons");
                 problems.push(ConfigProblem::new(format!("occupancy.{key}"), message));
+            }
+        }
+        let mut route_type_capacity = BTreeMap::new();
+        for (kind, capacity) in &config.route_type_capacity {
+            match kind.parse() {
+                Ok(number) => {
+                    route_type_capacity.insert(number, *capacity);
+                }
+                Err(_) => {
+                    let key = format!("occupancy.route_type_capacity.{kind}");
+                    let message = format!("{kind:?} is not a route_type, a number such as 3");
+                    problems.push(ConfigProblem::new(key, message));
+                }
+            }
+        }
+        for (stop, share) in &config.alighting_share {
+            if !(0.0..=1.0).contains(share) {
+                let key = format!("occupancy.alighting_share.{stop}");
+                let message = format!("{share} is not a share within 0 to 1");
+                problems.push(ConfigProblem::new(key, message));
             }
         }
         let mut shares: BTreeMap<String, [f64; 2]> = SHARES
@@ -129,15 +162,23 @@ impl Occupancy {
         Self {
             capacity: config.capacity,
             route_capacity: config.route_capacity.clone(),
+            route_type_capacity,
+            alighting_share: config.alighting_share.clone(),
             shares,
         }
     }
 
-    /// The capacity of a vehicle of `route`, where the feed's file tells it.
-    pub(crate) fn capacity(&self, route: Option<&str>) -> Option<u32> {
-        route
-            .and_then(|route| self.route_capacity.get(route).copied())
-            .or(self.capacity)
+    /// The capacity of a vehicle of `route`, which is of the kind `route_type`, where the feed's
+    /// file tells it.
+    pub(crate) fn capacity(&self, route: Option<&str>, route_type: Option<u16>) -> Option<u32> {
+        let own = route.and_then(|route| self.route_capacity.get(route));
+        let kind = || route_type.and_then(|kind| self.route_type_capacity.get(&kind));
+        own.or_else(kind).copied().or(self.capacity)
+    }
+
+    /// The share of those aboard who alight at `stop`.
+    pub(crate) fn alighting_share(&self, stop: &str) -> Option<f64> {
+        self.alighting_share.get(stop).copied()
     }
 
     /// The load that `word` means; `None` for a word that says nothing of it.

@@ -5,8 +5,10 @@ use tidegate_model::{FeedId, Span};
 use crate::config::{ConfigProblem, FeedConfig, Format, MappingConfig, UnknownSite};
 use crate::csv::CsvForm;
 use crate::decoder::Form;
+use crate::gtfs::{GtfsForm, Rendering};
 use crate::json::OWN_FIELDS;
 use crate::mapped;
+use crate::occupancy::Occupancy;
 use crate::personal::PersonalFields;
 
 /// The largest `count_max`: sums of a billion such counts still fit an `i64`.
@@ -95,9 +97,21 @@ pub(crate) fn read_form(
     personal: &PersonalFields,
 ) -> Result<Form, Vec<ConfigProblem>> {
     let one = |key: &str, message: String| Err(vec![ConfigProblem::new(key, message)]);
+    let rendering = match config.format {
+        Format::GtfsRealtime => Some(Rendering::Binary),
+        Format::GtfsRealtimeJson => Some(Rendering::Json),
+        Format::Json | Format::MappedJson | Format::Csv => None,
+    };
+    if let Some(rendering) = rendering {
+        return read_gtfs(config, rendering);
+    }
     if config.occupancy.is_some() {
         let message = "is for the formats gtfs_realtime and siri";
         return one("occupancy", message.to_owned());
+    }
+    if config.gtfs.is_some() {
+        let message = "is for the format gtfs_realtime";
+        return one("gtfs", message.to_owned());
     }
     let mapping = match (config.format, &config.mapping) {
         (Format::Json, None) => {
@@ -122,6 +136,9 @@ pub(crate) fn read_form(
             );
         }
         (Format::MappedJson | Format::Csv, Some(mapping)) => mapping,
+        (Format::GtfsRealtime | Format::GtfsRealtimeJson, _) => {
+            unreachable!("these formats returned above")
+        }
     };
     let frame = mapped::Frame {
         interval_max: settings.interval_max,
@@ -132,7 +149,7 @@ pub(crate) fn read_form(
     match (mapped::compile(mapping, frame), delimiter) {
         (Ok(mapper), Ok(delimiter)) => Ok(match config.format {
             Format::Csv => Form::Csv(Box::new(CsvForm::new(mapper, delimiter))),
-            Format::Json | Format::MappedJson => Form::MappedJson(Box::new(mapper)),
+            _ => Form::MappedJson(Box::new(mapper)),
         }),
         (mapper, delimiter) => {
             let mut problems: Vec<ConfigProblem> = delimiter.err().into_iter().collect();
@@ -142,12 +159,28 @@ pub(crate) fn read_form(
     }
 }
 
+fn read_gtfs(config: &FeedConfig, rendering: Rendering) -> Result<Form, Vec<ConfigProblem>> {
+    let mut problems = Vec::new();
+    if config.mapping.is_some() {
+        let message = "is for the formats mapped_json and csv; the format is gtfs_realtime";
+        problems.push(ConfigProblem::new("mapping", message));
+    }
+    let occupancy = config.occupancy.clone().unwrap_or_default();
+    let occupancy = Occupancy::new(&occupancy, &mut problems);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let gtfs = config.gtfs.clone().unwrap_or_default();
+    let form = GtfsForm::new(rendering, gtfs, occupancy);
+    Ok(Form::GtfsRealtime(Box::new(form)))
+}
+
 fn read_delimiter(format: Format, mapping: &MappingConfig) -> Result<u8, ConfigProblem> {
     let problem = |message: String| Err(ConfigProblem::new("mapping.delimiter", message));
     match (mapping.delimiter.as_deref(), format) {
         (None, _) => Ok(b','),
-        (Some(_), Format::Json | Format::MappedJson) => problem("is for the format csv".to_owned()),
-        (Some(text), Format::Csv) => match text.as_bytes() {
+        (Some(_), format) if format != Format::Csv => problem("is for the format csv".to_owned()),
+        (Some(text), _) => match text.as_bytes() {
             [byte @ (b'\t' | b' '..=b'~')] if !byte.is_ascii_alphanumeric() && *byte != b'"' => {
                 Ok(*byte)
             }

@@ -1,4 +1,5 @@
-//! The stored form of a [`crate::Decoder`]: what a snapshot holds of a feed's cumulative counters.
+//! The stored form of a [`crate::Decoder`]: what a snapshot holds of a feed's cumulative counters and
+//! of its vehicles on their way.
 //!
 //! A stored format: snapshots of running pipelines hold these bytes (postcard), so the order and
 //! the types of the fields are a promise, and a change of them is a new version of the snapshot,
@@ -9,7 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::PassedOver;
+use crate::{PassedOver, References};
 
 /// Everything that a decoder remembers from payload to payload.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -18,6 +19,31 @@ pub struct DecoderState {
     pub counters: Option<CountersState>,
     /// How many records had nothing to count.
     pub passed_over: PassedOver,
+    /// How often the feed named what its static feed knows.
+    pub references: References,
+    /// The loads of vehicles on their way, in the order of their keys.
+    pub loads: Vec<LoadState>,
+}
+
+/// A vehicle on its way to a stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadState {
+    /// The vehicle's key, big-endian.
+    pub vehicle: [u8; 16],
+    /// The key of its trip, big-endian.
+    pub trip: [u8; 16],
+    /// The stop.
+    pub stop: String,
+    /// The stop's number on the trip.
+    pub sequence: u32,
+    /// Persons aboard.
+    pub count: i64,
+    /// The least that they can be.
+    pub low: i64,
+    /// The most that they can be.
+    pub high: i64,
+    /// When.
+    pub time: i64,
 }
 
 /// The cumulative counters of one feed.

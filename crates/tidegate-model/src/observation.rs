@@ -144,9 +144,11 @@ impl Quality {
     pub const COUNTER_REPEATED: Self = Self(1 << 7);
     /// The local time occurred twice (clocks set back) and the feed's rule chose one.
     pub const TIME_AMBIGUOUS: Self = Self(1 << 8);
+    /// The feed's static feed does not know the vehicle's trip.
+    pub const TRIP_UNKNOWN: Self = Self(1 << 9);
 
     /// Each flag with its name, for text outputs.
-    pub const NAMES: [(Self, &'static str); 9] = [
+    pub const NAMES: [(Self, &'static str); 10] = [
         (Self::ESTIMATED, "estimated"),
         (Self::COUNTER_BASELINE, "counter_baseline"),
         (Self::COUNTER_WRAP, "counter_wrap"),
@@ -156,6 +158,7 @@ impl Quality {
         (Self::COUNTER_GAP, "counter_gap"),
         (Self::COUNTER_REPEATED, "counter_repeated"),
         (Self::TIME_AMBIGUOUS, "time_ambiguous"),
+        (Self::TRIP_UNKNOWN, "trip_unknown"),
     ];
 
     /// Both sets of flags.

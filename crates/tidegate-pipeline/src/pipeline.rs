@@ -5,10 +5,11 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use tidegate_alerts::{Rule, RuleConfig};
 use tidegate_engine::{WINDOWED_SCHEMA, WindowSpec};
-use tidegate_feeds::{Decoder, FeedConfig};
+use tidegate_feeds::{Decoder, FeedConfig, Schedule, ScheduleFiles};
 use tidegate_model::{EventTime, FeedId, Payload, Resolution, Span};
 use tidegate_query::{LayerQuery, Session, SessionLimits, Slot, WindowQuery};
 use tidegate_risk::occupancy::CaptureProbability;
@@ -307,7 +308,10 @@ fn read_feeds(source: &Source, problems: &mut Vec<Problem>) -> Vec<Feed> {
         let id = FeedId::new(name);
         match read_toml::<FeedConfig>(&file, text) {
             Ok(config) => match Decoder::try_new(id.clone(), &config) {
-                Ok(decoder) => feeds.push(Feed { id, decoder }),
+                Ok(decoder) => match with_schedule(source, decoder, &file, text) {
+                    Ok(decoder) => feeds.push(Feed { id, decoder }),
+                    Err(found) => problems.push(found),
+                },
                 Err(found) => problems.extend(found.into_iter().map(|found| {
                     let line = line_of(text, "", 0, &found.key);
                     Problem::new(&file, &found.key, found.message).at(line)
@@ -324,6 +328,42 @@ fn read_feeds(source: &Source, problems: &mut Vec<Problem>) -> Vec<Feed> {
         ));
     }
     feeds
+}
+
+/// Gives the decoder of a GTFS-Realtime feed the static feed that its file names.
+fn with_schedule(
+    source: &Source,
+    decoder: Decoder,
+    file: &str,
+    text: &str,
+) -> Result<Decoder, Problem> {
+    let Some(config) = decoder.gtfs_config() else {
+        return Ok(decoder);
+    };
+    let Some(name) = &config.schedule else {
+        return Ok(decoder);
+    };
+    let part = |part: &str| source.get(&format!("gtfs/{name}/{part}.txt"));
+    let (Some(stops), Some(routes)) = (part("stops"), part("routes")) else {
+        let message = format!(
+            "there is no static feed {name:?}: put stops.txt, routes.txt and trips.txt into the \
+             folder gtfs/{name}, or the feed's archive to gtfs/{name}.zip"
+        );
+        let line = line_of(text, "[gtfs]", 0, "schedule");
+        return Err(Problem::new(file, "gtfs.schedule", message).at(line));
+    };
+    let files = ScheduleFiles {
+        stops,
+        routes,
+        trips: part("trips"),
+    };
+    match Schedule::read(files, &config.trip_column) {
+        Ok(schedule) => Ok(decoder.with_schedule(Arc::new(schedule))),
+        Err(error) => {
+            let file = format!("gtfs/{name}/{}", error.file);
+            Err(Problem::new(&file, "", error.message))
+        }
+    }
 }
 
 /// The content of `rules.toml`.

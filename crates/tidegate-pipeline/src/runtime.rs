@@ -416,6 +416,10 @@ impl Runtime {
             entry.counter_faults = faults
                 .map(|(kind, count)| (kind.to_owned(), count))
                 .collect();
+            let named = decoder.references().iter().filter(|(_, count)| *count > 0);
+            entry.references = named
+                .map(|(what, count)| (what.to_owned(), count))
+                .collect();
             let passed = decoder.passed_over().iter().filter(|(_, count)| *count > 0);
             entry.passed_over = passed.map(|(why, count)| (why.to_owned(), count)).collect();
         }

@@ -50,8 +50,9 @@ impl Source {
         let counts = |path: &str| {
             let folder = path.split('/').next().unwrap_or_default();
             let extension = path.rsplit('.').next().unwrap_or_default();
-            !["tests", "examples"].contains(&folder)
-                && ["toml", "sql", "geojson", "csv", "json"].contains(&extension)
+            let read = ["toml", "sql", "geojson", "csv", "json"].contains(&extension)
+                || (folder == "gtfs" && extension == "txt");
+            read && !["tests", "examples"].contains(&folder)
         };
         for (path, content) in self.iter().filter(|(path, _)| counts(path)) {
             for part in [path, content] {

@@ -55,6 +55,9 @@ pub struct FeedSummary {
     /// Records that are well-formed and have nothing to count, by why: `prediction`, `notice`,
     /// `deleted`, `cancelled`, `empty`. They are not among the received.
     pub passed_over: BTreeMap<String, u64>,
+    /// How often a GTFS-Realtime feed named stops, trips and routes that its static feed has
+    /// (`stops_known` …), and others (`stops_unknown` …).
+    pub references: BTreeMap<String, u64>,
     /// Steps of cumulative counters that are not crowds, by kind.
     pub counter_faults: BTreeMap<String, u64>,
     /// Ids forgotten early because the bound on remembered ids was hit.

@@ -5,6 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+
+mod schedule;
+
 use tidegate_pipeline::{Pipeline, Problem, Source};
 
 /// Files of a pipeline folder larger than this are not read.
@@ -47,6 +50,7 @@ fn read(root: &Path) -> Result<Source> {
             read_folder(&root.join(folder), &format!("{folder}/"), &mut files)?;
         }
     }
+    schedule::read(root, &mut files)?;
     Ok(Source::new(files))
 }
 

@@ -227,6 +227,9 @@ fn print_summary(summary: &Summary, json: bool) -> Result<()> {
         for (why, count) in &feed.passed_over {
             print(&format!("  {name}: {count} passed over as {why}"));
         }
+        for (what, count) in &feed.references {
+            print(&format!("  {name}: {count} {}", what.replace('_', " ")));
+        }
         for (kind, count) in &feed.counter_faults {
             print(&format!("  {name}: {count} counter readings: {kind}"));
         }

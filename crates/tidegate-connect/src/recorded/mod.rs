@@ -5,6 +5,7 @@
 //! | `.csv`, `.csv.gz` | the header's line and one row, byte for byte |
 //! | `.json`, `.jsonl`, `.ndjson`, and each with `.gz` | one line, or one element of an array |
 //! | `.parquet` | one row as a JSON object with the column names |
+//! | `.pb`, `.gtfsrt`, `.xml`, `.arrows`, and each with `.gz` | the whole file |
 //!
 //! Files are streamed: memory holds one message (at most 64 MiB), for Parquet one batch of rows and
 //! one row group's column chunks.
@@ -27,7 +28,7 @@ use crate::error::ConnectError;
 
 /// The extensions that [`RecordedFile::open`] knows, for help texts.
 pub const EXTENSIONS: &str =
-    ".csv, .csv.gz, .json, .jsonl, .ndjson, .json.gz, .jsonl.gz, .ndjson.gz, .parquet";
+    ".csv, .json, .jsonl, .ndjson, .pb, .gtfsrt, .xml, .arrows, each also with .gz; .parquet";
 
 /// The largest message that is read from a file, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
@@ -41,6 +42,8 @@ pub enum RecordedKind {
     Json,
     /// Rows under named columns.
     Parquet,
+    /// One message.
+    Message,
 }
 
 /// A file of recorded messages.
@@ -58,6 +61,7 @@ enum Source {
     Csv(csv::Rows),
     Json(json::Values),
     Parquet(parquet::Rows),
+    Message(Option<Reader>),
 }
 
 impl RecordedFile {
@@ -78,6 +82,7 @@ impl RecordedFile {
             RecordedKind::Csv => Source::Csv(csv::Rows::new(reader(file, packing), path)?),
             RecordedKind::Json => Source::Json(json::Values::new(reader(file, packing), path)?),
             RecordedKind::Parquet => Source::Parquet(parquet::Rows::new(file, path)?),
+            RecordedKind::Message => Source::Message(Some(reader(file, packing))),
         };
         Ok(Self {
             path: path.to_owned(),
@@ -121,6 +126,7 @@ impl RecordedFile {
             Source::Csv(source) => source.next_message(rows, path),
             Source::Json(source) => joined(rows, || source.next_value(path)),
             Source::Parquet(source) => joined(rows, || source.next_row(path)),
+            Source::Message(source) => source.take().map(|file| whole(file, path)).transpose(),
         }
     }
 }
@@ -163,6 +169,19 @@ fn joined(
     Ok(Some(message))
 }
 
+/// Everything in a file.
+fn whole(file: Reader, path: &Path) -> Result<Vec<u8>, ConnectError> {
+    let mut message = Vec::new();
+    let most = MESSAGE_BYTES_MAX as u64 + 1;
+    file.take(most)
+        .read_to_end(&mut message)
+        .map_err(|e| read_error(path, 1, e))?;
+    if message.len() > MESSAGE_BYTES_MAX {
+        return Err(too_large(path, 1));
+    }
+    Ok(message)
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Packing {
     Plain,
@@ -179,6 +198,7 @@ fn kind_of(path: &Path) -> Option<(RecordedKind, Packing)> {
     match (extension, packing) {
         ("csv", _) => Some((RecordedKind::Csv, packing)),
         ("json" | "jsonl" | "ndjson", _) => Some((RecordedKind::Json, packing)),
+        ("pb" | "gtfsrt" | "xml" | "arrows", _) => Some((RecordedKind::Message, packing)),
         ("parquet", Packing::Plain) => Some((RecordedKind::Parquet, packing)),
         _ => None,
     }

@@ -32,6 +32,9 @@ pub enum RestoreError {
         /// The reading.
         value: u64,
     },
+    /// A load of a vehicle outside its own range.
+    #[error("the load of a vehicle is stored outside its own range")]
+    Load,
 }
 
 impl Counters {

@@ -1,5 +1,6 @@
 //! Whole decoders against records as they come: what they break on, and what they must not.
 
+mod gtfs;
 mod laws;
 mod mapped;
 mod own;
