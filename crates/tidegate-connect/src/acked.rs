@@ -111,10 +111,9 @@ impl rdkafka::producer::ProducerContext for AckedContext {
                 offset: message.offset(),
                 row: 0,
             }),
-            Err((error, message)) => Err((
-                error.clone(),
-                message.key_len() + message.payload_len(),
-            )),
+            Err((error, message)) => {
+                Err((error.clone(), message.key_len() + message.payload_len()))
+            }
         };
         // Whoever sent the record may no longer wait.
         drop(answer.send(outcome));

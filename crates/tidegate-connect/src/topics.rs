@@ -12,9 +12,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
-use crate::client::{
-    Context, Deadline, Troubled, client_error, find_topics, reach, setup_error,
-};
+use crate::client::{Context, Deadline, Troubled, client_error, find_topics, reach, setup_error};
 use crate::error::ConnectError;
 
 /// How long a topic that [`crate::KafkaSink::ensure_topics`] makes keeps its records.

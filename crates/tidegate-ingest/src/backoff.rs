@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// A server that asks for more than this is asked again after this.
-pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 
 /// Waits that double from one failure to the next.
 #[derive(Debug, Clone, Copy)]

@@ -49,8 +49,10 @@ impl Ingest {
     /// [`IngestError::Setup`] when a client cannot be made. Nothing that happens later is an error
     /// here: it is counted and logged.
     pub async fn poll(&self, shutdown: impl Future<Output = ()>) -> Result<Summary, IngestError> {
-        self.until(shutdown, |stop| poll::poll(&self.plan.poll, &self.outlet, stop))
-            .await
+        self.until(shutdown, |stop| {
+            poll::poll(&self.plan.poll, &self.outlet, stop)
+        })
+        .await
     }
 
     /// Opens the port for [`Receiver::serve`]; `None` when `ingest.toml` has nothing to receive.
@@ -86,8 +88,10 @@ impl Ingest {
     /// first connection; then the work on the other brokers ends too. What happens later is
     /// counted and logged.
     pub async fn mqtt(&self, shutdown: impl Future<Output = ()>) -> Result<Summary, IngestError> {
-        self.until(shutdown, |stop| mqtt::mqtt(&self.plan.mqtt, &self.outlet, stop))
-            .await
+        self.until(shutdown, |stop| {
+            mqtt::mqtt(&self.plan.mqtt, &self.outlet, stop)
+        })
+        .await
     }
 
     async fn until<W>(
@@ -104,12 +108,11 @@ impl Ingest {
             finished = &mut work => Some(finished),
             () = shutdown => None,
         };
-        match finished {
-            Some(finished) => finished?,
-            None => {
-                stopper.stop();
-                work.await?;
-            }
+        if let Some(finished) = finished {
+            finished?
+        } else {
+            stopper.stop();
+            work.await?;
         }
         Ok(self.summary())
     }

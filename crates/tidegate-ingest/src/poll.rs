@@ -19,7 +19,7 @@ use crate::stop::Stop;
 use fetch::{Fetched, Fetcher};
 
 /// A URL that fails is asked at least this often, unless it is asked more rarely anyway.
-const WAIT_MOST: Duration = Duration::from_secs(600);
+const WAIT_MOST: Duration = Duration::from_mins(10);
 
 /// What a feed's last stored body was, for the next request.
 #[derive(Debug, Default)]
@@ -95,7 +95,9 @@ impl PolledFeed {
         let feed = &self.target.feed;
         match fetched {
             Ok(Fetched::NotModified) => {
-                self.outlet.counters.feed(feed, |counts| counts.unchanged += 1);
+                self.outlet
+                    .counters
+                    .feed(feed, |counts| counts.unchanged += 1);
                 Next::InRhythm
             }
             Ok(Fetched::Body { bytes, memory }) => self.take(&bytes, memory, stop).await,
@@ -123,7 +125,9 @@ impl PolledFeed {
         let same = memory.hash == self.memory.hash;
         if same && self.fetcher.plan().unchanged == Unchanged::Count {
             let feed = &self.target.feed;
-            self.outlet.counters.feed(feed, |counts| counts.unchanged += 1);
+            self.outlet
+                .counters
+                .feed(feed, |counts| counts.unchanged += 1);
             self.memory = memory;
             return Next::InRhythm;
         }

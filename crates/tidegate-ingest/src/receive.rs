@@ -203,13 +203,11 @@ async fn post_feed(
 ///
 /// Every token of every feed is compared, so that neither the answer nor its time tells somebody
 /// without any token which feeds there are; and with a token only which one it opens.
-fn authorize<'a>(
-    shared: &'a Shared,
-    name: &str,
-    headers: &HeaderMap,
-) -> Result<&'a Feed, Problem> {
+fn authorize<'a>(shared: &'a Shared, name: &str, headers: &HeaderMap) -> Result<&'a Feed, Problem> {
     let given = headers.get(header::AUTHORIZATION);
-    let token = given.map(axum::http::HeaderValue::as_bytes).and_then(bearer);
+    let token = given
+        .map(axum::http::HeaderValue::as_bytes)
+        .and_then(bearer);
     let hash = hash(token.unwrap_or_default());
     let mut opened = None;
     let mut known = false;

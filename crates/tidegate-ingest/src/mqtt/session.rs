@@ -23,7 +23,7 @@ use crate::stop::Stop;
 
 /// First and longest wait before the next connection, and before Kafka is tried again.
 const AGAIN_FIRST: Duration = Duration::from_millis(500);
-const AGAIN_MOST: Duration = Duration::from_secs(60);
+const AGAIN_MOST: Duration = Duration::from_mins(1);
 /// Largest packet that MQTT has: one that is larger than `bytes_max` must be read to be passed over,
 /// since a broker would send it again and again.
 const PACKET_BYTES_MAX: usize = 268_435_461;
@@ -87,7 +87,10 @@ impl Session {
             options.set_transport(Transport::tls_with_config(tls));
         }
         if let Some((user, file)) = &plan.login {
-            let secret = file.as_ref().map(|file| file.read()).transpose();
+            let secret = file
+                .as_ref()
+                .map(super::super::secret::SecretFile::read)
+                .transpose();
             let secret = secret.map_err(|detail| IngestError::Setup {
                 feed: plan.target.feed.to_string(),
                 detail,
@@ -138,7 +141,10 @@ impl Session {
             let (feed, waiting) = (&self.plan.target.feed, self.flights.len());
             tracing::warn!(%feed, waiting, "Messages stay with the MQTT broker, to come again.");
         }
-        if tokio::time::timeout(GOODBYE_WITHIN, self.goodbye(polling)).await.is_err() {
+        if tokio::time::timeout(GOODBYE_WITHIN, self.goodbye(polling))
+            .await
+            .is_err()
+        {
             let feed = &self.plan.target.feed;
             tracing::warn!(%feed, "The MQTT broker was not told everything; messages may come again.");
         }
@@ -146,8 +152,7 @@ impl Session {
     }
 
     fn has_room(&self) -> bool {
-        self.flights.len() < self.plan.in_flight_max
-            && self.flights.bytes() < IN_FLIGHT_BYTES_MAX
+        self.flights.len() < self.plan.in_flight_max && self.flights.bytes() < IN_FLIGHT_BYTES_MAX
     }
 
     fn broker(&self) -> String {
@@ -214,7 +219,9 @@ impl Session {
         let feed = Arc::clone(&self.plan.target.feed);
         let bytes = publish.payload.len();
         if let Some(stage) = self.flights.recognise(&publish) {
-            self.outlet.counters.feed(&feed, |counts| counts.repeated += 1);
+            self.outlet
+                .counters
+                .feed(&feed, |counts| counts.repeated += 1);
             self.flights.push(publish, stage);
             return;
         }
@@ -222,7 +229,12 @@ impl Session {
             Some(Refusal::TooLarge)
         } else if bytes == 0 {
             Some(Refusal::Empty)
-        } else if !self.plan.topics.iter().any(|filter| matches(&publish.topic, filter)) {
+        } else if !self
+            .plan
+            .topics
+            .iter()
+            .any(|filter| matches(&publish.topic, filter))
+        {
             Some(Refusal::OtherTopic)
         } else {
             None
@@ -303,9 +315,13 @@ impl Session {
         Ok(wait)
     }
 
-    /// Finishes the messages that Kafka was given; further ones stay with the broker.
+    /// Finishes the messages that Kafka was given; further ones stay with the broker, and so do
+    /// these when Kafka is away.
     async fn drain(&mut self, polling: &mut Polling) {
-        while self.flights.len() > 0 {
+        while let Some(flight) = self.flights.front() {
+            if matches!(flight.stage, Stage::Again(_)) {
+                return;
+            }
             tokio::select! {
                 biased;
                 oldest = self.flights.oldest() => self.settle(oldest).await,

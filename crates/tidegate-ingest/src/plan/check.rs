@@ -97,23 +97,22 @@ impl Checker<'_> {
                 ),
             );
         }
-        match self.topics.get(feed) {
-            Some(topic) => Some(FeedTarget {
+        if let Some(topic) = self.topics.get(feed) {
+            Some(FeedTarget {
                 feed: feed.into(),
                 topic: topic.as_str().into(),
-            }),
-            None => {
-                let known: Vec<_> = self.topics.keys().map(String::as_str).collect();
-                let message = format!(
-                    "the pipeline has no feed {feed:?}; it has {}",
-                    if known.is_empty() {
-                        "none".to_owned()
-                    } else {
-                        known.join(", ")
-                    }
-                );
-                self.problem(key, message)
-            }
+            })
+        } else {
+            let known: Vec<_> = self.topics.keys().map(String::as_str).collect();
+            let message = format!(
+                "the pipeline has no feed {feed:?}; it has {}",
+                if known.is_empty() {
+                    "none".to_owned()
+                } else {
+                    known.join(", ")
+                }
+            );
+            self.problem(key, message)
         }
     }
 

@@ -111,7 +111,10 @@ fn gzip_fault(decoder: &MultiGzDecoder<Bounded>, error: &io::Error) -> BodyFault
     if buffer.full {
         return too_large(buffer.bytes_max);
     }
-    BodyFault::Broken(Trouble::BrokenBody, format!("the gzip data is broken: {error}"))
+    BodyFault::Broken(
+        Trouble::BrokenBody,
+        format!("the gzip data is broken: {error}"),
+    )
 }
 
 pub(super) fn too_large(bytes_max: usize) -> BodyFault {
@@ -146,9 +149,11 @@ pub(super) fn judge(
 fn is_html(bytes: &[u8]) -> bool {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let bytes = bytes.trim_ascii_start();
-    [&b"<!doctype html"[..], b"<html"]
-        .iter()
-        .any(|tag| bytes.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag)))
+    [&b"<!doctype html"[..], b"<html"].iter().any(|tag| {
+        bytes
+            .get(..tag.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(tag))
+    })
 }
 
 #[cfg(test)]
@@ -179,7 +184,12 @@ mod tests {
                 Err(BodyFault::Refused(refusal, _)) => format!("refused: {refusal}"),
                 Err(BodyFault::Broken(trouble, _)) => format!("error: {trouble}"),
             };
-            assert_eq!(came, expected, "{encoding:?}, {} bytes by {size}", sent.len());
+            assert_eq!(
+                came,
+                expected,
+                "{encoding:?}, {} bytes by {size}",
+                sent.len()
+            );
         }
     }
 
@@ -222,9 +232,24 @@ mod tests {
             (Some("Application/JSON; charset=utf-8"), "{}", json, None),
             (Some("text/csv"), "a,b", json, Some(Refusal::ContentType)),
             (None, "{}", json, Some(Refusal::ContentType)),
-            (Some("text/html; charset=utf-8"), "{}", json, Some(Refusal::HtmlPage)),
-            (Some("application/json"), "<!DOCTYPE html><p>", json, Some(Refusal::HtmlPage)),
-            (None, "\u{feff}\n <HTML lang=zh>", &[][..], Some(Refusal::HtmlPage)),
+            (
+                Some("text/html; charset=utf-8"),
+                "{}",
+                json,
+                Some(Refusal::HtmlPage),
+            ),
+            (
+                Some("application/json"),
+                "<!DOCTYPE html><p>",
+                json,
+                Some(Refusal::HtmlPage),
+            ),
+            (
+                None,
+                "\u{feff}\n <HTML lang=zh>",
+                &[][..],
+                Some(Refusal::HtmlPage),
+            ),
             (None, "<?xml version='1.0'?><counts/>", &[][..], None),
             (None, "<!doc", &[][..], None),
             (Some("text/html"), "", &[][..], Some(Refusal::Empty)),

@@ -96,12 +96,11 @@ impl Fetcher {
     /// Fetches once, within `timeout` in all.
     pub(super) async fn fetch(&self, memory: &Memory) -> Result<Fetched, Failure> {
         let within = self.plan.timeout;
-        match tokio::time::timeout(within, self.follow(memory)).await {
-            Ok(fetched) => fetched,
-            Err(_) => {
-                let detail = format!("it took longer than {} s", within.as_secs_f64());
-                Err(Failure::new(Trouble::Timeout, detail))
-            }
+        if let Ok(fetched) = tokio::time::timeout(within, self.follow(memory)).await {
+            fetched
+        } else {
+            let detail = format!("it took longer than {} s", within.as_secs_f64());
+            Err(Failure::new(Trouble::Timeout, detail))
         }
     }
 
@@ -218,7 +217,9 @@ impl Fetcher {
                 Ok(Some(piece)) => reader.push(&piece)?,
                 Ok(None) => break,
                 Err(error) => {
-                    let Failure { trouble, detail, .. } = failure(error);
+                    let Failure {
+                        trouble, detail, ..
+                    } = failure(error);
                     return Err(BodyFault::Broken(trouble, detail));
                 }
             }
@@ -309,10 +310,8 @@ mod tests {
             ("soon", None),
             ("-1", None),
         ] {
-            let headers = HeaderMap::from_iter([(
-                header::RETRY_AFTER,
-                HeaderValue::from_str(text).unwrap(),
-            )]);
+            let headers =
+                HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_str(text).unwrap())]);
             let expected = seconds.map(Duration::from_secs);
             assert_eq!(retry_after(&headers, now), expected, "{text:?}");
         }

@@ -228,10 +228,7 @@ impl Answer {
         let body = problem_body(problem, language);
         let mut response = with_body(problem.status(), "application/problem+json", &body);
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_LANGUAGE,
-            HeaderValue::from_static(language),
-        );
+        headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language));
         if problem == Problem::Unauthorized {
             let challenge = HeaderValue::from_static("Bearer realm=\"tidegate\"");
             headers.insert(header::WWW_AUTHENTICATE, challenge);
@@ -276,7 +273,11 @@ fn with_body(status: StatusCode, media: &'static str, body: &Value) -> Response 
 
 /// The process lives. Whether Kafka does is told by the answers 503.
 pub(super) fn healthy() -> Response {
-    with_body(StatusCode::OK, "application/json", &json!({ "status": "ok" }))
+    with_body(
+        StatusCode::OK,
+        "application/json",
+        &json!({ "status": "ok" }),
+    )
 }
 
 /// The first of our languages that `Accept-Language` names, without weights; else English.

@@ -57,7 +57,10 @@ async fn collect(shared: &Shared, bytes_max: usize, mut body: Body) -> Result<Re
         if size > bytes_max {
             return Err(Problem::TooLarge.into());
         }
-        if let Some(more) = size.checked_sub(share.num_permits()).filter(|more| *more > 0) {
+        if let Some(more) = size
+            .checked_sub(share.num_permits())
+            .filter(|more| *more > 0)
+        {
             share.merge(self::share(shared, more)?);
         }
         bytes.extend_from_slice(&piece);

@@ -125,9 +125,7 @@ impl Keys {
     fn forget_old(&mut self, now: Instant) {
         while let Some((_, key)) = self.order.first_key_value() {
             let old = self.entries.get(key).is_none_or(|entry| match entry.state {
-                State::Done { since, .. } => {
-                    now.saturating_duration_since(since) >= self.kept
-                }
+                State::Done { since, .. } => now.saturating_duration_since(since) >= self.kept,
                 State::InFlight(_) => true,
             });
             if !old {
@@ -167,7 +165,11 @@ mod tests {
         let second = |s: u64| start + Duration::from_secs(s);
         let mut keys = Keys::new(2, Duration::from_secs(10));
         let check = |keys: &mut Keys, key: &str, s: u64, expected: &str| {
-            assert_eq!(shown(&keys.claim(key, [1; 32], second(s))), expected, "{key} {s}");
+            assert_eq!(
+                shown(&keys.claim(key, [1; 32], second(s))),
+                expected,
+                "{key} {s}"
+            );
         };
         check(&mut keys, "a", 0, "new");
         check(&mut keys, "a", 1, "in flight");

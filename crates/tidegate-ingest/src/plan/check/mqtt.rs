@@ -108,26 +108,23 @@ fn check_tls(
     key: &str,
     config: &MqttTlsConfig,
 ) -> Option<Arc<ClientConfig>> {
-    let roots = match &config.ca_file {
-        Some(file) => {
-            let path = checker.path(file);
-            let roots = certificates(&path).and_then(|list| {
-                let mut roots = RootCertStore::empty();
-                let (good, _) = roots.add_parsable_certificates(list);
-                let none = || format!("the file {} holds no usable certificate", path.display());
-                if good == 0 { Err(none()) } else { Ok(roots) }
-            });
-            checker.take(&format!("{key}.ca_file"), roots)
-        }
-        None => {
+    let roots = if let Some(file) = &config.ca_file {
+        let path = checker.path(file);
+        let roots = certificates(&path).and_then(|list| {
             let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if roots.is_empty() {
-                let message = "this system has no certificates of authorities; name a ca_file";
-                checker.problem::<()>(key, message);
-            }
-            Some(roots)
+            let (good, _) = roots.add_parsable_certificates(list);
+            let none = || format!("the file {} holds no usable certificate", path.display());
+            if good == 0 { Err(none()) } else { Ok(roots) }
+        });
+        checker.take(&format!("{key}.ca_file"), roots)
+    } else {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            let message = "this system has no certificates of authorities; name a ca_file";
+            checker.problem::<()>(key, message);
         }
+        Some(roots)
     };
     let own = match (&config.cert_file, &config.key_file) {
         (None, None) => Some(None),

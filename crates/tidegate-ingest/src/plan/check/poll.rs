@@ -47,7 +47,11 @@ pub(super) fn check(
     }
     let proxy = checker.take(&key(".proxy"), proxy(config));
     let authorities = authorities(checker, &key(".ca_file"), config);
-    for media in config.content_types.iter().filter(|text| !is_media_type(text)) {
+    for media in config
+        .content_types
+        .iter()
+        .filter(|text| !is_media_type(text))
+    {
         let message = format!("{media:?} is not a media type such as application/json");
         checker.problem::<()>(&key(".content_types"), message);
     }
@@ -130,7 +134,10 @@ fn header_name(checker: &mut Checker<'_>, key: &str, name: &str) -> Option<Heade
         return checker.problem(key, format!("{name:?} is not the name of a header"));
     };
     if OURS.contains(&parsed.as_str()) {
-        return checker.problem(key, format!("the header {name:?} is set by the fetch itself"));
+        return checker.problem(
+            key,
+            format!("the header {name:?} is set by the fetch itself"),
+        );
     }
     Some(parsed)
 }
@@ -147,11 +154,18 @@ fn headers(
     for (name, value) in &config.headers {
         let parsed = header_name(checker, &key, name);
         let Ok(value) = HeaderValue::from_str(value) else {
-            checker.problem::<()>(&key, format!("the value of {name:?} has control characters"));
+            checker.problem::<()>(
+                &key,
+                format!("the value of {name:?} has control characters"),
+            );
             continue;
         };
-        if parsed.as_ref().is_some_and(|n| n == "authorization" || n == "cookie") {
-            let message = format!("{name:?} is a secret: write it to a file and use secret_headers");
+        if parsed
+            .as_ref()
+            .is_some_and(|n| n == "authorization" || n == "cookie")
+        {
+            let message =
+                format!("{name:?} is a secret: write it to a file and use secret_headers");
             checker.problem::<()>(&key, message);
         }
         headers.extend(parsed.map(|parsed| (parsed, value)));

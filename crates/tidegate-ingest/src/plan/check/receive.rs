@@ -17,8 +17,11 @@ pub(super) fn check(checker: &mut Checker<'_>, config: &ReceiveConfig) -> Option
         format!("{given:?} is not an address and a port such as 127.0.0.1:8088 or [::1]:8088")
     });
     let listen = checker.take("receive.listen", listen);
-    let connections_max =
-        checker.number("receive.connections_max", config.connections_max, 1..=100_000);
+    let connections_max = checker.number(
+        "receive.connections_max",
+        config.connections_max,
+        1..=100_000,
+    );
     let bodies_bytes_max = checker.number(
         "receive.bodies_bytes_max",
         config.bodies_bytes_max,
