@@ -11,7 +11,10 @@ const SECRET: &str = "correct-horse-battery";
 /// The keys and a part of the message of each problem.
 fn check(text: &str, expected: &[(&str, &str)]) {
     let folder = folder(&[
-        ("good.tokens", "0123456789abcdef\n\n# old\nfedcba9876543210\n"),
+        (
+            "good.tokens",
+            "0123456789abcdef\n\n# old\nfedcba9876543210\n",
+        ),
         ("short.tokens", "0123456789abcdef\n0123456789abcde\n"),
         ("strange.tokens", "0123456789 abcdef\n"),
         ("empty", "\n"),
@@ -44,7 +47,10 @@ fn what_is_right_is_taken() {
          secret_query = { key = 'secret' }\nproxy = 'http://127.0.0.1:3128'\nevery = '1h 30m'",
         &[],
     );
-    check("[poll.a]\nurl = 'http://localhost/x'\nsecret_headers = { X-Key = 'secret' }", &[]);
+    check(
+        "[poll.a]\nurl = 'http://localhost/x'\nsecret_headers = { X-Key = 'secret' }",
+        &[],
+    );
     check(
         "[mqtt.a]\nhost = '127.0.0.1'\ntopics = ['a/+/b', '#', '$share/g/x']\nusername = 'u'\n\
          password_file = 'secret'",
@@ -55,10 +61,16 @@ fn what_is_right_is_taken() {
 #[test]
 fn text_that_is_not_a_configuration_is_told_with_its_line() {
     check("[poll", &[("", "line 1")]);
-    check("[poll.a]\nurl = 'http://h/'\nevry = '3s'", &[("", "line 3: unknown field `evry`")]);
+    check(
+        "[poll.a]\nurl = 'http://h/'\nevry = '3s'",
+        &[("", "line 3: unknown field `evry`")],
+    );
     check("[poll.a]\nevery = '3s'", &[("", "missing field `url`")]);
     check("[poll.a]\nurl = 3", &[("", "line 2")]);
-    check("[receive.feeds.a]\ntoken = 'x'", &[("", "unknown field `token`")]);
+    check(
+        "[receive.feeds.a]\ntoken = 'x'",
+        &[("", "unknown field `token`")],
+    );
     check("[mqtt.a]\nhost = 'h'", &[("", "missing field `topics`")]);
 }
 
@@ -78,7 +90,10 @@ fn mistakes_of_receiving_are_named() {
             feed(good)
         ),
         &[
-            ("receive.acknowledge_within", "\"11m\" must be from 50ms to 10m"),
+            (
+                "receive.acknowledge_within",
+                "\"11m\" must be from 50ms to 10m",
+            ),
             ("receive.body_timeout", "\"soon\" is not a duration"),
             ("receive.bodies_bytes_max", "0 must be from 1"),
             ("receive.connections_max", "0 must be from 1"),
@@ -88,19 +103,30 @@ fn mistakes_of_receiving_are_named() {
         ],
     );
     let tokens = "receive.feeds.a.token_file";
-    check(&feed("token_file = 'none'"), &[(tokens, "none cannot be read")]);
+    check(
+        &feed("token_file = 'none'"),
+        &[(tokens, "none cannot be read")],
+    );
     check(&feed("token_file = 'empty'"), &[(tokens, "0 tokens")]);
     check(
         &feed("token_file = 'short.tokens'"),
         &[(tokens, "line 2 of the file")],
     );
-    check(&feed("token_file = 'strange.tokens'"), &[(tokens, "letters, digits")]);
     check(
-        &feed(&format!("{good}\nbytes_max = 0\nrequests_per_second = 0.0\nburst = 0")),
+        &feed("token_file = 'strange.tokens'"),
+        &[(tokens, "letters, digits")],
+    );
+    check(
+        &feed(&format!(
+            "{good}\nbytes_max = 0\nrequests_per_second = 0.0\nburst = 0"
+        )),
         &[
             ("receive.feeds.a.burst", "0 must be from 1"),
             ("receive.feeds.a.bytes_max", "0 must be from 1"),
-            ("receive.feeds.a.requests_per_second", "0 must be from 0.001"),
+            (
+                "receive.feeds.a.requests_per_second",
+                "0 must be from 0.001",
+            ),
         ],
     );
     check(
@@ -109,7 +135,10 @@ fn mistakes_of_receiving_are_named() {
     );
     check(
         &format!("[receive]\nbodies_bytes_max = 10\n{}", feed(good)),
-        &[("receive.feeds.a.bytes_max", "receive.bodies_bytes_max, which is 10")],
+        &[(
+            "receive.feeds.a.bytes_max",
+            "receive.bodies_bytes_max, which is 10",
+        )],
     );
     check(
         &format!("[receive.feeds.'a b']\n{good}\n[receive.feeds.c]\n{good}"),
@@ -123,8 +152,14 @@ fn mistakes_of_receiving_are_named() {
 #[test]
 fn mistakes_of_polling_are_named() {
     let poll = |lines: &str| format!("[poll.a]\nurl = 'https://h.example/'\n{lines}");
-    check("[poll.a]\nurl = 'h.example'", &[("poll.a.url", "not a URL")]);
-    check("[poll.a]\nurl = 'ftp://h.example'", &[("poll.a.url", "\"ftp\" must be http or https")]);
+    check(
+        "[poll.a]\nurl = 'h.example'",
+        &[("poll.a.url", "not a URL")],
+    );
+    check(
+        "[poll.a]\nurl = 'ftp://h.example'",
+        &[("poll.a.url", "\"ftp\" must be http or https")],
+    );
     check(
         "[poll.a]\nurl = 'https://u:correct-horse-battery@h.example'",
         &[("poll.a.url", "secret_headers")],
@@ -135,14 +170,35 @@ fn mistakes_of_polling_are_named() {
     );
     check(&poll("every = '99ms'"), &[("poll.a.every", "100ms")]);
     check(&poll("timeout = '2h'"), &[("poll.a.timeout", "1h")]);
-    check(&poll("bytes_max = 16777217"), &[("poll.a.bytes_max", "to 16777216")]);
-    check(&poll("redirects_max = 21"), &[("poll.a.redirects_max", "21")]);
+    check(
+        &poll("bytes_max = 16777217"),
+        &[("poll.a.bytes_max", "to 16777216")],
+    );
+    check(
+        &poll("redirects_max = 21"),
+        &[("poll.a.redirects_max", "21")],
+    );
     check(&poll("proxy = 'socks5://h'"), &[("poll.a.proxy", "socks5")]);
-    check(&poll("proxy = 'http://u:p@h'"), &[("poll.a.proxy", "no user or password")]);
-    check(&poll("ca_file = 'secret'"), &[("poll.a.ca_file", "no certificate")]);
-    check(&poll("content_types = ['json']"), &[("poll.a.content_types", "json")]);
-    check(&poll("headers = { Range = 'x' }"), &[("poll.a.headers", "Range")]);
-    check(&poll("headers = { 'a b' = 'x' }"), &[("poll.a.headers", "a b")]);
+    check(
+        &poll("proxy = 'http://u:p@h'"),
+        &[("poll.a.proxy", "no user or password")],
+    );
+    check(
+        &poll("ca_file = 'secret'"),
+        &[("poll.a.ca_file", "no certificate")],
+    );
+    check(
+        &poll("content_types = ['json']"),
+        &[("poll.a.content_types", "json")],
+    );
+    check(
+        &poll("headers = { Range = 'x' }"),
+        &[("poll.a.headers", "Range")],
+    );
+    check(
+        &poll("headers = { 'a b' = 'x' }"),
+        &[("poll.a.headers", "a b")],
+    );
     check(
         &poll("headers = { authorization = 'Bearer correct-horse-battery' }"),
         &[("poll.a.headers", "use secret_headers")],
@@ -155,7 +211,10 @@ fn mistakes_of_polling_are_named() {
             ("poll.a.secret_headers", "\"Host\""),
         ],
     );
-    check(&poll("secret_query = { k = 'empty' }"), &[("poll.a.secret_query", "one line")]);
+    check(
+        &poll("secret_query = { k = 'empty' }"),
+        &[("poll.a.secret_query", "one line")],
+    );
 }
 
 #[test]
@@ -180,13 +239,25 @@ fn mistakes_of_mqtt_are_named() {
     check(&mqtt("keep_alive = '1s'"), &[("mqtt.a.keep_alive", "5s")]);
     check(&mqtt("client_id = ''"), &[("mqtt.a.client_id", "1 to")]);
     check(&mqtt("in_flight_max = 0"), &[("mqtt.a.in_flight_max", "0")]);
-    check(&mqtt("password_file = 'secret'"), &[("mqtt.a.password_file", "needs a username")]);
+    check(
+        &mqtt("password_file = 'secret'"),
+        &[("mqtt.a.password_file", "needs a username")],
+    );
     check(
         &mqtt("username = 'u'\npassword_file = 'secret'"),
-        &[("mqtt.a.password_file", "by TLS or to loopback only, not to \"h.example\"")],
+        &[(
+            "mqtt.a.password_file",
+            "by TLS or to loopback only, not to \"h.example\"",
+        )],
     );
-    check(&mqtt("tls = { ca_file = 'secret' }"), &[("mqtt.a.tls.ca_file", "PEM")]);
-    check(&mqtt("tls = { ca_file = 'none' }"), &[("mqtt.a.tls.ca_file", "none")]);
+    check(
+        &mqtt("tls = { ca_file = 'secret' }"),
+        &[("mqtt.a.tls.ca_file", "PEM")],
+    );
+    check(
+        &mqtt("tls = { ca_file = 'none' }"),
+        &[("mqtt.a.tls.ca_file", "none")],
+    );
 }
 
 #[test]
@@ -213,7 +284,10 @@ fn debug_output_shows_no_secret() {
                 password_file = 'secret'";
     let plan = plan(text, folder.path());
     let shown = format!("{plan:?}");
-    assert!(shown.contains("h.example") && !shown.contains(SECRET), "{shown}");
+    assert!(
+        shown.contains("h.example") && !shown.contains(SECRET),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -228,5 +302,9 @@ fn a_choice_of_feeds_must_be_there() {
     assert_eq!(one.feeds(), [("b".to_owned(), "topic-b".to_owned())].into());
     let problems = plan.only(&names(&["b", "c", "d"])).unwrap_err();
     assert_eq!(problems.len(), 2);
-    assert!(problems[0].to_string().contains("no feed \"c\" is here, but a, b"));
+    assert!(
+        problems[0]
+            .to_string()
+            .contains("no feed \"c\" is here, but a, b")
+    );
 }

@@ -45,7 +45,10 @@ fn errors(counts: &FeedCounts) -> Vec<Trouble> {
 
 #[tokio::test]
 async fn what_did_not_change_is_not_sent_again() {
-    let tags = [("etag", "\"1\""), ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")];
+    let tags = [
+        ("etag", "\"1\""),
+        ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT"),
+    ];
     let (counts, server, values) = poll("", 3, move |n, _| match n {
         0 => answer(200, &tags, "one"),
         _ => answer(304, &[], ""),
@@ -82,7 +85,10 @@ async fn equal_bodies_are_sent_where_that_is_wanted() {
         answer(200, &[("etag", "\"1\"")], "one")
     })
     .await;
-    assert!(values.len() >= 3 && values.iter().all(|value| value == "one"), "{values:?}");
+    assert!(
+        values.len() >= 3 && values.iter().all(|value| value == "one"),
+        "{values:?}"
+    );
     assert_eq!(counts.unchanged, 0);
     let asked_for_news = |r: &crate::server::Seen| r.header("if-none-match").is_some();
     assert!(!server.requests().iter().any(asked_for_news));
@@ -107,8 +113,13 @@ async fn failures_are_named() {
         (
             "redirect loop",
             "",
-            (|_, target| answer(302, &[("location", if target == "/x" { "/y" } else { "/x" })], ""))
-                as fn(usize, &str) -> Reply,
+            (|_, target| {
+                answer(
+                    302,
+                    &[("location", if target == "/x" { "/y" } else { "/x" })],
+                    "",
+                )
+            }) as fn(usize, &str) -> Reply,
             Trouble::RedirectLoop,
         ),
         (
@@ -152,7 +163,13 @@ async fn failures_are_named() {
         (
             "cut gzip",
             "",
-            |_, _| answer(200, &[("content-encoding", "gzip")], &gzip(b"some data")[..12]),
+            |_, _| {
+                answer(
+                    200,
+                    &[("content-encoding", "gzip")],
+                    gzip(b"some data")[..12].to_vec(),
+                )
+            },
             Trouble::BrokenBody,
         ),
         (
@@ -182,7 +199,13 @@ async fn what_is_no_data_is_refused() {
         (
             "web page in disguise",
             "",
-            |_, _| answer(200, &[("content-type", "application/json")], " <!DOCTYPE HTML>"),
+            |_, _| {
+                answer(
+                    200,
+                    &[("content-type", "application/json")],
+                    " <!DOCTYPE HTML>",
+                )
+            },
             Refusal::HtmlPage,
         ),
         ("nothing", "", |_, _| answer(200, &[], ""), Refusal::Empty),
@@ -208,7 +231,13 @@ async fn what_is_no_data_is_refused() {
         (
             "gzip bomb",
             "",
-            |_, _| answer(200, &[("content-encoding", "gzip")], gzip(&vec![0; 100_000])),
+            |_, _| {
+                answer(
+                    200,
+                    &[("content-encoding", "gzip")],
+                    gzip(&vec![0; 100_000]),
+                )
+            },
             Refusal::TooLarge,
         ),
     ] {
@@ -222,7 +251,11 @@ async fn what_is_no_data_is_refused() {
 #[tokio::test]
 async fn gzip_is_unpacked_and_a_full_body_fits() {
     let (_, _, values) = poll("", 2, |n, _| match n {
-        0 => answer(200, &[("content-encoding", "gzip")], gzip("中文".as_bytes())),
+        0 => answer(
+            200,
+            &[("content-encoding", "gzip")],
+            gzip("中文".as_bytes()),
+        ),
         _ => answer(200, &[], vec![b'x'; 1000]),
     })
     .await;
@@ -291,16 +324,28 @@ async fn a_changed_secret_is_used_and_a_lost_one_is_told() {
     let running = Running::start(Way::Poll, plan(&text, folder.path()), &kafka.sink);
     running.until("data", |s| s.feed("a").accepted > 0).await;
     let file = folder.path().join("secret");
-    let used = |key: &str| server.requests().iter().any(|r| r.header("x-key") == Some(key));
+    let used = |key: &str| {
+        server
+            .requests()
+            .iter()
+            .any(|r| r.header("x-key") == Some(key))
+    };
     assert!(used("first"));
     std::fs::write(&file, "second").unwrap();
     wait_for("the new secret", || used("second")).await;
     std::fs::remove_file(&file).unwrap();
     running
-        .until("the error", |s| s.feed("a").errors.contains_key(&Trouble::Secret))
+        .until("the error", |s| {
+            s.feed("a").errors.contains_key(&Trouble::Secret)
+        })
         .await;
     running.stop().await.unwrap();
-    assert!(server.requests().iter().all(|r| r.header("x-key").is_some()));
+    assert!(
+        server
+            .requests()
+            .iter()
+            .all(|r| r.header("x-key").is_some())
+    );
 }
 
 #[tokio::test]
@@ -349,7 +394,11 @@ async fn a_body_that_kafka_has_not_is_kept_and_sent_before_the_next_poll() {
     let running = Running::start(Way::Poll, plan(&text, folder.path()), &kafka.sink);
     let away = |s: &Summary| s.feed("a").errors.get(&Trouble::KafkaAway) >= Some(&2);
     running.until("two attempts", away).await;
-    assert_eq!(server.requests().len(), 1, "asked again before the body was stored");
+    assert_eq!(
+        server.requests().len(),
+        1,
+        "asked again before the body was stored"
+    );
     kafka.broker.come_back().unwrap();
     running.until("stored", |s| s.feed("a").accepted >= 2).await;
     running.stop().await.unwrap();
@@ -360,7 +409,10 @@ async fn a_body_that_kafka_has_not_is_kept_and_sent_before_the_next_poll() {
 #[tokio::test]
 async fn what_kafka_never_had_is_not_remembered() {
     // The sink takes less than the feed may have.
-    let kafka = Kafka::with(&[("message.max.bytes", "1000"), ("delivery.timeout.ms", "2000")]);
+    let kafka = Kafka::with(&[
+        ("message.max.bytes", "1000"),
+        ("delivery.timeout.ms", "2000"),
+    ]);
     let server = Server::start(|n, _| match n {
         0 | 1 => answer(200, &[("etag", "\"large\"")], vec![b'x'; 2000]),
         _ => answer(200, &[], "small"),

@@ -78,7 +78,11 @@ impl Server {
                 });
                 connections.spawn(async move {
                     let connection = http1::Builder::new();
-                    drop(connection.serve_connection(TokioIo::new(stream), service).await);
+                    drop(
+                        connection
+                            .serve_connection(TokioIo::new(stream), service)
+                            .await,
+                    );
                 });
             }
         });

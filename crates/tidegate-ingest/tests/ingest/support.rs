@@ -48,7 +48,10 @@ impl Kafka {
     }
 
     pub(crate) fn values(&self, topic: &str) -> Vec<String> {
-        self.records(topic).into_iter().map(|(_, value)| value).collect()
+        self.records(topic)
+            .into_iter()
+            .map(|(_, value)| value)
+            .collect()
     }
 }
 
