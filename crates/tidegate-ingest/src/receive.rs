@@ -32,7 +32,7 @@ use bucket::Bucket;
 use keys::Keys;
 
 /// How often the files of tokens are read again.
-const TOKENS_EVERY: Duration = Duration::from_secs(5);
+const TOKENS_EVERY: Duration = Duration::from_secs(2);
 /// Longest `Idempotency-Key`, in bytes.
 const KEY_BYTES_MAX: usize = 128;
 

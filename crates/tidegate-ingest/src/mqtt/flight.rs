@@ -114,3 +114,50 @@ impl Flights {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rumqttc::mqttbytes::QoS;
+
+    use super::*;
+
+    fn message(pkid: u16, text: &str, coming: &str) -> Publish {
+        let mut publish = Publish::new("t", QoS::AtLeastOnce, text);
+        publish.pkid = pkid;
+        publish.dup = coming == "again";
+        publish
+    }
+
+    #[test]
+    fn only_what_comes_again_is_recognised_and_only_once() {
+        let mut flights = Flights::default();
+        flights.push(message(1, "one", "first"), Stage::Settled);
+        flights.push(message(2, "two", "first"), Stage::Settled);
+        assert_eq!((flights.len(), flights.bytes()), (2, 6));
+        flights.disconnected();
+        assert_eq!((flights.len(), flights.bytes()), (0, 0));
+        for (name, publish, expected) in [
+            (
+                "a new one with an old number",
+                message(1, "one", "first"),
+                false,
+            ),
+            ("another text", message(1, "two", "again"), false),
+            ("another number", message(2, "one", "again"), false),
+            ("the first", message(1, "one", "again"), true),
+            ("the first once more", message(1, "one", "again"), false),
+            ("the second", message(2, "two", "again"), true),
+        ] {
+            assert_eq!(flights.recognise(&publish).is_some(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_forgotten_session_means_nothing() {
+        let mut flights = Flights::default();
+        flights.push(message(1, "one", "first"), Stage::Settled);
+        flights.disconnected();
+        flights.forgotten();
+        assert!(flights.recognise(&message(1, "one", "again")).is_none());
+    }
+}
