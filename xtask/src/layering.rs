@@ -36,6 +36,10 @@ pub(crate) const LAYERS: &[(&str, Below)] = &[
         ]),
     ),
     ("tidegate-connect", Below::Only(&["tidegate-model"])),
+    (
+        "tidegate-ingest",
+        Below::Only(&["tidegate-connect", "tidegate-model"]),
+    ),
     ("tidegate-sim", Below::Only(&["tidegate-model"])),
     (
         "tidegate-world",
@@ -54,6 +58,7 @@ pub(crate) const LAYERS: &[(&str, Below)] = &[
             "tidegate-connect",
             "tidegate-engine",
             "tidegate-feeds",
+            "tidegate-ingest",
             "tidegate-model",
             "tidegate-pipeline",
             "tidegate-query",
@@ -78,6 +83,9 @@ pub(crate) struct Fence {
     /// Why nobody else may.
     pub(crate) reason: &'static str,
 }
+
+/// Who may listen on ports and speak HTTP and MQTT.
+const INGEST: &[&str] = &["tidegate-ingest"];
 
 /// Every fenced package.
 pub(crate) const FENCES: &[Fence] = &[
@@ -107,10 +115,37 @@ pub(crate) const FENCES: &[Fence] = &[
             "tidegate-query",
             "tidegate-pipeline",
             "tidegate-connect",
+            "tidegate-ingest",
             "tidegate",
             "tidegate-tests",
         ],
-        reason: "core crates have no runtime; connect drives one, for its object store only",
+        reason: "core crates have no runtime; connect drives one for its object store, and waits in \
+                 ingest's for acknowledgements",
+    },
+    Fence {
+        package: "axum",
+        users: INGEST,
+        reason: "one crate is a server or a client on the network, besides Kafka's",
+    },
+    Fence {
+        package: "hyper",
+        users: INGEST,
+        reason: "one crate is a server or a client on the network, besides Kafka's",
+    },
+    Fence {
+        package: "reqwest",
+        users: INGEST,
+        reason: "one crate is a server or a client on the network, besides Kafka's",
+    },
+    Fence {
+        package: "rumqttc",
+        users: INGEST,
+        reason: "one crate is a server or a client on the network, besides Kafka's",
+    },
+    Fence {
+        package: "rustls",
+        users: INGEST,
+        reason: "one crate is a server or a client on the network, besides Kafka's",
     },
     Fence {
         package: "anyhow",

@@ -129,6 +129,19 @@ pub enum ConnectError {
         /// Topic and reason of the first one.
         first: String,
     },
+    /// No broker acknowledged a record in time. It may be stored nevertheless.
+    #[error(
+        "have a record for topic {topic} acknowledged by {bootstrap}: {detail}; it may be stored \
+         all the same, so sending it again may store it twice"
+    )]
+    Unacknowledged {
+        /// The bootstrap list.
+        bootstrap: String,
+        /// Topic.
+        topic: String,
+        /// What the client library said.
+        detail: String,
+    },
     /// A record is larger than its topic takes. Nothing of it was sent.
     #[error(
         "send a record of {bytes} bytes to topic {topic}, which takes {limit}; raise the topic's \
@@ -301,9 +314,10 @@ impl ConnectError {
             Self::TopicMissing { .. } => ErrorKind::TopicMissing,
             Self::Denied { .. } => ErrorKind::Denied,
             Self::LogOvertaken { .. } | Self::OffsetWentBack { .. } => ErrorKind::LogOvertaken,
-            Self::Delivery { .. } | Self::SinkBlocked { .. } | Self::RecordTooLarge { .. } => {
-                ErrorKind::Delivery
-            }
+            Self::Delivery { .. }
+            | Self::SinkBlocked { .. }
+            | Self::RecordTooLarge { .. }
+            | Self::Unacknowledged { .. } => ErrorKind::Delivery,
             Self::Configuration { .. } | Self::Table { .. } => ErrorKind::Configuration,
             Self::Client { .. } | Self::SourceFailed | Self::MembershipEnded => ErrorKind::Client,
             Self::File { .. } => ErrorKind::File,
@@ -320,7 +334,11 @@ impl ConnectError {
     pub fn disposition(&self) -> Disposition {
         match self.kind() {
             ErrorKind::Unreachable | ErrorKind::Busy => Disposition::Retry,
-            ErrorKind::Delivery if matches!(self, Self::SinkBlocked { .. }) => Disposition::Retry,
+            ErrorKind::Delivery
+                if matches!(self, Self::SinkBlocked { .. } | Self::Unacknowledged { .. }) =>
+            {
+                Disposition::Retry
+            }
             ErrorKind::DiskFull if matches!(self, Self::StoreFull { .. }) => Disposition::Retry,
             _ => Disposition::Halt,
         }

@@ -5,6 +5,7 @@
 //! file. It decodes nothing: what it gives out are bytes with a position.
 //!
 //! - [`KafkaSource`] and [`KafkaSink`]: topics, by threads and bounded queues, without a runtime.
+//! - [`AckedSink`]: records that each wait for their own acknowledgement, for many tasks at once.
 //! - [`EpochSink`], [`Membership`], [`read_progress`], [`SnapshotStore`] and [`RangeReader`]: what
 //!   exactly-once work needs. An epoch is one transaction; a consumer group shares the tasks; a task
 //!   finds its way back by its progress record, the snapshot that it names, and a second reading of
@@ -17,6 +18,7 @@
 
 mod error;
 
+mod acked;
 mod batch;
 mod client;
 mod embedded;
@@ -38,6 +40,8 @@ mod lake;
 mod recorded;
 
 #[cfg(test)]
+mod acked_tests;
+#[cfg(test)]
 mod kafka_tests;
 #[cfg(test)]
 mod lake_tests;
@@ -56,6 +60,7 @@ mod source_tests;
 #[cfg(test)]
 mod transaction_tests;
 
+pub use acked::{AckedRecord, AckedSink, PendingRecord};
 pub use batch::MessageBatch;
 pub use client::{Properties, REACH_WITHIN};
 pub use embedded::EmbeddedBroker;

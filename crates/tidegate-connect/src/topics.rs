@@ -12,7 +12,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
-use crate::client::{Context, Deadline, client_error, find_topics, reach, setup_error};
+use crate::client::{Context, Deadline, Troubled, client_error, find_topics, reach, setup_error};
 use crate::error::ConnectError;
 
 /// How long a topic that [`crate::KafkaSink::ensure_topics`] makes keeps its records.
@@ -61,14 +61,14 @@ impl<'a> From<(&'a String, i32, Retention)> for TopicSpec<'a> {
 }
 
 /// A client and what is needed to ask its cluster something.
-pub(crate) struct Cluster<'a> {
-    pub(crate) client: &'a Client<Context>,
+pub(crate) struct Cluster<'a, C: Troubled = Context> {
+    pub(crate) client: &'a Client<C>,
     pub(crate) config: &'a ClientConfig,
     pub(crate) bootstrap: &'a str,
     pub(crate) serve: &'a dyn Fn(),
 }
 
-impl Cluster<'_> {
+impl<C: Troubled> Cluster<'_, C> {
     fn admin(&self) -> Result<AdminClient<Context>, ConnectError> {
         admin(self.config)
     }
@@ -94,8 +94,8 @@ pub(crate) fn options(within: Duration) -> AdminOptions {
 }
 
 /// Makes the topics that are missing and waits until they can be written to.
-pub(crate) fn ensure(
-    cluster: &Cluster<'_>,
+pub(crate) fn ensure<C: Troubled>(
+    cluster: &Cluster<'_, C>,
     topics: &[TopicSpec<'_>],
     within: Duration,
 ) -> Result<(), ConnectError> {
@@ -126,8 +126,8 @@ pub(crate) fn ensure(
     .map(|_| ())
 }
 
-fn create(
-    cluster: &Cluster<'_>,
+fn create<C: Troubled>(
+    cluster: &Cluster<'_, C>,
     topics: &[&TopicSpec<'_>],
     within: Duration,
 ) -> Result<(), ConnectError> {
@@ -198,8 +198,8 @@ fn retention_ms(retention: Retention) -> String {
 
 /// The largest batch that each topic takes, where the broker tells it: one that does not answer, or
 /// keeps its configuration to itself, refuses a record that is too large when it is sent.
-pub(crate) fn message_limits(
-    cluster: &Cluster<'_>,
+pub(crate) fn message_limits<C: Troubled>(
+    cluster: &Cluster<'_, C>,
     topics: &[String],
     within: Duration,
 ) -> Result<BTreeMap<String, usize>, ConnectError> {
@@ -209,8 +209,8 @@ pub(crate) fn message_limits(
 }
 
 /// Those of `topics` of which the broker keeps the latest record of each key only, where it tells.
-pub(crate) fn compacted(
-    cluster: &Cluster<'_>,
+pub(crate) fn compacted<C: Troubled>(
+    cluster: &Cluster<'_, C>,
     topics: &[String],
     within: Duration,
 ) -> Result<Vec<String>, ConnectError> {
@@ -222,8 +222,8 @@ pub(crate) fn compacted(
 }
 
 /// One setting of each topic, where the broker tells it.
-fn settings(
-    cluster: &Cluster<'_>,
+fn settings<C: Troubled>(
+    cluster: &Cluster<'_, C>,
     topics: &[String],
     name: &str,
     within: Duration,

@@ -1,0 +1,9 @@
+//! Tries to break the ways into Kafka over loopback, against the embedded broker: servers that lie,
+//! stall or flood, clients that lie, stall or flood, and brokers that go away in between.
+
+mod config;
+mod mqtt;
+mod poll;
+mod receive;
+mod server;
+mod support;
