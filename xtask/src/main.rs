@@ -26,6 +26,8 @@ mod real;
 mod bench;
 mod measure;
 
+mod scoreboard;
+
 mod sim;
 
 use std::path::PathBuf;
@@ -72,6 +74,13 @@ enum Command {
     },
     /// Play simulated worlds in which everything goes wrong; the first broken invariant fails.
     Sim(sim::Ask),
+    /// Compare every exact fact of the recorded feeds with what the product computes, and write
+    /// docs/SCOREBOARD.md.
+    Scoreboard {
+        /// The folder of the recorded feeds; `data` in TIDEGATE_SHARED or ../shared when absent.
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+    },
     /// Run one command and print the CPU seconds and peak memory of it and its children as JSON.
     Measure {
         /// Write the JSON here instead of to standard error.
@@ -196,6 +205,7 @@ fn run(repo: &Repo, command: Command) -> anyhow::Result<ExitCode> {
             },
         )?,
         Command::Bench { json, filter } => bench::run(repo, json.as_deref(), filter.as_deref())?,
+        Command::Scoreboard { data } => scoreboard::run(repo, data.as_deref())?,
         Command::Sim(ask) => return sim::run(repo, &ask),
         Command::Measure { json, command } => return measure::run(&command, json.as_deref()),
     }

@@ -1,4 +1,5 @@
-//! Decoding speed on one core: payloads to Arrow builders, one record a payload as Kafka gives it.
+//! Decoding speed on one core: payloads to Arrow builders, one record a payload as Kafka gives it;
+//! GTFS-Realtime with 1,000 vehicles a message, each with its load.
 
 use std::hint::black_box;
 
@@ -7,6 +8,9 @@ use tidegate_feeds::{Decoder, FeedConfig, TimeLimit};
 use tidegate_model::{EventTime, FeedId, ObservationBuilder, Payload, Position};
 
 const ROWS: u32 = 10_000;
+
+/// Vehicles in one GTFS-Realtime message.
+const VEHICLES: u32 = 1_000;
 
 /// Own JSON of about 190 bytes.
 fn own() -> Vec<Vec<u8>> {
@@ -64,6 +68,68 @@ fn counters() -> Vec<Vec<u8>> {
         .collect()
 }
 
+fn varint(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push(u8::try_from(value & 0x7f).expect("seven bits") | 0x80);
+        value >>= 7;
+    }
+    bytes.push(u8::try_from(value).expect("seven bits"));
+}
+
+fn number(bytes: &mut Vec<u8>, field: u64, value: u64) {
+    varint(bytes, field << 3);
+    varint(bytes, value);
+}
+
+fn block(bytes: &mut Vec<u8>, field: u64, block: &[u8]) {
+    varint(bytes, field << 3 | 2);
+    varint(bytes, block.len() as u64);
+    bytes.extend_from_slice(block);
+}
+
+/// Messages of 1,000 vehicles, as large agencies send them, each vehicle about 100 bytes.
+fn gtfs_realtime() -> Vec<Vec<u8>> {
+    (0..ROWS / VEHICLES)
+        .map(|minute| {
+            let mut message = Vec::new();
+            let mut header = Vec::new();
+            block(&mut header, 1, b"2.0");
+            number(&mut header, 3, u64::from(1_772_352_000 + minute * 60));
+            block(&mut message, 1, &header);
+            for n in 0..VEHICLES {
+                let mut trip = Vec::new();
+                block(&mut trip, 1, format!("50419{n:03}").as_bytes());
+                block(&mut trip, 3, b"20260301");
+                block(&mut trip, 5, format!("{}", n % 90).as_bytes());
+                let mut position = Vec::new();
+                for (field, degrees) in [(1_u8, 30.5_f32), (2, 114.25)] {
+                    position.push(field << 3 | 5);
+                    position.extend_from_slice(&degrees.to_le_bytes());
+                }
+                let mut descriptor = Vec::new();
+                block(&mut descriptor, 1, format!("y{n:04}").as_bytes());
+                let mut vehicle = Vec::new();
+                block(&mut vehicle, 1, &trip);
+                block(&mut vehicle, 2, &position);
+                number(&mut vehicle, 3, u64::from(minute + n % 20));
+                number(
+                    &mut vehicle,
+                    5,
+                    u64::from(1_772_352_000 + minute * 60 + n % 30),
+                );
+                block(&mut vehicle, 7, format!("16{n:03}").as_bytes());
+                block(&mut vehicle, 8, &descriptor);
+                number(&mut vehicle, 9, u64::from(n % 6));
+                let mut entity = Vec::new();
+                block(&mut entity, 1, format!("y{n:04}").as_bytes());
+                block(&mut entity, 4, &vehicle);
+                block(&mut message, 2, &entity);
+            }
+            message
+        })
+        .collect()
+}
+
 fn mapping(format: &str, rest: &str) -> FeedConfig {
     toml::from_str(&format!("format = '{format}'\n[mapping]\n{rest}"))
         .expect("the bench's own file is valid")
@@ -77,11 +143,11 @@ fn run(criterion: &mut Criterion, name: &str, config: &FeedConfig, payloads: &[V
         latest: EventTime::MAX,
     };
     let mut group = criterion.benchmark_group("decode");
-    group.throughput(Throughput::Elements(payloads.len() as u64));
+    group.throughput(Throughput::Elements(u64::from(ROWS)));
     group.bench_function(format!("{name}, {bytes} bytes"), |bencher| {
         let fresh = || decoder.clone();
         let run = |mut decoder: Decoder| {
-            let mut out = ObservationBuilder::new(feed.clone(), payloads.len());
+            let mut out = ObservationBuilder::new(feed.clone(), ROWS as usize);
             let mut rejected = Vec::new();
             for (offset, bytes) in (0..).zip(payloads) {
                 let position = Position {
@@ -130,6 +196,14 @@ fn decode(criterion: &mut Criterion) {
         "csv counters",
         &mapping("csv", cumulative),
         &counters(),
+    );
+    let gtfs = toml::from_str("format = 'gtfs_realtime'\noccupancy = { capacity = 80 }")
+        .expect("the bench's own file is valid");
+    run(
+        criterion,
+        "gtfs realtime, 1000 vehicles",
+        &gtfs,
+        &gtfs_realtime(),
     );
 }
 

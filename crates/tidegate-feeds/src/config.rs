@@ -197,7 +197,8 @@ impl schemars::JsonSchema for Column {
 
 /// Which column of a city's own table or object means what.
 ///
-/// The counts come from exactly one of `count`, `[[mapping.counts]]` and `[mapping.wide]`.
+/// The counts come from exactly one of `count`, `count_each`, `[[mapping.counts]]` and
+/// `[mapping.wide]`.
 #[derive(Debug, Clone, PartialEq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MappingConfig {
@@ -217,6 +218,9 @@ pub struct MappingConfig {
     /// The column of the count, where there is one; its measure is `measure` or `[mapping.direction]`.
     #[serde(default)]
     pub count: Option<Column>,
+    /// What every record counts, where each is one event and no column tells a count: usually 1.
+    #[serde(default)]
+    pub count_each: Option<i64>,
     /// What every count measures that has no other: `in`, `out`, `through`, `present`, `load`.
     #[serde(default)]
     pub measure: Option<Measure>,
@@ -245,6 +249,22 @@ pub struct MappingConfig {
     /// them every row is a count of its own.
     #[serde(default)]
     pub id: Vec<Column>,
+    /// The least and the most that the count can be, where the table tells them; only with `count`.
+    #[serde(default)]
+    pub range: Option<RangeConfig>,
+    /// What becomes of an empty count outside a wide table: `reject`, or `pass` where the table
+    /// leaves a cell empty when nothing was measured. An outage is not a count of zero.
+    #[serde(default)]
+    pub empty_count: EmptyCount,
+    /// How many persons a vehicle stands for: each count of vehicles gives a count of persons too,
+    /// flagged `estimated`.
+    #[serde(default)]
+    pub persons_per_vehicle: Option<FactorConfig>,
+    /// How the text of the payloads is written, where it is not UTF-8: a name of the WHATWG
+    /// Encoding Standard such as `gbk`, `gb18030`, `big5`, `euc-kr` or `shift_jis`. A payload that
+    /// is not so written is rejected as `not_utf8`.
+    #[serde(default)]
+    pub encoding: Option<String>,
     /// The counts are readings of counters that only go up.
     #[serde(default)]
     pub cumulative: Option<CumulativeConfig>,
@@ -254,12 +274,49 @@ fn one_space() -> String {
     " ".to_owned()
 }
 
+/// The columns of the least and the most that a count can be.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RangeConfig {
+    /// The column of the least, at most the count.
+    pub low: Column,
+    /// The column of the most, at least the count.
+    pub high: Column,
+}
+
+/// What becomes of an empty count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EmptyCount {
+    /// Its record is rejected as `missing_field`.
+    #[default]
+    Reject,
+    /// It is passed over as `no_count`, as long as the column is there.
+    Pass,
+}
+
+/// How many persons a vehicle stands for.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FactorConfig {
+    /// On average, above 0 and at most 1000.
+    pub value: f64,
+    /// At least, 0 to `value`.
+    pub low: f64,
+    /// At most, `value` to 1000.
+    pub high: f64,
+}
+
 /// Where a mapped record's time is and how it is written.
 #[derive(Debug, Clone, PartialEq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TimeConfig {
     /// The columns of the time; several are joined by a space before they are read.
+    #[serde(default)]
     pub columns: Vec<Column>,
+    /// The time of every record, in place of columns: for a table of one day or one period.
+    #[serde(default)]
+    pub constant: Option<String>,
     /// A column with the hour of the day, a whole number 0 to 47, added to the date in `columns`.
     #[serde(default)]
     pub hour: Option<Column>,

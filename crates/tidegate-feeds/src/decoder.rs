@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use encoding_rs::Encoding;
 use tidegate_model::{
     CountRange, EventTime, FeedId, ORIGIN_UNKNOWN, Observation, ObservationBuilder, Payload,
     Position, Quality, Reason, Rejected, event_id,
@@ -17,7 +18,7 @@ use crate::json::{self, Object, OwnNames, Parsed};
 use crate::mapped::{self, Cell, Context, Mapper, Record};
 use crate::passed::{Passed, PassedOver};
 use crate::personal::PersonalFields;
-use crate::settings::{FeedSettings, read_form, read_settings};
+use crate::settings::{FeedSettings, read_encoding, read_form, read_settings};
 use crate::state::DecoderState;
 
 pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -59,6 +60,8 @@ pub struct Decoder {
     personal: PersonalFields,
     ids: EventIds,
     passed_over: PassedOver,
+    /// How the text of payloads is written, where it is not UTF-8.
+    encoding: Option<&'static Encoding>,
     form: Form,
 }
 
@@ -86,8 +89,20 @@ impl EventIds {
         }
     }
 
+    /// The feed's name.
+    pub(crate) fn feed(&self) -> &str {
+        &self.feed
+    }
+
     pub(crate) fn produced(&self, id: &[u8]) -> u128 {
         event_id(&self.feed, id)
+    }
+
+    /// The id of what was derived from the count `id` in the way called `what`.
+    pub(crate) fn derived(&self, id: u128, what: &str) -> u128 {
+        let mut bytes = id.to_be_bytes().to_vec();
+        bytes.extend_from_slice(what.as_bytes());
+        event_id(&self.positions, &bytes)
     }
 
     /// The id of the count `index` of the record at `position`.
@@ -114,6 +129,10 @@ impl Decoder {
                 problems.extend(found);
                 PersonalFields::built_in()
             });
+        let encoding = read_encoding(config).unwrap_or_else(|found| {
+            problems.push(found);
+            None
+        });
         let form = read_form(config, &settings, &personal).unwrap_or_else(|found| {
             problems.extend(found);
             Form::Json
@@ -127,6 +146,7 @@ impl Decoder {
             settings,
             personal,
             passed_over: PassedOver::default(),
+            encoding,
             form,
         })
     }
@@ -278,11 +298,35 @@ impl Decoder {
             },
             ids: &self.ids,
         };
+        let text;
+        let first = rejects.rejected.len();
+        let bytes = match self.encoding {
+            None => bytes,
+            Some(encoding) => {
+                match encoding.decode_without_bom_handling_and_without_replacement(bytes) {
+                    Some(read) => {
+                        text = read;
+                        text.as_bytes()
+                    }
+                    None => {
+                        let detail = format!("bytes that are not {}", encoding.name());
+                        let fault = Fault::new(Reason::NotUtf8, detail);
+                        return rejects.add(fault, position, None, Some(bytes));
+                    }
+                }
+            }
+        };
         match &mut self.form {
             Form::Json => decode_own(bytes, context, out, &mut rejects),
             Form::MappedJson(mapper) => decode_objects(mapper, bytes, context, out, &mut rejects),
             Form::Csv(form) => form.decode(bytes, context, out, &mut rejects),
             Form::GtfsRealtime(form) => form.decode(bytes, context, out, &mut rejects),
+        }
+        if let Some(encoding) = self.encoding {
+            // What is kept can be read again by this feed, so it is written as it came.
+            for rejected in &mut rejects.rejected[first..] {
+                rejected.bytes = rejected.bytes.take().map(|bytes| encoded(encoding, &bytes));
+            }
         }
     }
 }
@@ -295,6 +339,10 @@ impl Decoder {
         let wanted = rows.iter().filter_map(|row| usize::try_from(*row).ok());
         let wanted: BTreeSet<usize> = wanted.collect();
         let mut found = BTreeMap::new();
+        let text = self
+            .encoding
+            .map(|encoding| encoding.decode_without_bom_handling(payload).0);
+        let payload = text.as_ref().map_or(payload, |text| text.as_bytes());
         match &mut self.form {
             Form::Json => {
                 if wanted.contains(&0) {
@@ -313,9 +361,22 @@ impl Decoder {
             Form::Csv(form) => found = form.rows(payload, &wanted, &self.personal),
             Form::GtfsRealtime(form) => found = form.rows(payload, &wanted),
         }
+        if let Some(encoding) = self.encoding {
+            for bytes in found.values_mut() {
+                *bytes = encoded(encoding, bytes);
+            }
+        }
         let number = |(row, bytes)| Some((i32::try_from(row).ok()?, bytes));
         found.into_iter().filter_map(number).collect()
     }
+}
+
+/// UTF-8 text in another encoding.
+fn encoded(encoding: &'static Encoding, bytes: &[u8]) -> Vec<u8> {
+    encoding
+        .encode(&String::from_utf8_lossy(bytes))
+        .0
+        .into_owned()
 }
 
 /// The rejection of a payload that came by a feed which the pipeline does not have. Its bytes are
@@ -496,8 +557,10 @@ fn decode_objects(
         };
         row += 1;
         mapper.clear_site();
-        if let Err(fault) = decode_object(mapper, object, context, out, rejects.personal) {
-            rejects.add(fault, context.position, mapper.site(), Some(object));
+        match decode_object(mapper, object, context, out, rejects.personal) {
+            Ok(None) => {}
+            Ok(Some(why)) => rejects.pass(why),
+            Err(fault) => rejects.add(fault, context.position, mapper.site(), Some(object)),
         }
     });
 }
@@ -508,7 +571,7 @@ fn decode_object(
     context: Context<'_>,
     out: &mut ObservationBuilder,
     personal: &PersonalFields,
-) -> Result<(), Fault> {
+) -> Result<Option<Passed>, Fault> {
     if bytes.is_empty() {
         return Err(Fault::new(
             Reason::Malformed,

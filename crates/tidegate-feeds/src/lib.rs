@@ -37,8 +37,8 @@ pub mod state;
 
 pub use config::{
     Ambiguous, Anchor, Column, ConfigProblem, CountColumn, CumulativeConfig, DirectionConfig,
-    FeedConfig, Format, Gap, MappingConfig, OriginConfig, TimeConfig, UnknownSite, WideColumn,
-    WideConfig,
+    EmptyCount, FactorConfig, FeedConfig, Format, Gap, MappingConfig, OriginConfig, RangeConfig,
+    TimeConfig, UnknownSite, WideColumn, WideConfig,
 };
 pub use counter::{CounterFaults, RestoreError};
 pub use decoder::{Decoder, TimeLimit, reject_unknown_feed};

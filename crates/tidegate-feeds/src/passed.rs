@@ -15,6 +15,8 @@ pub enum Passed {
     Cancelled,
     /// A message that holds no record at all.
     Empty,
+    /// A row of a table whose counts are all empty: nothing was measured.
+    NoCount,
 }
 
 impl Passed {
@@ -26,6 +28,7 @@ impl Passed {
             Self::Deleted => "deleted",
             Self::Cancelled => "cancelled",
             Self::Empty => "empty",
+            Self::NoCount => "no_count",
         }
     }
 }
@@ -39,13 +42,14 @@ pub struct PassedOver {
     deleted: u64,
     cancelled: u64,
     empty: u64,
+    no_count: u64,
 }
 
 impl PassedOver {
     /// Every number with its code, zeros too.
     pub fn iter(self) -> impl Iterator<Item = (&'static str, u64)> {
-        use Passed::{Cancelled, Deleted, Empty, Notice, Prediction};
-        [Prediction, Notice, Deleted, Cancelled, Empty]
+        use Passed::{Cancelled, Deleted, Empty, NoCount, Notice, Prediction};
+        [Prediction, Notice, Deleted, Cancelled, Empty, NoCount]
             .into_iter()
             .map(move |why| {
                 let mut counts = self;
@@ -64,6 +68,7 @@ impl PassedOver {
             Passed::Deleted => &mut self.deleted,
             Passed::Cancelled => &mut self.cancelled,
             Passed::Empty => &mut self.empty,
+            Passed::NoCount => &mut self.no_count,
         }
     }
 }

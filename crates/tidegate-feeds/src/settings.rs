@@ -1,5 +1,6 @@
 //! A feed's file, checked: its settings, and the form of its decoder.
 
+use encoding_rs::Encoding;
 use tidegate_model::{FeedId, Span};
 
 use crate::config::{ConfigProblem, FeedConfig, Format, MappingConfig, UnknownSite};
@@ -155,6 +156,28 @@ pub(crate) fn read_form(
             let mut problems: Vec<ConfigProblem> = delimiter.err().into_iter().collect();
             problems.extend(mapper.err().into_iter().flatten());
             Err(problems)
+        }
+    }
+}
+
+/// The encoding of a mapped feed's text; `None` for UTF-8.
+pub(crate) fn read_encoding(
+    config: &FeedConfig,
+) -> Result<Option<&'static Encoding>, ConfigProblem> {
+    let Some(label) = config
+        .mapping
+        .as_ref()
+        .and_then(|mapping| mapping.encoding.as_ref())
+    else {
+        return Ok(None);
+    };
+    match Encoding::for_label(label.as_bytes()) {
+        Some(encoding) if encoding == encoding_rs::UTF_8 => Ok(None),
+        // Delimiters and line ends are ASCII, and what is rejected is written back.
+        Some(encoding) if encoding.is_ascii_compatible() => Ok(Some(encoding)),
+        _ => {
+            let message = format!("{label:?} is not an encoding such as gbk, big5 or euc-kr");
+            Err(ConfigProblem::new("mapping.encoding", message))
         }
     }
 }

@@ -94,8 +94,9 @@ impl TimeReader {
         let mut problem = |key: &str, message: String| {
             problems.push(ConfigProblem::new(format!("mapping.time.{key}"), message));
         };
-        if config.columns.is_empty() {
-            problem("columns", "no column is named".to_owned());
+        if config.columns.is_empty() == config.constant.is_none() {
+            let message = "either columns or a constant is needed";
+            problem("columns", message.to_owned());
         }
         let shape = read_shape(&config.format).unwrap_or_else(|message| {
             problem("format", message);
@@ -377,6 +378,7 @@ mod tests {
     fn config(format: &str, zone: &str, interval: Option<&str>) -> TimeConfig {
         TimeConfig {
             columns: vec!["t".to_owned().try_into().unwrap()],
+            constant: None,
             hour: None,
             format: format.to_owned(),
             zone: Some(zone.to_owned()),

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use tidegate_alerts::AlertTransition;
 use tidegate_model::{EventTime, FeedId, Payload, Position, parse_rfc3339};
 
@@ -29,7 +31,27 @@ struct CaseFile {
 struct Given {
     feed: String,
     /// Messages as their producer writes them.
+    #[serde(default)]
     records: Vec<String>,
+    /// Messages that are not text, in base64; after `records`.
+    #[serde(default)]
+    base64: Vec<Message>,
+}
+
+/// A message in base64.
+#[derive(Debug, serde::Deserialize)]
+#[serde(try_from = "String")]
+struct Message(Vec<u8>);
+
+impl TryFrom<String> for Message {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match STANDARD.decode(&text) {
+            Ok(bytes) => Ok(Self(bytes)),
+            Err(error) => Err(format!("a message is not base64: {error}")),
+        }
+    }
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
@@ -112,9 +134,10 @@ async fn run_case(pipeline: &Arc<Pipeline>, case: &CaseFile) -> Result<Vec<Strin
     }
     let mut offset = 0;
     for given in &case.given {
-        let payloads: Vec<Payload<'_>> = given
-            .records
-            .iter()
+        let text = given.records.iter().map(String::as_bytes);
+        let binary = given.base64.iter().map(|message| message.0.as_slice());
+        let payloads: Vec<Payload<'_>> = text
+            .chain(binary)
             .map(|record| {
                 offset += 1;
                 let position = Position {
@@ -124,7 +147,7 @@ async fn run_case(pipeline: &Arc<Pipeline>, case: &CaseFile) -> Result<Vec<Strin
                 };
                 Payload {
                     position,
-                    bytes: Some(record.as_bytes()),
+                    bytes: Some(record),
                     arrived: None,
                 }
             })

@@ -10,6 +10,7 @@ use crate::check::Fault;
 use crate::decoder::{BOM, Rejects, at_row, not_utf8};
 use crate::json::Names;
 use crate::mapped::{Cell, Context, Mapper, Record, Slots};
+use crate::passed::Passed;
 use crate::personal::PersonalFields;
 
 use split::Splitter;
@@ -81,9 +82,13 @@ impl CsvForm {
             };
             index += 1;
             self.mapper.clear_site();
-            if let Err(fault) = self.decode_row(line, problem, context, out) {
-                let kept = self.with_header(line);
-                rejects.add(fault, context.position, self.mapper.site(), Some(&kept));
+            match self.decode_row(line, problem, context, out) {
+                Ok(None) => {}
+                Ok(Some(why)) => rejects.pass(why),
+                Err(fault) => {
+                    let kept = self.with_header(line);
+                    rejects.add(fault, context.position, self.mapper.site(), Some(&kept));
+                }
             }
         }
         if index == 0 {
@@ -148,7 +153,7 @@ impl CsvForm {
         problem: Option<&'static str>,
         context: Context<'_>,
         out: &mut ObservationBuilder,
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<Passed>, Fault> {
         let Self {
             mapper,
             splitter,

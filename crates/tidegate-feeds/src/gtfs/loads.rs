@@ -44,16 +44,25 @@ pub(crate) struct StopPassed {
     pub(crate) alighted: Load,
 }
 
+/// How the stops of a feed follow each other, and who alights there.
+#[derive(Clone, Copy)]
+pub(crate) struct StopRules<'r> {
+    /// By how much the numbers of two stops differ that follow each other.
+    pub(crate) steps: &'r [u32],
+    /// `α` of a stop.
+    pub(crate) share: &'r dyn Fn(&str) -> Option<f64>,
+}
+
 impl Loads {
     /// Takes the load of a vehicle on its way; gives the stop that it went through since the last
-    /// load, when that is the one before its present stop. `share` gives `α` of a stop.
+    /// load, when that is the one before its present stop.
     ///
     /// A load older than the last one changes nothing.
     pub(crate) fn ride(
         &mut self,
         vehicle: u128,
         now: Riding,
-        share: impl Fn(&str) -> Option<f64>,
+        rules: StopRules<'_>,
     ) -> Option<StopPassed> {
         let Some(last) = self.vehicles.get_mut(&vehicle) else {
             self.make_room();
@@ -63,11 +72,13 @@ impl Loads {
         if now.time <= last.time {
             return None;
         }
-        let is_next = now.trip == last.trip && last.sequence.checked_add(1) == Some(now.sequence);
+        let step = now.sequence.checked_sub(last.sequence);
+        let is_next = step.is_some_and(|step| rules.steps.contains(&step));
+        let is_next = is_next && now.trip == last.trip;
         let after = now.load;
         let before = std::mem::replace(last, now);
         is_next.then(|| StopPassed {
-            alighted: alighted(before.load, after, share(&before.stop)),
+            alighted: alighted(before.load, after, (rules.share)(&before.stop)),
             before,
         })
     }
@@ -156,6 +167,11 @@ fn alighted(before: Load, after: Load, share: Option<f64>) -> Load {
 mod tests {
     use super::*;
 
+    const RULES: StopRules<'_> = StopRules {
+        steps: &[1, 10],
+        share: &|_| None,
+    };
+
     fn load(low: i64, count: i64, high: i64) -> Load {
         let range = CountRange::around(count, low, high).unwrap();
         Load { count, range }
@@ -208,7 +224,7 @@ mod tests {
         let full = load(100, 100, 100);
         let half = load(50, 50, 50);
         let mut ride = |riding: Riding| {
-            let passed = loads.ride(1, riding, |_| None);
+            let passed = loads.ride(1, riding, RULES);
             passed.map(|passed| (passed.before.stop, passed.alighted.count))
         };
         assert_eq!(ride(riding(1, 10, full)), None);
@@ -220,9 +236,11 @@ mod tests {
         // One stop is left out.
         assert_eq!(ride(riding(4, 50, full)), None);
         assert_eq!(ride(riding(5, 60, half)), Some(("stop-4".to_owned(), 50)));
+        // Numbers that go up by ten.
+        assert_eq!(ride(riding(15, 65, full)), Some(("stop-5".to_owned(), 0)));
         let other_trip = Riding {
             trip: 8,
-            ..riding(6, 70, half)
+            ..riding(16, 70, half)
         };
         assert_eq!(ride(other_trip), None);
     }
@@ -232,7 +250,7 @@ mod tests {
         let mut loads = Loads::default();
         for vehicle in 0..60_000_i64 {
             let vehicle_key = u128::try_from(vehicle).unwrap();
-            loads.ride(vehicle_key, riding(1, vehicle, load(1, 2, 3)), |_| None);
+            loads.ride(vehicle_key, riding(1, vehicle, load(1, 2, 3)), RULES);
         }
         assert!(loads.vehicles.len() <= VEHICLES_MAX);
         assert!(loads.vehicles.contains_key(&59_999));

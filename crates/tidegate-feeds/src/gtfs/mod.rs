@@ -3,8 +3,8 @@
 //! Source: the GTFS-Realtime reference 2.0. A record is one entity of a message; records are
 //! numbered by their place in it.
 //!
-//! - A vehicle's position is a vehicle *present* at its stop (its route, when it names no stop) at
-//!   the vehicle's own time, or the message's where it has none. Its place is its own coordinate,
+//! - A vehicle's position is a vehicle *present* at its stop (its route when it names no stop, the
+//!   feed's name when it names neither and has a place) at the vehicle's own time, or the message's where it has none. Its place is its own coordinate,
 //!   else its stop's.
 //! - How full it is gives the persons aboard, a *load* with a range ([`crate::OccupancyConfig`]).
 //!   A percentage goes before what carriages say, and that before the vehicle's word. What says
@@ -48,7 +48,7 @@ use crate::passed::Passed;
 use crate::state::LoadState;
 
 use entity::{Aboard, Entity, Header, Status, Trip, TripUpdate, Vehicle};
-use loads::{Loads, Riding};
+use loads::{Loads, Riding, StopRules};
 
 pub use schedule::{Schedule, ScheduleError, ScheduleFiles, TripMatch};
 
@@ -72,6 +72,10 @@ pub struct GtfsConfig {
     /// The column of `trips.txt` with the ids by which the feed names trips.
     #[serde(default = "trip_id")]
     pub trip_column: String,
+    /// By how much the stop sequence numbers of two stops differ that follow each other on a trip:
+    /// 1, and 10 as well where an agency counts so. Alightings are told at such stops only.
+    #[serde(default = "one_by_one")]
+    pub sequence_steps: Vec<u32>,
 }
 
 impl Default for GtfsConfig {
@@ -81,8 +85,13 @@ impl Default for GtfsConfig {
             schedule: None,
             trip_match: TripMatch::Exact,
             trip_column: trip_id(),
+            sequence_steps: one_by_one(),
         }
     }
+}
+
+fn one_by_one() -> Vec<u32> {
+    vec![1]
 }
 
 fn trip_id() -> String {
@@ -398,9 +407,11 @@ impl GtfsForm {
             Some(place) => Some(check_place(place)?),
             None => stop_place,
         };
-        let site = vehicle.stop.as_deref().or(route.as_deref());
+        // A vehicle that is somewhere is counted there, though no stop and no route is told.
+        let anywhere = vehicle.position.is_some().then(|| context.ids.feed());
+        let site = vehicle.stop.as_deref().or(route.as_deref()).or(anywhere);
         let Some(site) = site else {
-            let detail = "the vehicle has neither a stop_id nor a route";
+            let detail = "the vehicle has no stop_id, no route and no position";
             return Err(Fault::new(Reason::MissingField, detail));
         };
         check_name("stop_id", site)?;
@@ -484,10 +495,11 @@ impl GtfsForm {
         };
         let key = context.ids.produced(name.as_bytes());
         let occupancy = &self.occupancy;
-        let Some(passed) = self
-            .loads
-            .ride(key, now, |stop| occupancy.alighting_share(stop))
-        else {
+        let rules = StopRules {
+            steps: &self.config.sequence_steps,
+            share: &|stop| occupancy.alighting_share(stop),
+        };
+        let Some(passed) = self.loads.ride(key, now, rules) else {
             return;
         };
         let start = passed.before.time;

@@ -13,17 +13,19 @@ pub(crate) use objects::split_objects;
 pub(crate) use plan::{Frame, Plan, Slots, compile};
 
 use tidegate_model::{
-    CountRange, Measure, ORIGIN_UNKNOWN, Observation, ObservationBuilder, Position, Reason,
+    CountRange, Measure, ORIGIN_UNKNOWN, Observation, ObservationBuilder, Position, Quality,
+    Reason, Subject,
 };
 
 use crate::check::{Fault, Limits, check_coordinate, check_name, check_not_negative, shown};
-use crate::config::Ambiguous;
+use crate::config::{Ambiguous, EmptyCount, FactorConfig};
 use crate::counter::{CounterFaults, Counters, RestoreError};
 use crate::decoder::EventIds;
+use crate::passed::Passed;
 use crate::state::CountersState;
 use crate::time::{Interval, TimeFault, TimeReader};
 
-use plan::PlannedOrigin;
+use plan::{PlannedOrigin, Reading};
 
 /// Between the parts of a joined key: a character that no cell holds in practice.
 const JOINT: char = '\u{1f}';
@@ -123,13 +125,13 @@ impl Mapper {
         self.site.clear();
     }
 
-    /// Maps one record to its observations, or to what is wrong with it.
+    /// Maps one record to its observations, to why it has none, or to what is wrong with it.
     pub(crate) fn map(
         &mut self,
         record: &impl Record,
         context: Context<'_>,
         out: &mut ObservationBuilder,
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<Passed>, Fault> {
         self.site.clear();
         self.staged.clear();
         self.read_site(record)?;
@@ -137,6 +139,10 @@ impl Mapper {
         self.read_origin(record)?;
         self.read_id(record)?;
         self.stage(record, &context.limits)?;
+        if self.staged.is_empty() {
+            return Ok(Some(Passed::NoCount));
+        }
+        let range = self.read_range(record)?;
         if self.counters.is_some() {
             self.read_counters(record, &context.limits)?;
         }
@@ -149,7 +155,7 @@ impl Mapper {
                 (None, PlannedOrigin::Column(_)) => Some(self.origin.as_str()),
                 (None, PlannedOrigin::None) => None,
             };
-            out.push(&Observation {
+            let observation = Observation {
                 event_id: self.event_id(staged.index, context),
                 site_id: &self.site,
                 interval_start: staged.interval.start,
@@ -157,14 +163,42 @@ impl Mapper {
                 measure: staged.measure,
                 subject: count.subject,
                 count: staged.value,
-                range: CountRange::exact(staged.value),
+                range: range.unwrap_or(CountRange::exact(staged.value)),
                 origin,
                 coordinate,
                 quality: staged.interval.quality,
                 position: context.position,
-            });
+            };
+            out.push(&observation);
+            if let Some(factor) = self.plan.persons_per_vehicle
+                && count.subject == Subject::Vehicle
+            {
+                out.push(&persons(&observation, factor, context.ids));
+            }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// What the record tells of its count's range.
+    fn read_range(&self, record: &impl Record) -> Result<Option<CountRange>, Fault> {
+        let Self { plan, staged, .. } = self;
+        let (Some((low, high)), [staged]) = (plan.range, staged.as_slice()) else {
+            return Ok(None);
+        };
+        let end = |slot| read_number(plan, slot, record.cell(slot));
+        let (Some(low), Some(high)) = (end(low)?, end(high)?) else {
+            return Ok(None);
+        };
+        match CountRange::around(staged.value, low, high) {
+            Some(range) => Ok(Some(range)),
+            None => Err(Fault::new(
+                Reason::AbsurdCount,
+                format!(
+                    "count {} is not within its range {low} to {high}",
+                    staged.value
+                ),
+            )),
+        }
     }
 
     fn event_id(&self, index: usize, context: Context<'_>) -> u128 {
@@ -174,7 +208,7 @@ impl Mapper {
         if self.plan.counts.len() == 1 {
             return context.ids.produced(self.id.as_bytes());
         }
-        let count = self.plan.slots.name(self.plan.counts[index].slot);
+        let count = self.plan.count_name(index);
         context
             .ids
             .produced(format!("{}{JOINT}{count}", self.id).as_bytes())
@@ -228,7 +262,10 @@ impl Mapper {
     /// Reads times and counts, and checks them.
     fn stage(&mut self, record: &impl Record, limits: &Limits) -> Result<(), Fault> {
         let Self { plan, text, .. } = self;
-        join(plan, &plan.time, " ", record, text)?;
+        match &plan.time_constant {
+            Some(constant) => text.clone_from(constant),
+            None => join(plan, &plan.time, " ", record, text)?,
+        }
         let measure = read_direction(plan, record)?;
         let hour = match plan.hour {
             None => None,
@@ -240,12 +277,14 @@ impl Mapper {
             })?),
         };
         for (index, count) in plan.counts.iter().enumerate() {
-            let name = plan.slots.name(count.slot);
-            let Some(value) = read_number(plan, count.slot, record.cell(count.slot))? else {
-                if plan.wide {
-                    continue;
-                }
-                return Err(missing(plan, count.slot, record));
+            let name = plan.count_name(index);
+            let value = match count.reading {
+                Reading::Each(value) => value,
+                Reading::Column(slot) => match read_number(plan, slot, record.cell(slot))? {
+                    Some(value) => value,
+                    None if plan.passes_empty(record.cell(slot)) => continue,
+                    None => return Err(missing(plan, slot, record)),
+                },
             };
             let interval = match self.time.read(text, count.hour.or(hour)) {
                 // This hour was not there that day, so nobody was counted in it.
@@ -269,7 +308,7 @@ impl Mapper {
                 interval,
             });
         }
-        if self.staged.is_empty() {
+        if self.staged.is_empty() && plan.empty_count == EmptyCount::Reject {
             return Err(Fault::new(
                 Reason::MissingField,
                 "no hour column has a count",
@@ -317,6 +356,31 @@ impl Mapper {
             staged.interval.quality = staged.interval.quality.with(step.quality);
         }
         Ok(())
+    }
+}
+
+/// The persons that counted vehicles stand for.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "counts are at most 10^9 and factors at most 1000"
+)]
+fn persons<'a>(
+    vehicles: &Observation<'a>,
+    factor: FactorConfig,
+    ids: &EventIds,
+) -> Observation<'a> {
+    let times = |count: i64, factor: f64| count as f64 * factor;
+    let count = times(vehicles.count, factor.value).round() as i64;
+    let low = times(vehicles.range.low(), factor.low).floor() as i64;
+    let high = times(vehicles.range.high(), factor.high).ceil() as i64;
+    Observation {
+        event_id: ids.derived(vehicles.event_id, "persons"),
+        subject: Subject::Person,
+        count,
+        range: CountRange::around(count, low, high).expect("a checked factor keeps the order"),
+        quality: vehicles.quality.with(Quality::ESTIMATED),
+        ..*vehicles
     }
 }
 

@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 
 use tidegate_model::{Measure, Span, Subject};
 
-use super::Mapper;
+use super::{Cell, Mapper};
 use crate::config::{
-    Column, ConfigProblem, CumulativeConfig, MappingConfig, OriginConfig, WideConfig,
+    Column, ConfigProblem, CumulativeConfig, EmptyCount, FactorConfig, MappingConfig, OriginConfig,
+    WideConfig,
 };
 use crate::counter::{CounterRules, Counters};
 use crate::json::Names;
 use crate::personal::PersonalFields;
 use crate::time::{HOUR_MAX, Length, TimeReader};
+
+/// The most persons that one vehicle may stand for.
+const FACTOR_MAX: f64 = 1_000.0;
 
 /// The largest value that a counter may be said to have.
 const WRAP_MAX: i64 = 1 << 53;
@@ -45,9 +49,16 @@ impl Names for Slots {
     }
 }
 
+/// Where a count comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Reading {
+    Column(usize),
+    Each(i64),
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct PlannedCount {
-    pub(crate) slot: usize,
+    pub(crate) reading: Reading,
     /// `None` where the direction column says it.
     pub(crate) measure: Option<Measure>,
     pub(crate) subject: Subject,
@@ -77,8 +88,27 @@ pub(crate) struct Plan {
     pub(crate) direction: Option<(usize, BTreeMap<String, Measure>)>,
     pub(crate) origin: PlannedOrigin,
     pub(crate) coordinate: Option<(usize, usize)>,
+    pub(crate) range: Option<(usize, usize)>,
+    pub(crate) empty_count: EmptyCount,
+    pub(crate) persons_per_vehicle: Option<FactorConfig>,
+    pub(crate) time_constant: Option<String>,
     pub(crate) id: Vec<usize>,
     pub(crate) counter: Vec<usize>,
+}
+
+impl Plan {
+    /// What the column of a count is called, for ids and messages.
+    pub(crate) fn count_name(&self, index: usize) -> &str {
+        match self.counts[index].reading {
+            Reading::Column(slot) => self.slots.name(slot),
+            Reading::Each(_) => "count_each",
+        }
+    }
+
+    /// Whether a count without a value is no fault of its record.
+    pub(crate) fn passes_empty(&self, cell: Cell<'_>) -> bool {
+        self.wide || (self.empty_count == EmptyCount::Pass && cell != Cell::Absent)
+    }
 }
 
 /// What of a feed's other settings a mapping must agree with.
@@ -113,6 +143,8 @@ pub(crate) fn compile(
     let direction = compiler.direction();
     let origin = compiler.origin(&counts);
     let coordinate = compiler.coordinate();
+    let range = compiler.range();
+    compiler.check_factor(&counts);
     let id = compiler.columns("id", &mapping.id);
     let counter = mapping
         .cumulative
@@ -137,6 +169,10 @@ pub(crate) fn compile(
         direction,
         origin,
         coordinate,
+        range,
+        empty_count: mapping.empty_count,
+        persons_per_vehicle: mapping.persons_per_vehicle,
+        time_constant: mapping.time.constant.clone(),
         id,
         counter: counter.unwrap_or_default(),
     };
@@ -253,36 +289,50 @@ impl Compiler<'_> {
         let mapping = self.mapping;
         let given = [
             mapping.count.is_some(),
+            mapping.count_each.is_some(),
             !mapping.counts.is_empty(),
             mapping.wide.is_some(),
         ];
         if given.into_iter().filter(|given| *given).count() != 1 {
             self.problem(
                 "count",
-                "exactly one of count, [[mapping.counts]] and [mapping.wide] is needed",
+                "exactly one of count, count_each, [[mapping.counts]] and [mapping.wide] is needed",
             );
         }
-        let plain = |slot: usize, hour: Option<i64>| PlannedCount {
-            slot,
+        let plain = |reading: Reading, hour: Option<i64>| PlannedCount {
+            reading,
             measure: mapping.measure,
             subject: mapping.subject,
             origin: None,
             hour,
         };
         if let Some(column) = &mapping.count {
-            return vec![plain(self.slot("count", column), None)];
+            let slot = self.slot("count", column);
+            return vec![plain(Reading::Column(slot), None)];
+        }
+        if let Some(each) = mapping.count_each {
+            let count_max = self.frame.count_max;
+            if !(1..=count_max).contains(&each) {
+                let message = format!("{each} is not within 1 to count_max {count_max}");
+                self.problem("count_each", message);
+            }
+            if mapping.cumulative.is_some() {
+                self.problem("count_each", "is no reading of a counter");
+            }
+            return vec![plain(Reading::Each(each), None)];
         }
         if let Some(wide) = &mapping.wide {
             let hours = self.wide(wide);
             return hours
                 .into_iter()
-                .map(|(slot, hour)| plain(slot, Some(hour)))
+                .map(|(slot, hour)| plain(Reading::Column(slot), Some(hour)))
                 .collect();
         }
         let mut counts = Vec::new();
         for (index, count) in mapping.counts.iter().enumerate() {
+            let slot = self.slot(&format!("counts[{index}].column"), &count.column);
             counts.push(PlannedCount {
-                slot: self.slot(&format!("counts[{index}].column"), &count.column),
+                reading: Reading::Column(slot),
                 measure: count.measure.or(mapping.measure),
                 subject: count.subject.unwrap_or(mapping.subject),
                 origin: count.origin.clone(),
@@ -410,6 +460,36 @@ impl Compiler<'_> {
             self.problem("lat", "lat and lng go together");
         }
         lat.zip(lng)
+    }
+
+    fn range(&mut self) -> Option<(usize, usize)> {
+        let range = self.mapping.range.as_ref()?;
+        if self.mapping.count.is_none() || self.mapping.cumulative.is_some() {
+            let message = "goes with a single count that is not cumulative";
+            self.problem("range", message);
+        }
+        let low = self.slot("range.low", &range.low);
+        let high = self.slot("range.high", &range.high);
+        Some((low, high))
+    }
+
+    fn check_factor(&mut self, counts: &[PlannedCount]) {
+        let Some(factor) = self.mapping.persons_per_vehicle else {
+            return;
+        };
+        let FactorConfig { value, low, high } = factor;
+        // Written so that NaN is outside.
+        let ordered = 0.0 < value && 0.0 <= low && low <= value && value <= high;
+        if !(ordered && high <= FACTOR_MAX) {
+            let message = format!(
+                "{low}, {value}, {high} are not low, value and high in order, above 0 and at \
+                 most {FACTOR_MAX}"
+            );
+            self.problem("persons_per_vehicle", message);
+        }
+        if counts.iter().all(|count| count.subject != Subject::Vehicle) {
+            self.problem("persons_per_vehicle", "no count is of vehicles");
+        }
     }
 
     fn counters(&mut self, counts: &[PlannedCount]) -> Option<Counters> {

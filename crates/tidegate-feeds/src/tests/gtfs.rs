@@ -135,6 +135,9 @@ fn a_vehicle_has_its_own_place_or_that_of_its_stop() {
     let only_trip = block(1, block(1, "t1"));
     let parts = [only_trip, number(5, NOON + 5)];
     check(&[vehicle_entity(&parts)], &[&format!("L1 {at}")], &[], &[]);
+    let parts = [position(30.25, 114.5), number(5, NOON + 5)];
+    let row = format!("test {at} at 30.25,114.5");
+    check(&[vehicle_entity(&parts)], &[&row], &[], &[]);
 }
 
 #[test]
@@ -190,7 +193,7 @@ fn what_is_wrong_with_a_vehicle_is_named() {
     );
     one(
         vehicle_entity(&[number(5, NOON)]),
-        "0 missing_field -: the vehicle has neither a stop_id nor a route",
+        "0 missing_field -: the vehicle has no stop_id, no route and no position",
     );
     one(
         block(1, "e7"),

@@ -5,6 +5,7 @@ mod laws;
 mod mapped;
 mod own;
 mod restore;
+mod tables;
 
 use arrow::array::Array;
 use tidegate_model::{

@@ -151,7 +151,7 @@ fn a_state_of_another_feed_is_refused() {
 fn the_stored_form_stays() {
     assert_eq!(
         postcard::to_stdvec(&DecoderState::default()).unwrap(),
-        [0; 13]
+        [0; 14]
     );
     let mut state = state(&[7, 9]);
     let counters = state.counters.as_mut().unwrap();
@@ -177,7 +177,7 @@ fn the_stored_form_stays() {
         ]
         .concat(),
     );
-    expected.extend([0; 12]);
+    expected.extend([0; 13]);
     assert_eq!(postcard::to_stdvec(&state).unwrap(), expected);
 }
 

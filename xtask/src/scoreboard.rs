@@ -1,0 +1,377 @@
+//! `cargo xtask scoreboard`: every exact fact of the recorded feeds against what the product
+//! computes. The facts are in `tests/scoreboard.toml`, the result is `docs/SCOREBOARD.md`.
+//!
+//! Each source is a run of `tidegate backfill` over its files with the source's own pipeline; static
+//! GTFS feeds are laid beside a copy of the pipeline folder, as their user would.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::repo::Repo;
+
+/// Where the facts are.
+const FACTS: &str = "tests/scoreboard.toml";
+/// Where the result is written.
+const BOARD: &str = "docs/SCOREBOARD.md";
+
+/// A recorded source and what it must give.
+struct Source {
+    name: String,
+    pipeline: String,
+    /// `FEED=PATH` below the folder of the data; a path may end in `*.EXTENSION`.
+    inputs: Vec<String>,
+    /// Static feeds by the name under which the pipeline looks for them.
+    gtfs: Vec<(String, String)>,
+    facts: Vec<Fact>,
+}
+
+struct Fact {
+    what: String,
+    by: String,
+    expected: i64,
+    found: From,
+}
+
+/// Where the product says it.
+enum From {
+    /// JSON pointers into the summary, added up.
+    Summary(Vec<String>),
+    /// The first column of the first row.
+    Sql(String),
+}
+
+/// A fact and what the product made of it.
+struct Compared<'s> {
+    fact: &'s Fact,
+    found: Option<i64>,
+}
+
+impl Compared<'_> {
+    fn is_equal(&self) -> bool {
+        self.found == Some(self.fact.expected)
+    }
+}
+
+/// Compares everything, prints the table and writes it; fails when a fact is not met.
+pub(crate) fn run(repo: &Repo, data: Option<&Path>) -> Result<()> {
+    let data = match data {
+        Some(data) => data.to_owned(),
+        None => find_data(repo)?,
+    };
+    let status = repo
+        .cargo()
+        .args(["build", "--quiet", "--release", "--package", "tidegate"])
+        .status()?;
+    ensure!(status.success(), "the binary does not build");
+    let target = repo.metadata()?.target_directory;
+    let product = Product {
+        binary: target.join("release/tidegate").into_std_path_buf(),
+        pipelines: repo.root().join("pipelines"),
+        data,
+    };
+    let facts = fs::read_to_string(repo.root().join(FACTS))
+        .with_context(|| format!("failed to read {FACTS}"))?;
+    let sources = read(&facts).with_context(|| format!("{FACTS} is not what it must be"))?;
+    let mut board = Board::default();
+    for source in &sources {
+        let (summary, compared) = product
+            .compare(source)
+            .with_context(|| format!("source {}", source.name))?;
+        board.add(source, &summary, &compared);
+    }
+    let text = board.text();
+    println!("{text}");
+    fs::write(repo.root().join(BOARD), &text)
+        .with_context(|| format!("failed to write {BOARD}"))?;
+    ensure!(
+        board.unequal == 0,
+        "{} of {} facts are not met",
+        board.unequal,
+        board.equal + board.unequal
+    );
+    Ok(())
+}
+
+fn find_data(repo: &Repo) -> Result<PathBuf> {
+    let shared = match std::env::var_os("TIDEGATE_SHARED") {
+        Some(shared) => PathBuf::from(shared),
+        None => repo.root().join("../shared"),
+    };
+    let data = shared.join("data");
+    ensure!(
+        data.is_dir(),
+        "there is no folder {}: name the recorded data with --data",
+        data.display()
+    );
+    Ok(data)
+}
+
+/// The product's command on the recorded data.
+struct Product {
+    binary: PathBuf,
+    pipelines: PathBuf,
+    data: PathBuf,
+}
+
+impl Product {
+    fn compare<'s>(&self, source: &'s Source) -> Result<(Value, Vec<Compared<'s>>)> {
+        let folder = tempfile::tempdir()?;
+        let pipeline = folder.path().join("pipeline");
+        copy(&self.pipelines.join(&source.pipeline), &pipeline)?;
+        for (name, archive) in &source.gtfs {
+            let to = pipeline.join("gtfs").join(format!("{name}.zip"));
+            fs::copy(self.data.join(archive), to)
+                .with_context(|| format!("failed to copy {archive}"))?;
+        }
+        let out = folder.path().join("out");
+        let mut backfill = Command::new(&self.binary);
+        backfill
+            .arg("backfill")
+            .arg(&pipeline)
+            .arg("--out")
+            .arg(&out);
+        for input in &source.inputs {
+            for input in self.files(input)? {
+                backfill.arg("--input").arg(input);
+            }
+        }
+        let summary: Value = serde_json::from_slice(&output(backfill.arg("--json"))?)?;
+        let mut compared = Vec::new();
+        for fact in &source.facts {
+            let found = match &fact.found {
+                From::Summary(pointers) => {
+                    let number = |pointer: &String| summary.pointer(pointer)?.as_i64();
+                    pointers.iter().map(number).sum()
+                }
+                From::Sql(sql) => {
+                    let mut query = Command::new(&self.binary);
+                    query.args(["sql", "--json", "--data"]).arg(&out).arg(sql);
+                    first_number(&output(&mut query)?)
+                }
+            };
+            compared.push(Compared { fact, found });
+        }
+        Ok((summary, compared))
+    }
+
+    /// The arguments `FEED=FILE` that an input means, in the order of the files' names.
+    fn files(&self, input: &str) -> Result<Vec<String>> {
+        let (feed, path) = input.split_once('=').context("an input is FEED=PATH")?;
+        let Some((folder, extension)) = path.split_once("*.") else {
+            return Ok(vec![format!("{feed}={}", self.data.join(path).display())]);
+        };
+        let mut files = Vec::new();
+        for entry in fs::read_dir(self.data.join(folder))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|found| found == extension) {
+                files.push(format!("{feed}={}", path.display()));
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| format!("failed to read {}", from.display()))? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &to)?;
+        } else {
+            fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
+}
+
+fn output(command: &mut Command) -> Result<Vec<u8>> {
+    let output = command.output()?;
+    ensure!(
+        output.status.success(),
+        "{command:?} failed:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(output.stdout)
+}
+
+fn first_number(lines: &[u8]) -> Option<i64> {
+    let line = lines.split(|byte| *byte == b'\n').next()?;
+    let row: Value = serde_json::from_slice(line).ok()?;
+    row.as_object()?.values().next()?.as_i64()
+}
+
+/// The table as it grows.
+#[derive(Default)]
+struct Board {
+    facts: String,
+    sources: String,
+    equal: usize,
+    unequal: usize,
+}
+
+impl Board {
+    fn add(&mut self, source: &Source, summary: &Value, compared: &[Compared<'_>]) {
+        for one in compared {
+            let found = one
+                .found
+                .map_or("none".to_owned(), |found| found.to_string());
+            let verdict = if one.is_equal() { "equal" } else { "NOT EQUAL" };
+            let Fact {
+                what, expected, by, ..
+            } = one.fact;
+            let name = &source.name;
+            writeln!(
+                self.facts,
+                "| {name} | {what} | {by} | {expected} | {found} | {verdict} |"
+            )
+            .expect("writing to a string cannot fail");
+            *(if one.is_equal() {
+                &mut self.equal
+            } else {
+                &mut self.unequal
+            }) += 1;
+        }
+        let number = |name: &str| summary[name].as_u64().unwrap_or_default();
+        let reasons = |name: &str| {
+            let feeds = summary["feeds"].as_object().into_iter().flatten();
+            let counts = feeds.filter_map(|(_, feed)| feed[name].as_object());
+            let all: Vec<_> = counts
+                .flatten()
+                .map(|(reason, count)| format!("{count} {reason}"))
+                .collect();
+            if all.is_empty() {
+                "-".to_owned()
+            } else {
+                all.join(", ")
+            }
+        };
+        writeln!(
+            self.sources,
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            source.name,
+            number("received"),
+            number("counted"),
+            number("late"),
+            number("duplicate"),
+            number("rejected"),
+            reasons("rejected"),
+            reasons("passed_over"),
+            reasons("counter_faults"),
+        )
+        .expect("writing to a string cannot fail");
+    }
+
+    fn text(&self) -> String {
+        format!(
+            "# Scoreboard\n\n\
+             Every exact fact of the recorded feeds against what the product computes; \
+             `cargo xtask scoreboard` made this page.\n\
+             {} of {} facts are equal.\n\n\
+             | source | fact | known by | expected | found | |\n|---|---|---|---|---|---|\n{}\n\
+             ## What became of every record\n\n\
+             | source | received | counted | late | duplicate | rejected | as | passed over | counter readings |\n\
+             |---|---|---|---|---|---|---|---|---|\n{}",
+            self.equal,
+            self.equal + self.unequal,
+            self.facts,
+            self.sources
+        )
+    }
+}
+
+fn read(text: &str) -> Result<Vec<Source>> {
+    let table: toml::Table = toml::from_str(text)?;
+    let sources = table.get("source").and_then(toml::Value::as_array);
+    let sources = sources.context("there is no [[source]]")?;
+    sources
+        .iter()
+        .map(|source| {
+            let name = text_of(source, "name")?;
+            read_source(source).with_context(|| format!("source {name}"))
+        })
+        .collect()
+}
+
+fn read_source(source: &toml::Value) -> Result<Source> {
+    let list = |name: &str| source.get(name).and_then(toml::Value::as_array);
+    let inputs = list("inputs").context("there are no inputs")?;
+    let text = |value: &toml::Value| value.as_str().map(str::to_owned);
+    let gtfs = source.get("gtfs").and_then(toml::Value::as_table);
+    let gtfs = gtfs.into_iter().flatten();
+    Ok(Source {
+        name: text_of(source, "name")?,
+        pipeline: text_of(source, "pipeline")?,
+        inputs: inputs.iter().filter_map(text).collect(),
+        gtfs: gtfs
+            .filter_map(|(name, path)| Some((name.clone(), text(path)?)))
+            .collect(),
+        facts: list("fact")
+            .context("there is no fact")?
+            .iter()
+            .map(read_fact)
+            .collect::<Result<_>>()?,
+    })
+}
+
+fn read_fact(fact: &toml::Value) -> Result<Fact> {
+    let sum = fact.get("sum").and_then(toml::Value::as_array);
+    let found = match (text_of(fact, "summary"), sum, text_of(fact, "sql")) {
+        (Ok(pointer), None, Err(_)) => From::Summary(vec![pointer]),
+        (Err(_), Some(sum), Err(_)) => {
+            let pointers = sum.iter().filter_map(toml::Value::as_str);
+            From::Summary(pointers.map(str::to_owned).collect())
+        }
+        (Err(_), None, Ok(sql)) => From::Sql(sql),
+        _ => bail!("{fact} needs one of summary, sum and sql"),
+    };
+    Ok(Fact {
+        what: text_of(fact, "what")?,
+        by: text_of(fact, "by")?,
+        expected: fact
+            .get("expected")
+            .and_then(toml::Value::as_integer)
+            .with_context(|| format!("{fact} expects no whole number"))?,
+        found,
+    })
+}
+
+fn text_of(table: &toml::Value, name: &str) -> Result<String> {
+    let text = table.get(name).and_then(toml::Value::as_str);
+    Ok(text
+        .with_context(|| format!("there is no {name}"))?
+        .to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_repositorys_facts_can_be_read() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(FACTS);
+        let sources = read(&fs::read_to_string(path).unwrap()).unwrap();
+        assert!(sources.len() > 10);
+    }
+
+    #[test]
+    fn a_fact_that_is_not_met_is_shown_as_such() {
+        let text = "[[source]]\nname = 's'\npipeline = 'p'\ninputs = ['a=b']\n\
+            fact = [{ what = 'w', expected = 5, summary = '/received', by = 'x' }]";
+        let sources = read(text).unwrap();
+        let fact = &sources[0].facts[0];
+        let mut board = Board::default();
+        let summary = serde_json::json!({ "received": 4, "feeds": {} });
+        let found = Some(4);
+        board.add(&sources[0], &summary, &[Compared { fact, found }]);
+        assert_eq!((board.equal, board.unequal), (0, 1));
+        assert!(board.text().contains("| s | w | x | 5 | 4 | NOT EQUAL |"));
+        assert_eq!(first_number(b"{\"sum(x)\":7}\n{}"), Some(7));
+    }
+}
