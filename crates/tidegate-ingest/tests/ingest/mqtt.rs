@@ -23,13 +23,13 @@ async fn make_session(mosquitto: &Mosquitto, kafka: &Kafka) {
     let running = start(mosquitto, kafka);
     let mut publisher = Publisher::connect(mosquitto).await;
     // Until the subscription is made, nothing comes.
-    let published = async {
+    let heard = async {
         while running.ingest.summary().feed("a").accepted == 0 {
             publisher.publish("gates/0/count", "hello").await;
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(crate::support::LONG, published)
+    tokio::time::timeout(crate::support::LONG, heard)
         .await
         .expect("a message comes through");
     publisher.disconnect().await;
@@ -72,7 +72,9 @@ fn deduplicated(kafka: &Kafka) -> BTreeMap<String, Vec<usize>> {
 /// As [`deduplicated`], but with what came twice.
 fn sorted(kafka: &Kafka) -> BTreeMap<String, Vec<usize>> {
     let mut numbers = numbers(kafka);
-    numbers.values_mut().for_each(|list| list.sort_unstable());
+    for list in numbers.values_mut() {
+        list.sort_unstable();
+    }
     numbers
 }
 

@@ -107,9 +107,22 @@ async fn a_failing_server_is_given_the_time_it_asks_for() {
     assert!(requests[1].at - requests[0].at >= Duration::from_secs(1));
 }
 
+/// What a server answers to a request of this number and target.
+type Replies = fn(usize, &str) -> Reply;
+
+/// For each: a name, lines of the configuration, the server, and what its answers are called.
+async fn check_failures<const N: usize>(cases: [(&str, &str, Replies, Trouble); N]) {
+    for (name, lines, reply, expected) in cases {
+        let (counts, _, values) = poll(lines, 1, reply).await;
+        assert_eq!(errors(&counts), [expected], "{name}");
+        assert_eq!(counts.accepted, 0, "{name}");
+        assert_eq!(values, [""; 0], "{name}");
+    }
+}
+
 #[tokio::test]
-async fn failures_are_named() {
-    for (name, lines, reply, expected) in [
+async fn bad_redirects_are_named() {
+    check_failures([
         (
             "redirect loop",
             "",
@@ -119,7 +132,7 @@ async fn failures_are_named() {
                     &[("location", if target == "/x" { "/y" } else { "/x" })],
                     "",
                 )
-            }) as fn(usize, &str) -> Reply,
+            }),
             Trouble::RedirectLoop,
         ),
         (
@@ -146,6 +159,13 @@ async fn failures_are_named() {
             |_, _| answer(302, &[("location", "file:///etc/passwd")], ""),
             Trouble::BadRedirect,
         ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn bad_answers_are_named() {
+    check_failures([
         ("404", "", |_, _| answer(404, &[], "x"), Trouble::Status),
         ("206", "", |_, _| answer(206, &[], "x"), Trouble::Status),
         (
@@ -178,12 +198,8 @@ async fn failures_are_named() {
             |_, _| answer(200, &[("content-encoding", "br")], "x"),
             Trouble::BrokenBody,
         ),
-    ] {
-        let (counts, _, values) = poll(lines, 1, reply).await;
-        assert_eq!(errors(&counts), [expected], "{name}");
-        assert_eq!(counts.accepted, 0, "{name}");
-        assert_eq!(values, [""; 0], "{name}");
-    }
+    ])
+    .await;
 }
 
 #[tokio::test]
