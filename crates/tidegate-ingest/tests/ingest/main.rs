@@ -7,9 +7,11 @@
     reason = "a helper of tests fails and speaks as a test does"
 )]
 
+mod certificates;
 mod config;
 mod mqtt;
 mod poll;
 mod receive;
+mod schema;
 mod server;
 mod support;

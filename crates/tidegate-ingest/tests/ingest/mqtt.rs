@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tidegate_ingest::{FeedCounts, IngestError, Refusal, Trouble};
 
+use crate::certificates::Authority;
 use crate::support::{Kafka, Running, Way, plan};
 use mosquitto::{Mosquitto, Publisher};
 
@@ -278,11 +279,7 @@ async fn a_broker_of_another_authority_is_not_spoken_to() {
         return;
     };
     let kafka = Kafka::start();
-    std::fs::write(
-        mosquitto.folder().join("ca.pem"),
-        mosquitto::authority().pem(),
-    )
-    .unwrap();
+    std::fs::write(mosquitto.folder().join("ca.pem"), Authority::new().pem()).unwrap();
     let running = start(&mosquitto, &kafka);
     let lost =
         |s: &tidegate_ingest::Summary| s.feed("a").errors.contains_key(&Trouble::MqttConnection);
