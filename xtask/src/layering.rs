@@ -1,8 +1,8 @@
 //! Which crate may depend on which, as data. `cargo xtask tidy` compares it with the manifests.
 //!
-//! Dependencies point down: the binary, then connect beside pipeline, then query, engine, alerts
-//! and feeds, then model and risk. A new crate or a new arrow is a decision: change the table in
-//! the same commit and say why in its message.
+//! Dependencies point down: the binary, then ingest, then connect beside pipeline, then query,
+//! engine, alerts and feeds, then model and risk. A new crate or a new arrow is a decision: change
+//! the table in the same commit and say why in its message.
 
 /// What one package may depend on within the workspace, not counting `[dev-dependencies]`.
 #[derive(Debug, Clone, Copy)]

@@ -109,7 +109,7 @@ impl Ingest {
             () = shutdown => None,
         };
         if let Some(finished) = finished {
-            finished?
+            finished?;
         } else {
             stopper.stop();
             work.await?;

@@ -22,7 +22,7 @@ use session::Session;
 pub(crate) async fn mqtt(
     plans: &[MqttPlan],
     outlet: &Outlet,
-    mut stopped: Stop,
+    mut asked: Stop,
 ) -> Result<(), IngestError> {
     let (stopper, stopping) = stop();
     let mut tasks = JoinSet::new();
@@ -31,11 +31,11 @@ pub(crate) async fn mqtt(
         tasks.spawn(session.run(stopping.clone()));
     }
     let mut first = Ok(());
-    let mut asked = false;
+    let mut told = false;
     loop {
         tokio::select! {
-            () = stopped.asked(), if !asked => {
-                asked = true;
+            () = asked.asked(), if !told => {
+                told = true;
                 stopper.stop();
             }
             ended = tasks.join_next() => match ended {

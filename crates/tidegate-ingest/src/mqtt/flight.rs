@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 
 use rumqttc::Publish;
+use rumqttc::mqttbytes::QoS;
 use tidegate_connect::ConnectError;
 use tidegate_model::Position;
 use tokio::time::Instant;
@@ -43,6 +44,8 @@ pub(super) struct Flights {
     /// In the order in which they came and will be acknowledged.
     current: VecDeque<InFlight>,
     bytes: usize,
+    /// Acknowledged, but the acknowledgement is not written yet.
+    untold: VecDeque<InFlight>,
     orphans: Vec<InFlight>,
 }
 
@@ -65,10 +68,27 @@ impl Flights {
         self.current.front_mut()
     }
 
-    pub(super) fn pop(&mut self) -> Option<Publish> {
-        let flight = self.current.pop_front()?;
+    /// The oldest message is settled; it is to be acknowledged now, if that is what it needs.
+    pub(super) fn settle(&mut self) -> Option<&Publish> {
+        let mut flight = self.current.pop_front()?;
         self.bytes -= flight.publish.payload.len();
-        Some(flight.publish)
+        if flight.publish.qos == QoS::AtMostOnce {
+            return None;
+        }
+        flight.stage = Stage::Settled;
+        self.untold.push_back(flight);
+        self.untold.back().map(|flight| &flight.publish)
+    }
+
+    /// The acknowledgement with this number was written; they are in the order of settling.
+    pub(super) fn told(&mut self, pkid: u16) {
+        if self
+            .untold
+            .front()
+            .is_some_and(|flight| flight.publish.pkid == pkid)
+        {
+            self.untold.pop_front();
+        }
     }
 
     /// The connection is gone. An acknowledgement by number would now mean another message, so
@@ -76,6 +96,7 @@ impl Flights {
     pub(super) fn disconnected(&mut self) {
         // What was left over before and did not come again is not expected any more.
         self.orphans.clear();
+        self.orphans.extend(self.untold.drain(..));
         self.orphans.extend(self.current.drain(..));
         self.bytes = 0;
     }
@@ -117,8 +138,6 @@ impl Flights {
 
 #[cfg(test)]
 mod tests {
-    use rumqttc::mqttbytes::QoS;
-
     use super::*;
 
     fn message(pkid: u16, text: &str, coming: &str) -> Publish {
@@ -134,6 +153,9 @@ mod tests {
         flights.push(message(1, "one", "first"), Stage::Settled);
         flights.push(message(2, "two", "first"), Stage::Settled);
         assert_eq!((flights.len(), flights.bytes()), (2, 6));
+        // The acknowledgement of the first stays unwritten.
+        assert_eq!(flights.settle().map(|publish| publish.pkid), Some(1));
+        assert_eq!((flights.len(), flights.bytes()), (1, 3));
         flights.disconnected();
         assert_eq!((flights.len(), flights.bytes()), (0, 0));
         for (name, publish, expected) in [
@@ -150,6 +172,20 @@ mod tests {
         ] {
             assert_eq!(flights.recognise(&publish).is_some(), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn what_the_broker_was_told_is_not_expected_again() {
+        let mut flights = Flights::default();
+        let mut lightly = message(0, "zero", "first");
+        lightly.qos = QoS::AtMostOnce;
+        flights.push(lightly, Stage::Settled);
+        flights.push(message(1, "one", "first"), Stage::Settled);
+        assert!(flights.settle().is_none());
+        assert!(flights.settle().is_some());
+        flights.told(1);
+        flights.disconnected();
+        assert!(flights.recognise(&message(1, "one", "again")).is_none());
     }
 
     #[test]

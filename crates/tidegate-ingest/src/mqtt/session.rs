@@ -59,11 +59,18 @@ pub(super) struct Session {
     backoff: Backoff,
     /// Between two attempts to store the oldest message.
     resend: Backoff,
+    last: Last,
     /// Whether the session has our subscriptions.
     subscribed: bool,
     /// Whether the broker ever took login and subscriptions: then a refusal is no mistake in
     /// `ingest.toml`.
     proven: bool,
+}
+
+/// What Kafka did last.
+enum Last {
+    Stored,
+    Failed,
 }
 
 /// What the broker did.
@@ -98,7 +105,11 @@ impl Session {
             let password = secret.as_ref().map_or("", |secret| secret.expose());
             options.set_credentials(user, password);
         }
-        let (client, events) = AsyncClient::new(options, REQUESTS_MAX);
+        let (client, mut events) = AsyncClient::new(options, REQUESTS_MAX);
+        // Else one acknowledgement waits for the network's answer to the one before.
+        let mut network = events.network_options();
+        network.set_tcp_nodelay(true);
+        events.set_network_options(network);
         Ok(Self {
             plan,
             outlet,
@@ -107,6 +118,7 @@ impl Session {
             flights: Flights::default(),
             backoff: Backoff::new(AGAIN_FIRST, AGAIN_MOST),
             resend: Backoff::new(AGAIN_FIRST, AGAIN_MOST),
+            last: Last::Stored,
             subscribed: false,
             proven: false,
         })
@@ -168,6 +180,7 @@ impl Session {
             Ok(Event::Incoming(Packet::ConnAck(ack))) => self.connected(ack),
             Ok(Event::Incoming(Packet::SubAck(ack))) => self.subscribed(&ack)?,
             Ok(Event::Incoming(Packet::Publish(publish))) => self.arrived(publish).await,
+            Ok(Event::Outgoing(Outgoing::PubAck(pkid))) => self.flights.told(pkid),
             Ok(_) => {}
             Err(error) => return self.lost(error).map(Happened::Lost),
         }
@@ -265,19 +278,25 @@ impl Session {
             }
             Oldest::Answered(Ok(position)) => {
                 self.resend.reset();
+                self.last = Last::Stored;
                 let bytes = flight.publish.payload.len();
                 self.outlet.stored(&self.plan.target, position, bytes);
             }
             Oldest::Answered(Err(error)) => {
                 if self.outlet.failed(&self.plan.target, &error) == Disposition::Retry {
-                    let wait = self.resend.after_failure(None);
+                    // Those that were given up together need not wait one after the other.
+                    let wait = match self.last {
+                        Last::Stored => Duration::ZERO,
+                        Last::Failed => self.resend.after_failure(None),
+                    };
+                    self.last = Last::Failed;
                     flight.stage = Stage::Again(Instant::now() + wait);
                     return;
                 }
             }
         }
-        if let Some(publish) = self.flights.pop()
-            && let Err(error) = self.client.try_ack(&publish)
+        if let Some(publish) = self.flights.settle()
+            && let Err(error) = self.client.try_ack(publish)
         {
             let feed = &self.plan.target.feed;
             tracing::warn!(%feed, %error, "An MQTT message was not acknowledged; it comes again.");
@@ -336,17 +355,18 @@ impl Session {
         }
     }
 
-    /// Sends what the broker is still to be told, then the goodbye, which comes behind it.
+    /// Sends what the broker is still to be told, then the goodbye, and reads until the broker
+    /// closes: closing a socket that has unread bytes would take back what was just sent.
     async fn goodbye(&mut self, mut polling: Polling) {
         if self.client.try_disconnect().is_err() {
             return;
         }
         loop {
             let (events, event) = polling.await;
-            match event {
-                Ok(Event::Outgoing(Outgoing::Disconnect)) | Err(_) => return,
-                Ok(_) => polling = next(events),
+            if event.is_err() {
+                return;
             }
+            polling = next(events);
         }
     }
 }

@@ -140,6 +140,11 @@ fn mistakes_of_receiving_are_named() {
             "receive.bodies_bytes_max, which is 10",
         )],
     );
+}
+
+#[test]
+fn feeds_have_plain_names_and_are_in_the_pipeline() {
+    let good = "token_file = 'good.tokens'";
     check(
         &format!("[receive.feeds.'a b']\n{good}\n[receive.feeds.c]\n{good}"),
         &[

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tidegate_ingest::{FeedCounts, IngestError, Refusal, Trouble};
 
+use crate::certificates::Authority;
 use crate::support::{Kafka, Running, Way, plan};
 use mosquitto::{Mosquitto, Publisher};
 
@@ -23,13 +24,13 @@ async fn make_session(mosquitto: &Mosquitto, kafka: &Kafka) {
     let running = start(mosquitto, kafka);
     let mut publisher = Publisher::connect(mosquitto).await;
     // Until the subscription is made, nothing comes.
-    let published = async {
+    let heard = async {
         while running.ingest.summary().feed("a").accepted == 0 {
             publisher.publish("gates/0/count", "hello").await;
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(crate::support::LONG, published)
+    tokio::time::timeout(crate::support::LONG, heard)
         .await
         .expect("a message comes through");
     publisher.disconnect().await;
@@ -56,6 +57,26 @@ async fn publish(publisher: &mut Publisher, numbers: std::ops::Range<usize>) {
         let topic = format!("gates/{}/count", number % 2);
         publisher.publish(&topic, &number.to_string()).await;
     }
+}
+
+/// The numbers that came, each once and sorted: after Kafka or the broker was away, the order in
+/// which they came is another one, and some may have come twice.
+fn deduplicated(kafka: &Kafka) -> BTreeMap<String, Vec<usize>> {
+    let mut numbers = numbers(kafka);
+    for list in numbers.values_mut() {
+        list.sort_unstable();
+        list.dedup();
+    }
+    numbers
+}
+
+/// As [`deduplicated`], but with what came twice.
+fn sorted(kafka: &Kafka) -> BTreeMap<String, Vec<usize>> {
+    let mut numbers = numbers(kafka);
+    for list in numbers.values_mut() {
+        list.sort_unstable();
+    }
+    numbers
 }
 
 /// Every number below `count` once, in order within its topic.
@@ -105,7 +126,7 @@ async fn a_client_that_is_replaced_loses_and_doubles_nothing() {
     let mut restarts = 0;
     while accepted < 2_000 {
         let running = start(&mosquitto, &kafka);
-        let enough = (accepted + 300).min(2_000) - accepted;
+        let enough = (accepted + 20).min(2_000) - accepted;
         running
             .until("some", |s| s.feed("a").accepted >= enough)
             .await;
@@ -115,7 +136,7 @@ async fn a_client_that_is_replaced_loses_and_doubles_nothing() {
         restarts += 1;
     }
     publishing.await.unwrap();
-    assert!(restarts > 2, "{restarts}");
+    assert!(restarts >= 3, "{restarts}");
     assert_eq!(numbers(&kafka), every_number_once(2_000));
 }
 
@@ -138,10 +159,14 @@ async fn a_broker_that_comes_back_is_found_again() {
     let mut publisher = Publisher::connect(&mosquitto).await;
     publish(&mut publisher, 10..20).await;
     running
-        .until("twenty", |s| s.feed("a").accepted >= 20)
+        .until("twenty", |_| deduplicated(&kafka) == every_number_once(20))
         .await;
-    running.stop().await.unwrap();
-    assert_eq!(numbers(&kafka), every_number_once(20));
+    let counts = running.stop().await.unwrap().feed("a");
+    // An acknowledgement that was written but not read by the broker when it ended makes a message
+    // come twice, which is what quality 1 allows; of those that came after it, none.
+    let stored = numbers(&kafka).values().map(Vec::len).sum::<usize>();
+    assert_eq!(counts.accepted, stored as u64);
+    assert!(stored <= 30, "{stored}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,7 +190,7 @@ async fn what_kafka_has_not_stays_with_the_broker() {
     let running = start(&mosquitto, &kafka);
     running.until("all", |s| s.feed("a").accepted >= 50).await;
     running.stop().await.unwrap();
-    assert_eq!(numbers(&kafka), every_number_once(50));
+    assert_eq!(sorted(&kafka), every_number_once(50));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,7 +210,7 @@ async fn kafka_may_be_away_for_a_while() {
     kafka.broker.come_back().unwrap();
     running.until("all", |s| s.feed("a").accepted >= 50).await;
     running.stop().await.unwrap();
-    assert_eq!(numbers(&kafka), every_number_once(50));
+    assert_eq!(sorted(&kafka), every_number_once(50));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -254,11 +279,7 @@ async fn a_broker_of_another_authority_is_not_spoken_to() {
         return;
     };
     let kafka = Kafka::start();
-    std::fs::write(
-        mosquitto.folder().join("ca.pem"),
-        mosquitto::authority().pem(),
-    )
-    .unwrap();
+    std::fs::write(mosquitto.folder().join("ca.pem"), Authority::new().pem()).unwrap();
     let running = start(&mosquitto, &kafka);
     let lost =
         |s: &tidegate_ingest::Summary| s.feed("a").errors.contains_key(&Trouble::MqttConnection);

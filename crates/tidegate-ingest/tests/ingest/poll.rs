@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use tidegate_ingest::{FeedCounts, Refusal, Summary, Trouble};
 
+use crate::certificates::Authority;
 use crate::server::{Reply, Server, Unending, answer};
 use crate::support::{Kafka, Running, Way, folder, plan, wait_for};
 
@@ -107,9 +109,22 @@ async fn a_failing_server_is_given_the_time_it_asks_for() {
     assert!(requests[1].at - requests[0].at >= Duration::from_secs(1));
 }
 
+/// What a server answers to a request of this number and target.
+type Replies = fn(usize, &str) -> Reply;
+
+/// For each: a name, lines of the configuration, the server, and what its answers are called.
+async fn check_failures<const N: usize>(cases: [(&str, &str, Replies, Trouble); N]) {
+    for (name, lines, reply, expected) in cases {
+        let (counts, _, values) = poll(lines, 1, reply).await;
+        assert_eq!(errors(&counts), [expected], "{name}");
+        assert_eq!(counts.accepted, 0, "{name}");
+        assert_eq!(values, [""; 0], "{name}");
+    }
+}
+
 #[tokio::test]
-async fn failures_are_named() {
-    for (name, lines, reply, expected) in [
+async fn bad_redirects_are_named() {
+    check_failures([
         (
             "redirect loop",
             "",
@@ -119,7 +134,7 @@ async fn failures_are_named() {
                     &[("location", if target == "/x" { "/y" } else { "/x" })],
                     "",
                 )
-            }) as fn(usize, &str) -> Reply,
+            }),
             Trouble::RedirectLoop,
         ),
         (
@@ -146,6 +161,13 @@ async fn failures_are_named() {
             |_, _| answer(302, &[("location", "file:///etc/passwd")], ""),
             Trouble::BadRedirect,
         ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn bad_answers_are_named() {
+    check_failures([
         ("404", "", |_, _| answer(404, &[], "x"), Trouble::Status),
         ("206", "", |_, _| answer(206, &[], "x"), Trouble::Status),
         (
@@ -178,12 +200,8 @@ async fn failures_are_named() {
             |_, _| answer(200, &[("content-encoding", "br")], "x"),
             Trouble::BrokenBody,
         ),
-    ] {
-        let (counts, _, values) = poll(lines, 1, reply).await;
-        assert_eq!(errors(&counts), [expected], "{name}");
-        assert_eq!(counts.accepted, 0, "{name}");
-        assert_eq!(values, [""; 0], "{name}");
-    }
+    ])
+    .await;
 }
 
 #[tokio::test]
@@ -293,26 +311,32 @@ async fn a_secret_stays_with_its_host() {
 #[tokio::test]
 async fn a_secret_does_not_come_back_from_elsewhere() {
     let kafka = Kafka::start();
+    let back = Arc::new(OnceLock::<String>::new());
+    let place = Arc::clone(&back);
+    let other = Server::start(move |_, _| answer(302, &[("location", place.wait())], "")).await;
+    let away = other.url("/there");
     let home = Server::start(move |_, target| match target {
-        "/x" => answer(302, &[("location", "/away")], ""),
-        "/away" => answer(302, &[("location", "http://localhost:1/never")], ""),
+        "/x" => answer(302, &[("location", &away)], ""),
         "/back" => answer(200, &[], "data"),
         _ => panic!("{target}"),
     })
     .await;
-    // The first server cannot know the second one's port, so the second one is asked first.
-    let back = home.url("/back");
-    let other = Server::start(move |_, _| answer(302, &[("location", &back)], "")).await;
-    let away = other.url("/there");
-    let first = Server::start(move |_, _| answer(302, &[("location", &away)], "")).await;
+    back.set(home.url("/back")).unwrap();
     let folder = folder(&[("secret", SECRET)]);
-    let text = config(&first.url("/x"), "secret_headers = { X-Key = 'secret' }");
+    let text = config(&home.url("/x"), "secret_headers = { X-Key = 'secret' }");
     let running = Running::start(Way::Poll, plan(&text, folder.path()), &kafka.sink);
     running.until("data", |s| s.feed("a").accepted == 1).await;
     running.stop().await.unwrap();
-    assert_eq!(first.requests()[0].header("x-key"), Some(SECRET));
     assert_eq!(other.requests()[0].header("x-key"), None);
-    assert_eq!(home.requests()[0].header("x-key"), None);
+    let seen = home.requests();
+    assert_eq!(
+        (seen[0].target.as_str(), seen[0].header("x-key")),
+        ("/x", Some(SECRET))
+    );
+    assert_eq!(
+        (seen[1].target.as_str(), seen[1].header("x-key")),
+        ("/back", None)
+    );
 }
 
 #[tokio::test]
@@ -441,4 +465,48 @@ fn unending(piece: &[u8], pieces: usize) -> Body {
         piece: Bytes::copy_from_slice(piece),
         pieces,
     })
+}
+
+#[tokio::test]
+async fn https_needs_an_authority_that_is_trusted() {
+    let authority = Authority::new();
+    let server = Server::start_tls(&authority, |_, _| answer(200, &[], "data")).await;
+    let folder = folder(&[("ca.pem", &authority.pem()), ("secret", SECRET)]);
+    let url = format!("https://{}/x", server.address);
+    let secret = "secret_headers = { X-Key = 'secret' }";
+    for (lines, trusted) in [
+        (format!("{secret}\nca_file = 'ca.pem'"), true),
+        (secret.to_owned(), false),
+    ] {
+        let kafka = Kafka::start();
+        let plan = plan(&config(&url, &lines), folder.path());
+        let running = Running::start(Way::Poll, plan, &kafka.sink);
+        let done = |s: &Summary| {
+            s.feed("a").accepted == 1 || s.feed("a").errors.contains_key(&Trouble::Connect)
+        };
+        running.until("an outcome", done).await;
+        let counts = running.stop().await.unwrap().feed("a");
+        assert_eq!(counts.accepted == 1, trusted, "{counts:?}");
+    }
+    assert_eq!(server.requests()[0].header("x-key"), Some(SECRET));
+}
+
+#[tokio::test]
+async fn https_does_not_become_http() {
+    let authority = Authority::new();
+    let unsafely = Server::start(|_, _| answer(200, &[], "from anybody")).await;
+    let place = unsafely.url("/x");
+    let server = Server::start_tls(&authority, move |_, _| {
+        answer(302, &[("location", &place)], "")
+    })
+    .await;
+    let folder = folder(&[("ca.pem", &authority.pem())]);
+    let url = format!("https://{}/x", server.address);
+    let kafka = Kafka::start();
+    let plan = plan(&config(&url, "ca_file = 'ca.pem'"), folder.path());
+    let running = Running::start(Way::Poll, plan, &kafka.sink);
+    let refused = |s: &Summary| s.feed("a").errors.contains_key(&Trouble::BadRedirect);
+    running.until("the refusal", refused).await;
+    running.stop().await.unwrap();
+    assert_eq!(unsafely.requests().len(), 0);
 }

@@ -7,9 +7,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
-};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::Packet;
 use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, TlsConfiguration, Transport};
@@ -18,6 +15,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use tempfile::TempDir;
 
+use crate::certificates::Authority;
 use crate::support::LONG;
 
 const PASSWORD: &str = "password-of-the-test";
@@ -27,17 +25,6 @@ pub(crate) struct Mosquitto {
     folder: TempDir,
     port: u16,
     child: Child,
-}
-
-/// A new authority.
-pub(crate) fn authority() -> CertifiedIssuer<'static, KeyPair> {
-    let mut params = CertificateParams::new([]).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "Tidegate's test");
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
 impl Mosquitto {
@@ -53,11 +40,8 @@ impl Mosquitto {
         };
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-        let authority = authority();
-        let key = KeyPair::generate().unwrap();
-        let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
-        let params = CertificateParams::new(names).unwrap();
-        let certificate = params.signed_by(&key, &authority).unwrap();
+        let authority = Authority::new();
+        let (certificate, key) = authority.loopback();
         write("ca.pem", &authority.pem());
         write("server.pem", &certificate.pem());
         write("server.key", &key.serialize_pem());
