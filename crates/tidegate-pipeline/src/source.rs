@@ -52,7 +52,8 @@ impl Source {
             let extension = path.rsplit('.').next().unwrap_or_default();
             let read = ["toml", "sql", "geojson", "csv", "json"].contains(&extension)
                 || (folder == "gtfs" && extension == "txt");
-            read && !["tests", "examples"].contains(&folder)
+            // What comes from where is no part of what is computed.
+            path != "ingest.toml" && read && !["tests", "examples"].contains(&folder)
         };
         for (path, content) in self.iter().filter(|(path, _)| counts(path)) {
             for part in [path, content] {

@@ -16,6 +16,7 @@ mod live;
 mod batch;
 mod checkpoint;
 mod demo;
+mod feed;
 mod recorded;
 mod rejected;
 mod replay;
@@ -51,7 +52,9 @@ fn main() -> ExitCode {
             }),
         )
         .init();
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let result = runtime
         .map_err(Into::into)
         .and_then(|runtime| runtime.block_on(execute(cli)));
@@ -99,6 +102,7 @@ async fn execute(cli: Cli) -> Result<ExitCode> {
                 }
             }
         }
+        Command::Feed(command) => print_json(&feed::feed(&command).await?)?,
         Command::Check(args) => return check(&args).await,
         Command::Test(args) => return test(&args).await,
         Command::Sql(args) => print(sql::sql(&args).await?.trim_end()),
