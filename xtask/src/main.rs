@@ -28,6 +28,8 @@ mod measure;
 
 mod scoreboard;
 
+mod fuzz;
+
 mod sim;
 
 use std::path::PathBuf;
@@ -80,6 +82,15 @@ enum Command {
         /// The folder of the recorded feeds; `data` in TIDEGATE_SHARED or ../shared when absent.
         #[arg(long, value_name = "DIR")]
         data: Option<PathBuf>,
+    },
+    /// Fuzz the decoders, guided by coverage, with the recorded files as a beginning.
+    Fuzz {
+        /// Only this format.
+        #[arg(long, value_name = "FORMAT")]
+        format: Option<String>,
+        /// How long each format is fuzzed, in seconds.
+        #[arg(long, value_name = "N", default_value_t = 60)]
+        seconds: u64,
     },
     /// Run one command and print the CPU seconds and peak memory of it and its children as JSON.
     Measure {
@@ -206,6 +217,7 @@ fn run(repo: &Repo, command: Command) -> anyhow::Result<ExitCode> {
         )?,
         Command::Bench { json, filter } => bench::run(repo, json.as_deref(), filter.as_deref())?,
         Command::Scoreboard { data } => scoreboard::run(repo, data.as_deref())?,
+        Command::Fuzz { format, seconds } => fuzz::run(repo, format.as_deref(), seconds)?,
         Command::Sim(ask) => return sim::run(repo, &ask),
         Command::Measure { json, command } => return measure::run(&command, json.as_deref()),
     }
