@@ -40,11 +40,25 @@ pub enum Format {
     /// The product's own JSON: one observation a message.
     #[default]
     Json,
+    /// The product's own Protobuf, `schemas/observation.proto`: one `ObservationBatch` a message.
+    Protobuf,
     /// A city's own JSON, read through `[mapping]`: one object a message, an array of objects, or
     /// one object a line. Only fields at the top of an object are mapped.
     MappedJson,
     /// A city's own CSV, read through `[mapping]`: a header line and one or more rows a message.
     Csv,
+}
+
+/// What stands before the content of a payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Wire {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// What serializers write that use a schema registry: byte 0, the schema's id in 4 bytes, and
+    /// for `protobuf` the indexes of the message in its schema.
+    Confluent,
 }
 
 /// What becomes of a count whose site is not in the registry and which carries no coordinates.
@@ -62,8 +76,16 @@ pub enum UnknownSite {
 #[derive(Debug, Clone, PartialEq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FeedConfig {
-    /// The shape of the payloads: `json`, `mapped_json` or `csv`.
+    /// The shape of the payloads: `json`, `protobuf`, `mapped_json` or `csv`.
     pub format: Format,
+    /// What stands before the content of a payload: `plain` (nothing) or `confluent`, for the
+    /// formats `json`, `mapped_json` and `protobuf`.
+    #[serde(default)]
+    pub wire: Wire,
+    /// The ids of the schemas that are accepted with `wire = "confluent"`, 1 to 1024 of them; every
+    /// id when absent. A payload with another is rejected as `unknown_schema`.
+    #[serde(default)]
+    pub schema_ids: Option<Vec<u32>>,
     /// The Kafka topic; `tidegate.feed.NAME` when absent.
     #[serde(default)]
     pub topic: Option<String>,
@@ -106,6 +128,8 @@ impl Default for FeedConfig {
     fn default() -> Self {
         Self {
             format: Format::Json,
+            wire: Wire::Plain,
+            schema_ids: None,
             topic: None,
             out_of_orderness: one_minute(),
             interval_max: one_hour(),

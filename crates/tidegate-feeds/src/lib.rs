@@ -28,6 +28,9 @@ mod time;
 
 mod csv;
 mod json;
+mod own;
+mod protobuf;
+mod wire;
 
 mod counter;
 mod mapped;
@@ -37,7 +40,7 @@ pub mod state;
 pub use config::{
     Ambiguous, Anchor, Column, ConfigProblem, CountColumn, CumulativeConfig, DirectionConfig,
     FeedConfig, Format, Gap, MappingConfig, OriginConfig, TimeConfig, UnknownSite, WideColumn,
-    WideConfig,
+    WideConfig, Wire,
 };
 pub use counter::{CounterFaults, RestoreError};
 pub use decoder::{Decoder, TimeLimit, reject_unknown_feed};

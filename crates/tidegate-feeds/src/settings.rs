@@ -5,8 +5,8 @@ use tidegate_model::{FeedId, Span};
 use crate::config::{ConfigProblem, FeedConfig, Format, MappingConfig, UnknownSite};
 use crate::csv::CsvForm;
 use crate::decoder::Form;
-use crate::json::OWN_FIELDS;
 use crate::mapped;
+use crate::own::OWN_FIELDS;
 use crate::personal::PersonalFields;
 
 /// The largest `count_max`: sums of a billion such counts still fit an `i64`.
@@ -100,19 +100,20 @@ pub(crate) fn read_form(
         return one("occupancy", message.to_owned());
     }
     let mapping = match (config.format, &config.mapping) {
-        (Format::Json, None) => {
+        (Format::Json | Format::Protobuf, None) => {
             return match OWN_FIELDS.iter().find(|field| personal.denies(field)) {
-                None => Ok(Form::Json),
+                None if config.format == Format::Json => Ok(Form::Json),
+                None => Ok(Form::Protobuf),
                 Some(field) => one(
                     "personal_fields",
-                    format!("{field:?} is a field of the product's own JSON"),
+                    format!("{field:?} is a field of the product's own observation"),
                 ),
             };
         }
-        (Format::Json, Some(_)) => {
+        (Format::Json | Format::Protobuf, Some(_)) => {
             return one(
                 "mapping",
-                "is for the formats mapped_json and csv; the format is json".to_owned(),
+                "is for the formats mapped_json and csv only".to_owned(),
             );
         }
         (Format::MappedJson | Format::Csv, None) => {
@@ -132,7 +133,7 @@ pub(crate) fn read_form(
     match (mapped::compile(mapping, frame), delimiter) {
         (Ok(mapper), Ok(delimiter)) => Ok(match config.format {
             Format::Csv => Form::Csv(Box::new(CsvForm::new(mapper, delimiter))),
-            Format::Json | Format::MappedJson => Form::MappedJson(Box::new(mapper)),
+            _ => Form::MappedJson(Box::new(mapper)),
         }),
         (mapper, delimiter) => {
             let mut problems: Vec<ConfigProblem> = delimiter.err().into_iter().collect();
@@ -146,7 +147,9 @@ fn read_delimiter(format: Format, mapping: &MappingConfig) -> Result<u8, ConfigP
     let problem = |message: String| Err(ConfigProblem::new("mapping.delimiter", message));
     match (mapping.delimiter.as_deref(), format) {
         (None, _) => Ok(b','),
-        (Some(_), Format::Json | Format::MappedJson) => problem("is for the format csv".to_owned()),
+        (Some(_), Format::Json | Format::Protobuf | Format::MappedJson) => {
+            problem("is for the format csv".to_owned())
+        }
         (Some(text), Format::Csv) => match text.as_bytes() {
             [byte @ (b'\t' | b' '..=b'~')] if !byte.is_ascii_alphanumeric() && *byte != b'"' => {
                 Ok(*byte)

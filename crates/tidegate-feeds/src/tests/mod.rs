@@ -3,6 +3,7 @@
 mod laws;
 mod mapped;
 mod own;
+mod protobuf;
 mod restore;
 
 use arrow::array::Array;
