@@ -42,6 +42,9 @@ pub enum Format {
     Json,
     /// The product's own Protobuf, `schemas/observation.proto`: one `ObservationBatch` a message.
     Protobuf,
+    /// The product's own observations as an Arrow IPC stream: one stream a message, columns by the
+    /// names of the JSON's fields.
+    Arrow,
     /// A city's own JSON, read through `[mapping]`: one object a message, an array of objects, or
     /// one object a line. Only fields at the top of an object are mapped.
     MappedJson,
@@ -76,7 +79,7 @@ pub enum UnknownSite {
 #[derive(Debug, Clone, PartialEq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FeedConfig {
-    /// The shape of the payloads: `json`, `protobuf`, `mapped_json` or `csv`.
+    /// The shape of the payloads: `json`, `protobuf`, `arrow`, `mapped_json` or `csv`.
     pub format: Format,
     /// What stands before the content of a payload: `plain` (nothing) or `confluent`, for the
     /// formats `json`, `mapped_json` and `protobuf`.

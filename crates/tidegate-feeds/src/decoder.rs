@@ -10,6 +10,7 @@ use crate::check::{Fault, Limits};
 use crate::config::{ConfigProblem, FeedConfig};
 use crate::counter::{CounterFaults, RestoreError};
 use crate::csv::CsvForm;
+use crate::ipc;
 use crate::json::Object;
 use crate::mapped::{self, Cell, Context, Mapper, Record};
 use crate::own;
@@ -67,6 +68,7 @@ pub struct Decoder {
 pub(crate) enum Form {
     Json,
     Protobuf,
+    Arrow,
     MappedJson(Box<Mapper>),
     Csv(Box<CsvForm>),
 }
@@ -182,7 +184,7 @@ impl Decoder {
     /// [`RestoreError`] when `state` is not one of this feed with its present file.
     pub fn restore(mut self, state: &DecoderState) -> Result<Self, RestoreError> {
         let mapper = match &mut self.form {
-            Form::Json | Form::Protobuf => None,
+            Form::Json | Form::Protobuf | Form::Arrow => None,
             Form::MappedJson(mapper) => Some(&mut **mapper),
             Form::Csv(form) => Some(&mut form.mapper),
         };
@@ -197,7 +199,7 @@ impl Decoder {
 
     fn mapper(&self) -> Option<&Mapper> {
         match &self.form {
-            Form::Json | Form::Protobuf => None,
+            Form::Json | Form::Protobuf | Form::Arrow => None,
             Form::MappedJson(mapper) => Some(mapper),
             Form::Csv(form) => Some(&form.mapper),
         }
@@ -261,6 +263,7 @@ impl Decoder {
         match &mut self.form {
             Form::Json => own::decode(body, context, out, &mut rejects),
             Form::Protobuf => protobuf::decode(body, message, context, out, &mut rejects),
+            Form::Arrow => ipc::decode(body, context, out, &mut rejects),
             Form::MappedJson(mapper) => decode_objects(mapper, body, context, out, &mut rejects),
             Form::Csv(form) => form.decode(body, context, out, &mut rejects),
         }
@@ -270,7 +273,7 @@ impl Decoder {
 impl Decoder {
     /// The bytes of the records `rows` of a payload, counted as [`Position::row`] counts them: each
     /// as it can be sent and read alone: a CSV row with its header's line first, an observation of a
-    /// Protobuf batch as a batch of one. A number that the payload does not have is left out.
+    /// Protobuf batch as a batch of one, a row of an Arrow stream as a stream with that row. A number that the payload does not have is left out.
     pub fn record_bytes(&mut self, payload: &[u8], rows: &BTreeSet<i32>) -> BTreeMap<i32, Vec<u8>> {
         let wanted = rows.iter().filter_map(|row| usize::try_from(*row).ok());
         let wanted: BTreeSet<usize> = wanted.collect();
@@ -284,6 +287,7 @@ impl Decoder {
                 let mut found = match &mut self.form {
                     Form::Json => whole(envelope.body),
                     Form::Protobuf => protobuf::rows(envelope.body, envelope.message, &wanted),
+                    Form::Arrow => ipc::rows(envelope.body, &wanted, &self.personal),
                     Form::MappedJson(_) => object_rows(envelope.body, &wanted),
                     Form::Csv(form) => form.rows(envelope.body, &wanted, &self.personal),
                 };

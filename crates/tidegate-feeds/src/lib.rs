@@ -27,6 +27,7 @@ mod personal;
 mod time;
 
 mod csv;
+mod ipc;
 mod json;
 mod own;
 mod protobuf;

@@ -100,17 +100,20 @@ pub(crate) fn read_form(
         return one("occupancy", message.to_owned());
     }
     let mapping = match (config.format, &config.mapping) {
-        (Format::Json | Format::Protobuf, None) => {
+        (Format::Json | Format::Protobuf | Format::Arrow, None) => {
             return match OWN_FIELDS.iter().find(|field| personal.denies(field)) {
-                None if config.format == Format::Json => Ok(Form::Json),
-                None => Ok(Form::Protobuf),
+                None => Ok(match config.format {
+                    Format::Protobuf => Form::Protobuf,
+                    Format::Arrow => Form::Arrow,
+                    _ => Form::Json,
+                }),
                 Some(field) => one(
                     "personal_fields",
                     format!("{field:?} is a field of the product's own observation"),
                 ),
             };
         }
-        (Format::Json | Format::Protobuf, Some(_)) => {
+        (Format::Json | Format::Protobuf | Format::Arrow, Some(_)) => {
             return one(
                 "mapping",
                 "is for the formats mapped_json and csv only".to_owned(),
@@ -147,7 +150,7 @@ fn read_delimiter(format: Format, mapping: &MappingConfig) -> Result<u8, ConfigP
     let problem = |message: String| Err(ConfigProblem::new("mapping.delimiter", message));
     match (mapping.delimiter.as_deref(), format) {
         (None, _) => Ok(b','),
-        (Some(_), Format::Json | Format::Protobuf | Format::MappedJson) => {
+        (Some(_), Format::Json | Format::Protobuf | Format::Arrow | Format::MappedJson) => {
             problem("is for the format csv".to_owned())
         }
         (Some(text), Format::Csv) => match text.as_bytes() {
