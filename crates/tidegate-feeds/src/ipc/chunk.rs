@@ -173,7 +173,7 @@ impl<'p> Scratch<'p> {
     }
 
     fn read_coordinates(&mut self, batch: &Batch<'p>, rows: Range<usize>) -> bool {
-        let mut read = |floats: Option<Floats<'p>>, numbers: &mut Vec<f64>, most: f64| {
+        let read = |floats: Option<Floats<'p>>, numbers: &mut Vec<f64>, most: f64| {
             numbers.clear();
             if let Some(floats) = floats {
                 floats.append(rows.clone(), numbers);

@@ -389,14 +389,12 @@ fn text_that_is_not_utf8() {
         for (name, site) in places {
             let sites = text([Some("a"), Some("MARK"), Some("c")]);
             let payload = stream(&with(name, cast(&sites, &data_type).unwrap()));
-            let at = payload
-                .windows(4)
-                .rposition(|four| four == b"MARK")
-                .unwrap();
+            let at = payload.windows(4).position(|four| four == b"MARK").unwrap();
             let mut broken = payload.clone();
             broken[at] = 0xff;
             let mut bench = Bench::of("format = 'arrow'");
             bench.feed(&broken);
+            assert_eq!(bench.rejected.len(), 1, "{name} {data_type}");
             assert_eq!(bench.rows().len(), 2);
             let kept = bench.rejected[0].bytes.clone().unwrap();
             let want = format!("1 not_utf8 {site}: {name} is not UTF-8");
