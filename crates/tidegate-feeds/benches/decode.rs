@@ -17,7 +17,7 @@ use tidegate_model::{EventTime, FeedId, ObservationBuilder, Payload, Position};
 const ROWS: u32 = 10_000;
 
 /// Records of the binary forms, and how many of them a payload holds.
-const OWN_ROWS: usize = 100_000;
+const OWN_ROWS: usize = 10_000;
 const OWN_BATCH: usize = 1_000;
 
 /// `schemas/observation.proto`.
