@@ -277,9 +277,9 @@ impl Decoder {
     pub fn record_bytes(&mut self, payload: &[u8], rows: &BTreeSet<i32>) -> BTreeMap<i32, Vec<u8>> {
         let wanted = rows.iter().filter_map(|row| usize::try_from(*row).ok());
         let wanted: BTreeSet<usize> = wanted.collect();
-        let whole = |payload: &[u8]| match wanted.contains(&0) {
-            true => BTreeMap::from([(0, payload.to_vec())]),
-            false => BTreeMap::new(),
+        let whole = |payload: &[u8]| -> BTreeMap<usize, Vec<u8>> {
+            let first = wanted.get(&0).map(|row| (*row, payload.to_vec()));
+            first.into_iter().collect()
         };
         let found = match self.wire.open(payload) {
             Err(_) => whole(payload),

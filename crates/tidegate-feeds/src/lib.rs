@@ -36,6 +36,8 @@ mod wire;
 mod counter;
 mod mapped;
 
+mod registry;
+
 pub mod state;
 
 pub use config::{
@@ -48,6 +50,7 @@ pub use decoder::{Decoder, TimeLimit, reject_unknown_feed};
 pub use occupancy::OccupancyConfig;
 pub use passed::{Passed, PassedOver};
 pub use personal::DEFAULT_PERSONAL_FIELDS;
+pub use registry::{SchemaKind, check_schema};
 pub use settings::FeedSettings;
 
 #[cfg(test)]

@@ -30,6 +30,9 @@ pub(super) struct Batch<'p> {
     pub(super) lng: Option<Floats<'p>>,
 }
 
+/// Which rows of a column have a value, and its other buffers.
+type Buffers<'p> = (Validity<'p>, Vec<&'p [u8]>);
+
 /// The parts of a batch's metadata that say where its buffers are.
 struct Layout<'p> {
     batch: RecordBatch<'p>,
@@ -67,7 +70,7 @@ impl<'p> Layout<'p> {
         fixed: usize,
         variadic: bool,
         wanted: bool,
-    ) -> Result<Option<(Validity<'p>, Vec<&'p [u8]>)>, Fault> {
+    ) -> Result<Option<Buffers<'p>>, Fault> {
         let mut count = fixed;
         if variadic {
             let counts = self.batch.variadicBufferCounts();
@@ -152,7 +155,7 @@ impl<'p> Column<'p> {
     fn try_new(
         column_type: ColumnType,
         rows: usize,
-        (validity, buffers): (Validity<'p>, Vec<&'p [u8]>),
+        (validity, buffers): Buffers<'p>,
         dictionaries: &Dictionaries<'p>,
     ) -> Result<Self, Fault> {
         let data = buffers.first().copied().unwrap_or_default();
@@ -342,15 +345,13 @@ fn known<T>(name: &str, word: &str, from_word: fn(&str) -> Option<T>) -> Result<
 }
 
 fn time(name: &str, times: Option<&Times<'_>>, row: usize) -> Result<Option<EventTime>, Fault> {
-    match times {
-        Some(times) if times.ints.validity.has(row) => match times.get(row) {
-            Some(time) => Ok(Some(time)),
-            None => {
-                let number = times.ints.get(row).unwrap_or_default();
-                let detail = format!("{name}: {number} is beyond what microseconds can tell");
-                Err(Fault::new(Reason::BadTime, detail))
-            }
-        },
-        _ => Ok(None),
-    }
+    let Some(times) = times.filter(|times| times.ints.validity.has(row)) else {
+        return Ok(None);
+    };
+    let time = times.get(row).ok_or_else(|| {
+        let number = times.ints.get(row).unwrap_or_default();
+        let detail = format!("{name}: {number} is beyond what microseconds can tell");
+        Fault::new(Reason::BadTime, detail)
+    })?;
+    Ok(Some(time))
 }

@@ -73,6 +73,10 @@ impl<'p> Scratch<'p> {
         true
     }
 
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "without branches the loop over the rows is done by vectors"
+    )]
     fn read_times(&mut self, batch: &Batch<'p>, rows: Range<usize>, limits: Limits) -> bool {
         self.starts.clear();
         self.ends.clear();
@@ -94,8 +98,7 @@ impl<'p> Scratch<'p> {
         }
         let (earliest, latest) = (EventTime::EARLIEST.micros(), limits.latest.micros());
         let longest = limits.interval_max.as_micros();
-        // Without branches, so that it is done by vectors. The difference cannot wrap where the
-        // other conditions hold.
+        // The difference cannot wrap where the other conditions hold.
         self.starts
             .iter()
             .zip(&self.ends)
@@ -122,7 +125,7 @@ impl<'p> Scratch<'p> {
         self.measures.clear();
         self.subjects.clear();
         let (measures, subjects) = (&mut self.measures, &mut self.subjects);
-        let measured = batch.measure.all(rows.clone(), |word| match word {
+        let all_known = batch.measure.all(rows.clone(), |word| match word {
             Value::Text(word) => Measure::from_word(word).is_some_and(|measure| {
                 measures.push(measure);
                 true
@@ -131,9 +134,9 @@ impl<'p> Scratch<'p> {
         });
         let Some(subject) = &batch.subject else {
             subjects.resize(rows.len(), Subject::default());
-            return measured;
+            return all_known;
         };
-        measured
+        all_known
             && subject.all(rows, |word| {
                 let subject = match word {
                     Value::Null => Some(Subject::default()),

@@ -90,14 +90,38 @@ pub(super) struct Values<'p> {
 
 #[derive(Debug, Clone)]
 enum Store<'p> {
-    /// `rows + 1` offsets, ascending, the last within `data`.
-    Offsets32(&'p [u8], &'p [u8]),
-    Offsets64(&'p [u8], &'p [u8]),
+    /// `rows + 1` offsets, ascending, the last within the data.
+    Offsets32(&'p [u8], Data<'p>),
+    Offsets64(&'p [u8], Data<'p>),
     /// Views whose lengths and places were checked, and the buffers they point into.
     Views(&'p [u8], Vec<&'p [u8]>),
     Fixed(&'p [u8], usize),
     /// Keys that were checked against the dictionary where they are valid.
     Dictionary(Ints<'p>, Dictionary<'p>),
+}
+
+/// The bytes of all values one after the other.
+#[derive(Debug, Clone, Copy)]
+struct Data<'p> {
+    bytes: &'p [u8],
+    /// The same where all of it is UTF-8: then no value needs to be looked through again.
+    text: Option<&'p str>,
+}
+
+impl<'p> Data<'p> {
+    fn new(bytes: &'p [u8], is_text: bool) -> Self {
+        let text = std::str::from_utf8(bytes).ok().filter(|_| is_text);
+        Self { bytes, text }
+    }
+
+    #[inline]
+    fn value(self, range: Range<usize>, is_text: bool) -> Value<'p> {
+        if let Some(text) = self.text.and_then(|text| text.get(range.clone())) {
+            return Value::Text(text);
+        }
+        let bytes = self.bytes.get(range);
+        bytes.map_or(Value::Null, |bytes| as_value(bytes, is_text))
+    }
 }
 
 impl<'p> Values<'p> {
@@ -111,11 +135,11 @@ impl<'p> Values<'p> {
         let store = match (bytes_type.lengths, buffers) {
             (Lengths::Offsets32, [offsets, data]) => {
                 let offsets = checked_offsets::<4>(offsets, data.len(), rows)?;
-                Store::Offsets32(offsets, data)
+                Store::Offsets32(offsets, Data::new(data, bytes_type.is_text))
             }
             (Lengths::Offsets64, [offsets, data]) => {
                 let offsets = checked_offsets::<8>(offsets, data.len(), rows)?;
-                Store::Offsets64(offsets, data)
+                Store::Offsets64(offsets, Data::new(data, bytes_type.is_text))
             }
             (Lengths::Views, [views, data @ ..]) => {
                 let views = sized(views, rows, 16)?;
@@ -166,10 +190,11 @@ impl<'p> Values<'p> {
     pub(super) fn all(&self, rows: Range<usize>, mut take: impl FnMut(Value<'p>) -> bool) -> bool {
         let validity = self.validity;
         let is_text = self.is_text;
-        let mut give = |row: usize, bytes: Option<&'p [u8]>| {
-            take(match bytes {
-                Some(bytes) if validity.has(row) => as_value(bytes, is_text),
-                _ => Value::Null,
+        let mut give = |row: usize, value: Value<'p>| {
+            take(if validity.has(row) {
+                value
+            } else {
+                Value::Null
             })
         };
         match &self.store {
@@ -177,25 +202,33 @@ impl<'p> Values<'p> {
                 let ends = &offsets[rows.start * 4..(rows.end + 1) * 4];
                 let ends = ends.as_chunks::<4>().0;
                 let place = |end: &[u8; 4]| u32::from_le_bytes(*end) as usize;
-                rows.zip(ends.windows(2))
-                    .all(|(row, ends)| give(row, data.get(place(&ends[0])..place(&ends[1]))))
+                rows.zip(ends.windows(2)).all(|(row, ends)| {
+                    give(row, data.value(place(&ends[0])..place(&ends[1]), is_text))
+                })
             }
             Store::Offsets64(offsets, data) => {
                 let ends = &offsets[rows.start * 8..(rows.end + 1) * 8];
                 let ends = ends.as_chunks::<8>().0;
                 let place =
                     |end: &[u8; 8]| usize::try_from(u64::from_le_bytes(*end)).unwrap_or(usize::MAX);
-                rows.zip(ends.windows(2))
-                    .all(|(row, ends)| give(row, data.get(place(&ends[0])..place(&ends[1]))))
+                rows.zip(ends.windows(2)).all(|(row, ends)| {
+                    give(row, data.value(place(&ends[0])..place(&ends[1]), is_text))
+                })
             }
             Store::Views(views, data) => rows
                 .clone()
                 .zip(views[rows.start * 16..rows.end * 16].chunks_exact(16))
-                .all(|(row, view)| give(row, of_view(view, data))),
+                .all(|(row, view)| {
+                    let bytes = of_view(view, data);
+                    give(
+                        row,
+                        bytes.map_or(Value::Null, |bytes| as_value(bytes, is_text)),
+                    )
+                }),
             Store::Fixed(data, width) => rows
                 .clone()
                 .zip(data[rows.start * width..rows.end * width].chunks_exact(*width))
-                .all(|(row, value)| give(row, Some(value))),
+                .all(|(row, value)| give(row, Value::Bytes(value))),
             Store::Dictionary(keys, dictionary) => {
                 let mut taken = true;
                 keys.each(rows.clone(), |row, key| {
@@ -235,10 +268,10 @@ impl<'p> Values<'p> {
 }
 
 fn as_value(bytes: &[u8], is_text: bool) -> Value<'_> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if is_text => Value::Text(text),
-        _ => Value::Bytes(bytes),
+    if !is_text {
+        return Value::Bytes(bytes);
     }
+    std::str::from_utf8(bytes).map_or(Value::Bytes(bytes), Value::Text)
 }
 
 fn checked_offsets<const WIDTH: usize>(
@@ -250,7 +283,7 @@ fn checked_offsets<const WIDTH: usize>(
         // A column without rows may come without its one offset.
         return Ok(&[0; 8][..WIDTH]);
     }
-    let wanted = rows.checked_add(1).unwrap_or(usize::MAX);
+    let wanted = rows.saturating_add(1);
     let offsets = sized(buffer, wanted, WIDTH)?;
     let place = |offset: &[u8; WIDTH]| {
         let mut wide = [0; 8];

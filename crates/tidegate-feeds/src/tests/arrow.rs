@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, Float32Array, Float64Array,
-    Int8Array, Int64Array, LargeStringArray, ListArray, NullArray, RecordBatch, StringArray,
-    StringViewArray, StructArray, TimestampMicrosecondArray, TimestampNanosecondArray,
-    TimestampSecondArray, UInt32Array, UInt64Array,
+    Int8Array, Int64Array, ListArray, NullArray, RecordBatch, StringArray, StringViewArray,
+    StructArray, TimestampMicrosecondArray, TimestampNanosecondArray, TimestampSecondArray,
+    UInt32Array, UInt64Array,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, TimeUnit};
@@ -236,7 +236,7 @@ fn columns_that_nobody_wants() {
         Arc::new(NullArray::new(3)) as ArrayRef,
         Arc::new(BooleanArray::from(vec![true, false, true])),
         Arc::new(list),
-        view.clone(),
+        Arc::clone(&view),
         cast(&view, &dictionary(DataType::Int8, DataType::Utf8)).unwrap(),
         children(["a", "b"]),
     ] {
@@ -273,8 +273,8 @@ fn ids_are_the_producers_or_the_position() {
     assert_eq!(some[0], want(b"a"));
     assert!(some[0] == some[2] && some[0] != some[1]);
     let dictionary = dictionary(DataType::Int8, DataType::Utf8);
-    let same = cast(&text([Some("a"), None, Some("a")]), &dictionary).unwrap();
-    assert_eq!(ids(same), some);
+    let again = cast(&text([Some("a"), None, Some("a")]), &dictionary).unwrap();
+    assert_eq!(ids(again), some);
     let none = ids(text([None; 3]));
     assert!(none[0] != none[1] && none[1] != none[2] && none[1] == some[1]);
     let mut bench = Bench::of("format = 'arrow'");
@@ -283,6 +283,7 @@ fn ids_are_the_producers_or_the_position() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn rows_that_cannot_be() {
     let long = "s".repeat(257);
     let sites = |site| text([Some("g"), site, Some("h")]);

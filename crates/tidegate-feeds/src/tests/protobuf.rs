@@ -212,7 +212,7 @@ fn bytes_that_cannot_be() {
     check(b"\x02\x01", &cut("a key of 2"));
     check(b"\x7b\x74", &cut("a group"));
     check(b"\x7c", &cut("a group"));
-    check(&[0x7b; 100_000], &cut("a group"));
+    check(&[0x7b].repeat(100_000), &cut("a group"));
     let key = [0xfd, 255, 255, 255, 255, 255, 255, 255, 255, 1];
     check(&key, &cut("a key of"));
     let wire = "wrong_type -: observations is of wire type VARINT, not LEN";
