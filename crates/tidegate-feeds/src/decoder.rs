@@ -379,7 +379,9 @@ impl Rejects<'_> {
             .split(|&byte| byte == b'\n')
             .next()
             .unwrap_or_default();
-        self.personal.find_before_colon(bytes) || self.personal.find_in_header(line)
+        self.personal.find_before_colon(bytes)
+            || self.personal.find_in_header(line)
+            || self.personal.find_in_binary(bytes)
     }
 }
 

@@ -126,9 +126,6 @@ impl Plan {
         version: MetadataVersion,
         personal: &PersonalFields,
     ) -> Result<Self, Fault> {
-        if schema.endianness() != Endianness::Little {
-            return Err(malformed("a big-endian stream; send little-endian"));
-        }
         let mut plan = Self {
             steps: Vec::new(),
             types: [None; 10],
@@ -137,6 +134,9 @@ impl Plan {
         fields
             .clone()
             .try_for_each(|field| check_names(field, personal))?;
+        if schema.endianness() != Endianness::Little {
+            return Err(malformed("a big-endian stream; send little-endian"));
+        }
         for field in fields {
             let name = field.name().unwrap_or_default();
             let wanted = Name::ALL.into_iter().find(|own| own.as_str() == name);

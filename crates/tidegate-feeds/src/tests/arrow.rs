@@ -254,6 +254,31 @@ fn columns_that_nobody_wants() {
     }
 }
 
+/// However a stream with such a column is cut or changed, its name is never kept.
+#[test]
+fn broken_personal_data_is_never_kept() {
+    let payload = stream(&with("phone", text([None; 3])));
+    let name = payload
+        .windows(6)
+        .position(|six| six == b"phone\0")
+        .unwrap();
+    let check = |broken: &[u8]| {
+        let mut bench = Bench::of("format = 'arrow'");
+        bench.feed(broken);
+        for kept in bench.rejected.iter().filter_map(|one| one.bytes.as_ref()) {
+            assert!(!kept.windows(5).any(|five| five == b"phone"));
+        }
+    };
+    for len in 8..payload.len() {
+        check(&payload[..len]);
+    }
+    for at in (0..payload.len()).filter(|at| !(name - 1..name + 6).contains(at)) {
+        let mut broken = payload.clone();
+        broken[at] ^= 0xff;
+        check(&broken);
+    }
+}
+
 #[test]
 fn ids_are_the_producers_or_the_position() {
     let fixed = [[1_u8; 3], [2; 3], [0xff; 3]];
