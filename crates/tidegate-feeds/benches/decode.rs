@@ -1,16 +1,129 @@
 //! Decoding speed on one core: payloads to Arrow builders, one record a payload as Kafka gives it;
-//! GTFS-Realtime with 1,000 vehicles a message, each with its load.
+//! GTFS-Realtime with 1,000 vehicles a message, each with its load; for the binary forms of the
+//! product's own observations many records a payload.
 
 use std::hint::black_box;
+use std::sync::Arc;
 
+use arrow::array::{
+    ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use arrow::ipc::writer::StreamWriter;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use tidegate_feeds::{Decoder, FeedConfig, TimeLimit};
+use tidegate_feeds::{Decoder, FeedConfig, Format, TimeLimit};
 use tidegate_model::{EventTime, FeedId, ObservationBuilder, Payload, Position};
 
 const ROWS: u32 = 10_000;
 
 /// Vehicles in one GTFS-Realtime message.
 const VEHICLES: u32 = 1_000;
+/// Records of the binary forms, and how many of them a payload holds.
+const OWN_ROWS: usize = 10_000;
+const OWN_BATCH: usize = 1_000;
+
+/// `schemas/observation.proto`.
+#[derive(Clone, PartialEq, prost::Message)]
+struct ObservationBatch {
+    #[prost(message, repeated, tag = "1")]
+    observations: Vec<Observation>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Observation {
+    #[prost(string, optional, tag = "2")]
+    id: Option<String>,
+    #[prost(string, tag = "3")]
+    site: String,
+    #[prost(sfixed64, optional, tag = "4")]
+    start_us: Option<i64>,
+    #[prost(sfixed64, optional, tag = "5")]
+    end_us: Option<i64>,
+    #[prost(int32, tag = "6")]
+    measure: i32,
+    #[prost(int64, optional, tag = "8")]
+    count: Option<i64>,
+    #[prost(string, optional, tag = "9")]
+    origin: Option<String>,
+    #[prost(double, optional, tag = "10")]
+    lat: Option<f64>,
+    #[prost(double, optional, tag = "11")]
+    lng: Option<f64>,
+}
+
+/// The records of `own`, as values.
+fn observations() -> Vec<Observation> {
+    (0..OWN_ROWS)
+        .map(|n| {
+            let (minute, site) = (n / 167 % 60, n % 2_000);
+            let place = i32::try_from(site).map(f64::from).expect("below 2000") / 1e6;
+            let start =
+                1_772_323_200_000_000 + i64::try_from(minute).expect("below 60") * 60_000_000;
+            Observation {
+                id: Some(format!("gate-{site:04}/{n:08}")),
+                site: format!("gate-{site:04}"),
+                start_us: Some(start),
+                end_us: Some(start + 30_000_000),
+                measure: 1,
+                count: i64::try_from(n % 50).ok(),
+                origin: Some("420000".to_owned()),
+                lat: Some(30.59 + place),
+                lng: Some(114.3 + place),
+            }
+        })
+        .collect()
+}
+
+fn protobuf() -> Vec<Vec<u8>> {
+    use prost::Message as _;
+    observations()
+        .chunks(OWN_BATCH)
+        .map(|some| {
+            ObservationBatch {
+                observations: some.to_vec(),
+            }
+            .encode_to_vec()
+        })
+        .collect()
+}
+
+/// Streams whose words have the type `words`, the sites too.
+fn streams(words: &DataType) -> Vec<Vec<u8>> {
+    let stream = |some: &[Observation]| {
+        let text = |value: fn(&Observation) -> Option<&str>| -> ArrayRef {
+            Arc::new(some.iter().map(value).collect::<StringArray>())
+        };
+        let word = |value| cast(&text(value), words).expect("text casts to text");
+        let time = |value: fn(&Observation) -> Option<i64>| -> ArrayRef {
+            let times: TimestampMicrosecondArray = some.iter().map(value).collect();
+            Arc::new(times.with_timezone("UTC"))
+        };
+        let degrees = |value: fn(&Observation) -> Option<f64>| -> ArrayRef {
+            Arc::new(some.iter().map(value).collect::<Float64Array>())
+        };
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("id", text(|one| one.id.as_deref())),
+            ("site", word(|one| Some(&one.site))),
+            ("start", time(|one| one.start_us)),
+            ("end", time(|one| one.end_us)),
+            ("measure", word(|_| Some("in"))),
+            (
+                "count",
+                Arc::new(some.iter().map(|one| one.count).collect::<Int64Array>()),
+            ),
+            ("origin", word(|one| one.origin.as_deref())),
+            ("lat", degrees(|one| one.lat)),
+            ("lng", degrees(|one| one.lng)),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).expect("columns of one length");
+        let mut writer =
+            StreamWriter::try_new(Vec::new(), &batch.schema()).expect("memory takes it");
+        writer.write(&batch).expect("memory takes it");
+        writer.into_inner().expect("memory takes it")
+    };
+    observations().chunks(OWN_BATCH).map(stream).collect()
+}
 
 /// Own JSON of about 190 bytes.
 fn own() -> Vec<Vec<u8>> {
@@ -135,19 +248,31 @@ fn mapping(format: &str, rest: &str) -> FeedConfig {
         .expect("the bench's own file is valid")
 }
 
-fn run(criterion: &mut Criterion, name: &str, config: &FeedConfig, payloads: &[Vec<u8>]) {
-    let bytes = payloads.iter().map(Vec::len).sum::<usize>() / payloads.len();
+/// Decodes all of `payloads`, each of which holds `records` records.
+fn run_many(
+    criterion: &mut Criterion,
+    name: &str,
+    config: &FeedConfig,
+    payloads: &[Vec<u8>],
+    records: usize,
+) {
+    let total = payloads.iter().map(Vec::len).sum::<usize>();
+    let records = payloads.len() * records;
+    let bytes = total / records;
     let feed = FeedId::new("bench");
     let decoder = Decoder::try_new(feed.clone(), config).expect("the bench's file is valid");
     let limit = TimeLimit {
         latest: EventTime::MAX,
     };
     let mut group = criterion.benchmark_group("decode");
-    group.throughput(Throughput::Elements(u64::from(ROWS)));
+    group.throughput(Throughput::ElementsAndBytes {
+        elements: records as u64,
+        bytes: total as u64,
+    });
     group.bench_function(format!("{name}, {bytes} bytes"), |bencher| {
         let fresh = || decoder.clone();
         let run = |mut decoder: Decoder| {
-            let mut out = ObservationBuilder::new(feed.clone(), ROWS as usize);
+            let mut out = ObservationBuilder::new(feed.clone(), records);
             let mut rejected = Vec::new();
             for (offset, bytes) in (0..).zip(payloads) {
                 let position = Position {
@@ -163,11 +288,45 @@ fn run(criterion: &mut Criterion, name: &str, config: &FeedConfig, payloads: &[V
                 decoder.decode(payload, limit, &mut out, &mut rejected);
             }
             assert!(rejected.is_empty(), "{:?}", rejected.first());
+            assert!(out.len() >= records);
             black_box(out.finish())
         };
         bencher.iter_batched(fresh, run, BatchSize::PerIteration);
     });
     group.finish();
+}
+
+fn run(criterion: &mut Criterion, name: &str, config: &FeedConfig, payloads: &[Vec<u8>]) {
+    run_many(criterion, name, config, payloads, 1);
+}
+
+fn decode_own(criterion: &mut Criterion) {
+    let of = |format| FeedConfig {
+        format,
+        ..FeedConfig::default()
+    };
+    run(criterion, "own json", &FeedConfig::default(), &own());
+    let protobuf = protobuf();
+    run_many(
+        criterion,
+        "own protobuf",
+        &of(Format::Protobuf),
+        &protobuf,
+        OWN_BATCH,
+    );
+    let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    for (name, words) in [
+        ("own arrow", DataType::Utf8),
+        ("own arrow, dictionaries", dictionary),
+    ] {
+        run_many(
+            criterion,
+            name,
+            &of(Format::Arrow),
+            &streams(&words),
+            OWN_BATCH,
+        );
+    }
 }
 
 fn decode(criterion: &mut Criterion) {
@@ -178,7 +337,6 @@ fn decode(criterion: &mut Criterion) {
         counts = [{ column = 'ENTRIES', measure = 'in' }, { column = 'EXITS', measure = 'out' }]\n\
         time = { columns = ['DATE', 'TIME'], format = '%m/%d/%Y %H:%M:%S', zone = 'America/New_York' }\n\
         cumulative = { counter = ['CA | C/A'], step_max = 10000 }";
-    run(criterion, "own json", &FeedConfig::default(), &own());
     run(
         criterion,
         "mapped json, two counts",
@@ -207,5 +365,5 @@ fn decode(criterion: &mut Criterion) {
     );
 }
 
-criterion_group!(benches, decode);
+criterion_group!(benches, decode_own, decode);
 criterion_main!(benches);

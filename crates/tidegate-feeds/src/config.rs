@@ -40,6 +40,11 @@ pub enum Format {
     /// The product's own JSON: one observation a message.
     #[default]
     Json,
+    /// The product's own Protobuf, `schemas/observation.proto`: one `ObservationBatch` a message.
+    Protobuf,
+    /// The product's own observations as an Arrow IPC stream: one stream a message, columns by the
+    /// names of the JSON's fields.
+    Arrow,
     /// A city's own JSON, read through `[mapping]`: one object a message, an array of objects, or
     /// one object a line. Only fields at the top of an object are mapped.
     MappedJson,
@@ -49,6 +54,18 @@ pub enum Format {
     GtfsRealtime,
     /// GTFS-Realtime as JSON, in snake case or camel case.
     GtfsRealtimeJson,
+}
+
+/// What stands before the content of a payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Wire {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// What serializers write that use a schema registry: byte 0, the schema's id in 4 bytes, and
+    /// for `protobuf` the indexes of the message in its schema.
+    Confluent,
 }
 
 /// What becomes of a count whose site is not in the registry and which carries no coordinates.
@@ -66,9 +83,17 @@ pub enum UnknownSite {
 #[derive(Debug, Clone, PartialEq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FeedConfig {
-    /// The shape of the payloads: `json`, `mapped_json`, `csv`, `gtfs_realtime` or
-    /// `gtfs_realtime_json`.
+    /// The shape of the payloads: `json`, `protobuf`, `arrow`, `mapped_json`, `csv`,
+    /// `gtfs_realtime` or `gtfs_realtime_json`.
     pub format: Format,
+    /// What stands before the content of a payload: `plain` (nothing) or `confluent`, for the
+    /// formats `json`, `mapped_json` and `protobuf`.
+    #[serde(default)]
+    pub wire: Wire,
+    /// The ids of the schemas that are accepted with `wire = "confluent"`, 1 to 1024 of them; every
+    /// id when absent. A payload with another is rejected as `unknown_schema`.
+    #[serde(default)]
+    pub schema_ids: Option<Vec<u32>>,
     /// The Kafka topic; `tidegate.feed.NAME` when absent.
     #[serde(default)]
     pub topic: Option<String>,
@@ -114,6 +139,8 @@ impl Default for FeedConfig {
     fn default() -> Self {
         Self {
             format: Format::Json,
+            wire: Wire::Plain,
+            schema_ids: None,
             topic: None,
             out_of_orderness: one_minute(),
             interval_max: one_hour(),

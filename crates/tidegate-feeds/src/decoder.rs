@@ -5,21 +5,24 @@ use std::sync::Arc;
 
 use encoding_rs::Encoding;
 use tidegate_model::{
-    CountRange, EventTime, FeedId, ORIGIN_UNKNOWN, Observation, ObservationBuilder, Payload,
-    Position, Quality, Reason, Rejected, event_id,
+    EventIdHasher, EventTime, FeedId, ObservationBuilder, Payload, Position, Reason, Rejected,
 };
 
-use crate::check::{Fault, Limits, check_coordinate, check_name};
+use crate::check::{Fault, Limits};
 use crate::config::{ConfigProblem, FeedConfig};
 use crate::counter::{CounterFaults, RestoreError};
 use crate::csv::CsvForm;
 use crate::gtfs::{GtfsConfig, GtfsForm, References, Schedule};
-use crate::json::{self, Object, OwnNames, Parsed};
+use crate::ipc;
+use crate::json::Object;
 use crate::mapped::{self, Cell, Context, Mapper, Record};
+use crate::own;
 use crate::passed::{Passed, PassedOver};
 use crate::personal::PersonalFields;
+use crate::protobuf;
 use crate::settings::{FeedSettings, read_encoding, read_form, read_settings};
 use crate::state::DecoderState;
+use crate::wire::{Envelope, WireForm};
 
 pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -62,12 +65,15 @@ pub struct Decoder {
     passed_over: PassedOver,
     /// How the text of payloads is written, where it is not UTF-8.
     encoding: Option<&'static Encoding>,
+    wire: WireForm,
     form: Form,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) enum Form {
     Json,
+    Protobuf,
+    Arrow,
     MappedJson(Box<Mapper>),
     Csv(Box<CsvForm>),
     GtfsRealtime(Box<GtfsForm>),
@@ -76,16 +82,16 @@ pub(crate) enum Form {
 /// Event ids of one feed: of the producer's ids, and of positions where it gives none.
 #[derive(Debug, Clone)]
 pub(crate) struct EventIds {
-    feed: String,
-    /// A name that no feed can have, so that a position never looks like a producer's id.
-    positions: String,
+    producer: EventIdHasher,
+    positions: EventIdHasher,
 }
 
 impl EventIds {
     fn new(feed: &FeedId) -> Self {
         Self {
-            feed: feed.as_str().to_owned(),
-            positions: format!("{feed}\0position"),
+            producer: EventIdHasher::new(feed.as_str()),
+            // A name that no feed can have, so that a position never looks like a producer's id.
+            positions: EventIdHasher::new(&format!("{feed}\0position")),
         }
     }
 
@@ -95,7 +101,7 @@ impl EventIds {
     }
 
     pub(crate) fn produced(&self, id: &[u8]) -> u128 {
-        event_id(&self.feed, id)
+        self.producer.hash(id)
     }
 
     /// The id of what was derived from the count `id` in the way called `what`.
@@ -112,7 +118,7 @@ impl EventIds {
         bytes[8..12].copy_from_slice(&position.partition.to_be_bytes());
         bytes[12..16].copy_from_slice(&position.row.to_be_bytes());
         bytes[16..].copy_from_slice(&(index as u64).to_be_bytes());
-        event_id(&self.positions, &bytes)
+        self.positions.hash(&bytes)
     }
 }
 
@@ -137,6 +143,10 @@ impl Decoder {
             problems.extend(found);
             Form::Json
         });
+        let wire = WireForm::try_new(config).unwrap_or_else(|found| {
+            problems.extend(found);
+            WireForm::Plain
+        });
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -147,6 +157,7 @@ impl Decoder {
             personal,
             passed_over: PassedOver::default(),
             encoding,
+            wire,
             form,
         })
     }
@@ -198,7 +209,7 @@ impl Decoder {
     /// [`RestoreError`] when `state` is not one of this feed with its present file.
     pub fn restore(mut self, state: &DecoderState) -> Result<Self, RestoreError> {
         let mapper = match &mut self.form {
-            Form::Json | Form::GtfsRealtime(_) => None,
+            Form::Json | Form::Protobuf | Form::Arrow | Form::GtfsRealtime(_) => None,
             Form::MappedJson(mapper) => Some(&mut **mapper),
             Form::Csv(form) => Some(&mut form.mapper),
         };
@@ -241,13 +252,13 @@ impl Decoder {
     fn gtfs(&self) -> Option<&GtfsForm> {
         match &self.form {
             Form::GtfsRealtime(form) => Some(form),
-            Form::Json | Form::MappedJson(_) | Form::Csv(_) => None,
+            Form::Json | Form::Protobuf | Form::Arrow | Form::MappedJson(_) | Form::Csv(_) => None,
         }
     }
 
     fn mapper(&self) -> Option<&Mapper> {
         match &self.form {
-            Form::Json | Form::GtfsRealtime(_) => None,
+            Form::Json | Form::Protobuf | Form::Arrow | Form::GtfsRealtime(_) => None,
             Form::MappedJson(mapper) => Some(mapper),
             Form::Csv(form) => Some(&form.mapper),
         }
@@ -268,6 +279,8 @@ impl Decoder {
         let mut rejects = Rejects {
             feed: &self.feed,
             personal: &self.personal,
+            header: &[],
+            encoding: None,
             rejected,
             passed_over: &mut self.passed_over,
         };
@@ -289,6 +302,15 @@ impl Decoder {
             }
             Some(bytes) => bytes,
         };
+        let Envelope {
+            header,
+            body,
+            message,
+        } = match self.wire.open(bytes) {
+            Ok(envelope) => envelope,
+            Err(fault) => return rejects.add(fault, position, None, Some(bytes)),
+        };
+        rejects.header = header;
         let context = Context {
             position,
             limits: Limits {
@@ -299,73 +321,70 @@ impl Decoder {
             ids: &self.ids,
         };
         let text;
-        let first = rejects.rejected.len();
-        let bytes = match self.encoding {
-            None => bytes,
+        let body = match self.encoding {
+            None => body,
             Some(encoding) => {
-                match encoding.decode_without_bom_handling_and_without_replacement(bytes) {
+                match encoding.decode_without_bom_handling_and_without_replacement(body) {
                     Some(read) => {
+                        rejects.encoding = Some(encoding);
                         text = read;
                         text.as_bytes()
                     }
                     None => {
                         let detail = format!("bytes that are not {}", encoding.name());
                         let fault = Fault::new(Reason::NotUtf8, detail);
-                        return rejects.add(fault, position, None, Some(bytes));
+                        return rejects.add(fault, position, None, Some(body));
                     }
                 }
             }
         };
         match &mut self.form {
-            Form::Json => decode_own(bytes, context, out, &mut rejects),
-            Form::MappedJson(mapper) => decode_objects(mapper, bytes, context, out, &mut rejects),
-            Form::Csv(form) => form.decode(bytes, context, out, &mut rejects),
-            Form::GtfsRealtime(form) => form.decode(bytes, context, out, &mut rejects),
-        }
-        if let Some(encoding) = self.encoding {
-            // What is kept can be read again by this feed, so it is written as it came.
-            for rejected in &mut rejects.rejected[first..] {
-                rejected.bytes = rejected.bytes.take().map(|bytes| encoded(encoding, &bytes));
-            }
+            Form::Json => own::decode(body, context, out, &mut rejects),
+            Form::Protobuf => protobuf::decode(body, message, context, out, &mut rejects),
+            Form::Arrow => ipc::decode(body, context, out, &mut rejects),
+            Form::MappedJson(mapper) => decode_objects(mapper, body, context, out, &mut rejects),
+            Form::Csv(form) => form.decode(body, context, out, &mut rejects),
+            Form::GtfsRealtime(form) => form.decode(body, context, out, &mut rejects),
         }
     }
 }
 
 impl Decoder {
     /// The bytes of the records `rows` of a payload, counted as [`Position::row`] counts them: each
-    /// as it can be sent and read alone, a CSV row with its header's line first. A number that the
-    /// payload does not have is left out.
+    /// as it can be sent and read alone: a CSV row with its header's line first, an observation of a
+    /// Protobuf batch as a batch of one, a row of an Arrow stream as a stream with that row, an
+    /// entity as a message of one. A number that the payload does not have is left out.
     pub fn record_bytes(&mut self, payload: &[u8], rows: &BTreeSet<i32>) -> BTreeMap<i32, Vec<u8>> {
         let wanted = rows.iter().filter_map(|row| usize::try_from(*row).ok());
         let wanted: BTreeSet<usize> = wanted.collect();
-        let mut found = BTreeMap::new();
-        let text = self
-            .encoding
-            .map(|encoding| encoding.decode_without_bom_handling(payload).0);
-        let payload = text.as_ref().map_or(payload, |text| text.as_bytes());
-        match &mut self.form {
-            Form::Json => {
-                if wanted.contains(&0) {
-                    found.insert(0, payload.to_vec());
-                }
-            }
-            Form::MappedJson(_) => {
-                let mut row = 0;
-                mapped::split_objects(payload.strip_prefix(BOM).unwrap_or(payload), |object| {
-                    if wanted.contains(&row) {
-                        found.insert(row, object.to_vec());
+        let whole = |payload: &[u8]| -> BTreeMap<usize, Vec<u8>> {
+            let first = wanted.get(&0).map(|row| (*row, payload.to_vec()));
+            first.into_iter().collect()
+        };
+        let found = match self.wire.open(payload) {
+            Err(_) => whole(payload),
+            Ok(envelope) => {
+                let text = self
+                    .encoding
+                    .map(|encoding| encoding.decode_without_bom_handling(envelope.body).0);
+                let body = text.as_ref().map_or(envelope.body, |text| text.as_bytes());
+                let mut found = match &mut self.form {
+                    Form::Json => whole(body),
+                    Form::Protobuf => protobuf::rows(body, envelope.message, &wanted),
+                    Form::Arrow => ipc::rows(body, &wanted, &self.personal),
+                    Form::MappedJson(_) => object_rows(body, &wanted),
+                    Form::Csv(form) => form.rows(body, &wanted, &self.personal),
+                    Form::GtfsRealtime(form) => form.rows(body, &wanted),
+                };
+                for bytes in found.values_mut() {
+                    if let Some(encoding) = self.encoding {
+                        *bytes = encoded(encoding, bytes);
                     }
-                    row += 1;
-                });
+                    bytes.splice(0..0, envelope.header.iter().copied());
+                }
+                found
             }
-            Form::Csv(form) => found = form.rows(payload, &wanted, &self.personal),
-            Form::GtfsRealtime(form) => found = form.rows(payload, &wanted),
-        }
-        if let Some(encoding) = self.encoding {
-            for bytes in found.values_mut() {
-                *bytes = encoded(encoding, bytes);
-            }
-        }
+        };
         let number = |(row, bytes)| Some((i32::try_from(row).ok()?, bytes));
         found.into_iter().filter_map(number).collect()
     }
@@ -387,6 +406,8 @@ pub fn reject_unknown_feed(feed: &FeedId, payload: Payload<'_>) -> Rejected {
     let mut rejects = Rejects {
         feed,
         personal: &personal,
+        header: &[],
+        encoding: None,
         rejected: &mut rejected,
         passed_over: &mut PassedOver::default(),
     };
@@ -402,6 +423,11 @@ pub fn reject_unknown_feed(feed: &FeedId, payload: Payload<'_>) -> Rejected {
 pub(crate) struct Rejects<'r> {
     feed: &'r FeedId,
     pub(crate) personal: &'r PersonalFields,
+    /// What stands before the records of a payload and belongs to the bytes of each.
+    header: &'r [u8],
+    /// How the records were written that are read as UTF-8: what is kept of them is written so
+    /// again, and can be read again by the feed.
+    encoding: Option<&'static Encoding>,
     rejected: &'r mut Vec<Rejected>,
     passed_over: &'r mut PassedOver,
 }
@@ -422,7 +448,11 @@ impl Rejects<'_> {
     ) {
         let unread = matches!(
             fault.reason,
-            Reason::Malformed | Reason::NotUtf8 | Reason::TooLarge | Reason::UnknownFeed
+            Reason::Malformed
+                | Reason::NotUtf8
+                | Reason::TooLarge
+                | Reason::UnknownFeed
+                | Reason::UnknownSchema
         );
         if unread && bytes.is_some_and(|bytes| self.looks_personal(bytes)) {
             fault = Fault::new(
@@ -437,8 +467,16 @@ impl Rejects<'_> {
             reason: fault.reason,
             detail: fault.detail,
             site: site.filter(|_| !personal),
-            bytes: bytes.filter(|_| !personal).map(<[u8]>::to_vec),
+            bytes: bytes.filter(|_| !personal).map(|bytes| self.kept(bytes)),
         });
+    }
+
+    /// A record's bytes as they came.
+    fn kept(&self, bytes: &[u8]) -> Vec<u8> {
+        match self.encoding {
+            None => [self.header, bytes].concat(),
+            Some(encoding) => [self.header, &encoded(encoding, bytes)].concat(),
+        }
     }
 
     fn looks_personal(&self, bytes: &[u8]) -> bool {
@@ -447,85 +485,10 @@ impl Rejects<'_> {
             .split(|&byte| byte == b'\n')
             .next()
             .unwrap_or_default();
-        self.personal.find_before_colon(bytes) || self.personal.find_in_header(line)
+        self.personal.find_before_colon(bytes)
+            || self.personal.find_in_header(line)
+            || self.personal.find_in_binary(bytes)
     }
-}
-
-// --- The product's own JSON ------------------------------------------------------------------
-
-fn decode_own(
-    bytes: &[u8],
-    context: Context<'_>,
-    out: &mut ObservationBuilder,
-    rejects: &mut Rejects<'_>,
-) {
-    let Ok(text) = std::str::from_utf8(bytes) else {
-        return rejects.add(not_utf8(), context.position, None, Some(bytes));
-    };
-    let (fault, site) = match json::scan(text, rejects.personal) {
-        Some(parsed) => match push_own(&parsed, context, out) {
-            Ok(()) => return,
-            Err(fault) => (fault, Some(parsed.site.to_owned())),
-        },
-        None => match Object::read(text, &OwnNames, rejects.personal) {
-            Err(fault) => (fault, None),
-            Ok(object) => {
-                let pushed =
-                    json::interpret(&object).and_then(|parsed| push_own(&parsed, context, out));
-                match pushed {
-                    Ok(()) => return,
-                    Err(fault) => (fault, json::site_of(&object)),
-                }
-            }
-        },
-    };
-    let site = site.filter(|site| check_name("site", site).is_ok());
-    rejects.add(fault, context.position, site, Some(bytes));
-}
-
-fn push_own(
-    parsed: &Parsed<'_>,
-    context: Context<'_>,
-    out: &mut ObservationBuilder,
-) -> Result<(), Fault> {
-    let Context {
-        position,
-        limits,
-        ids,
-    } = context;
-    check_name("site", parsed.site)?;
-    let end = parsed.end.unwrap_or(parsed.start);
-    limits.check_interval(parsed.start, end)?;
-    limits.check_count("count", parsed.count)?;
-    let coordinate = check_coordinate(parsed.lat, parsed.lng)?;
-    let origin = match parsed.origin {
-        Some("") => Some(ORIGIN_UNKNOWN),
-        origin => origin,
-    };
-    if let Some(origin) = origin {
-        check_name("origin", origin)?;
-    }
-    let event_id = match parsed.id {
-        // An empty id would make every count of the feed a duplicate of the first.
-        Some("") => return Err(Fault::new(Reason::MissingField, "id is empty")),
-        Some(id) => ids.produced(id.as_bytes()),
-        None => ids.placed(position, 0),
-    };
-    out.push(&Observation {
-        event_id,
-        site_id: parsed.site,
-        interval_start: parsed.start,
-        interval_end: end,
-        measure: parsed.measure,
-        subject: parsed.subject,
-        count: parsed.count,
-        range: CountRange::exact(parsed.count),
-        origin,
-        coordinate,
-        quality: Quality::GOOD,
-        position,
-    });
-    Ok(())
 }
 
 pub(crate) fn not_utf8() -> Fault {
@@ -563,6 +526,18 @@ fn decode_objects(
             Err(fault) => rejects.add(fault, context.position, mapper.site(), Some(object)),
         }
     });
+}
+
+fn object_rows(bytes: &[u8], wanted: &BTreeSet<usize>) -> BTreeMap<usize, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut row = 0;
+    mapped::split_objects(bytes.strip_prefix(BOM).unwrap_or(bytes), |object| {
+        if wanted.contains(&row) {
+            found.insert(row, object.to_vec());
+        }
+        row += 1;
+    });
+    found
 }
 
 fn decode_object(

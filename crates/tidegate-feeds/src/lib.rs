@@ -28,17 +28,23 @@ mod time;
 
 mod csv;
 mod gtfs;
+mod ipc;
 mod json;
+mod own;
+mod protobuf;
+mod wire;
 
 mod counter;
 mod mapped;
+
+mod registry;
 
 pub mod state;
 
 pub use config::{
     Ambiguous, Anchor, Column, ConfigProblem, CountColumn, CumulativeConfig, DirectionConfig,
     EmptyCount, FactorConfig, FeedConfig, Format, Gap, MappingConfig, OriginConfig, RangeConfig,
-    TimeConfig, UnknownSite, WideColumn, WideConfig,
+    TimeConfig, UnknownSite, WideColumn, WideConfig, Wire,
 };
 pub use counter::{CounterFaults, RestoreError};
 pub use decoder::{Decoder, TimeLimit, reject_unknown_feed};
@@ -46,6 +52,7 @@ pub use gtfs::{GtfsConfig, References, Schedule, ScheduleError, ScheduleFiles, T
 pub use occupancy::OccupancyConfig;
 pub use passed::{Passed, PassedOver};
 pub use personal::DEFAULT_PERSONAL_FIELDS;
+pub use registry::{SchemaKind, check_schema};
 pub use settings::FeedSettings;
 
 #[cfg(test)]

@@ -244,6 +244,15 @@ impl PersonalFields {
             .any(|cell| self.denies_loose(cell))
     }
 
+    /// Whether a text between the control bytes of `bytes` is denied, where they are not plain text:
+    /// a broken Arrow schema must not be kept because it is broken.
+    pub(crate) fn find_in_binary(&self, bytes: &[u8]) -> bool {
+        bytes.contains(&0)
+            && bytes
+                .split(u8::is_ascii_control)
+                .any(|text| self.denies_loose(text))
+    }
+
     fn denies_loose(&self, name: &[u8]) -> bool {
         let name = String::from_utf8_lossy(name);
         let name =
@@ -321,6 +330,25 @@ mod tests {
             "platform",
         ] {
             assert!(!list().denies(field), "{field}");
+        }
+    }
+
+    #[test]
+    fn broken_bytes_are_searched_too() {
+        for bytes in [
+            b"\x05\0\0\0phone\0".as_slice(),
+            b"\0Id-Card",
+            "\0手机\0".as_bytes(),
+        ] {
+            assert!(list().find_in_binary(bytes), "{bytes:?}");
+        }
+        for bytes in [
+            b"phone".as_slice(),
+            b"\0phones\0",
+            b"\0a phone\0",
+            b"\0\xff\0",
+        ] {
+            assert!(!list().find_in_binary(bytes), "{bytes:?}");
         }
     }
 

@@ -7,9 +7,9 @@ use crate::config::{ConfigProblem, FeedConfig, Format, MappingConfig, UnknownSit
 use crate::csv::CsvForm;
 use crate::decoder::Form;
 use crate::gtfs::{GtfsForm, Rendering};
-use crate::json::OWN_FIELDS;
 use crate::mapped;
 use crate::occupancy::Occupancy;
+use crate::own::OWN_FIELDS;
 use crate::personal::PersonalFields;
 
 /// The largest `count_max`: sums of a billion such counts still fit an `i64`.
@@ -101,7 +101,7 @@ pub(crate) fn read_form(
     let rendering = match config.format {
         Format::GtfsRealtime => Some(Rendering::Binary),
         Format::GtfsRealtimeJson => Some(Rendering::Json),
-        Format::Json | Format::MappedJson | Format::Csv => None,
+        Format::Json | Format::Protobuf | Format::Arrow | Format::MappedJson | Format::Csv => None,
     };
     if let Some(rendering) = rendering {
         return read_gtfs(config, rendering);
@@ -115,19 +115,23 @@ pub(crate) fn read_form(
         return one("gtfs", message.to_owned());
     }
     let mapping = match (config.format, &config.mapping) {
-        (Format::Json, None) => {
+        (Format::Json | Format::Protobuf | Format::Arrow, None) => {
             return match OWN_FIELDS.iter().find(|field| personal.denies(field)) {
-                None => Ok(Form::Json),
+                None => Ok(match config.format {
+                    Format::Protobuf => Form::Protobuf,
+                    Format::Arrow => Form::Arrow,
+                    _ => Form::Json,
+                }),
                 Some(field) => one(
                     "personal_fields",
-                    format!("{field:?} is a field of the product's own JSON"),
+                    format!("{field:?} is a field of the product's own observation"),
                 ),
             };
         }
-        (Format::Json, Some(_)) => {
+        (Format::Json | Format::Protobuf | Format::Arrow, Some(_)) => {
             return one(
                 "mapping",
-                "is for the formats mapped_json and csv; the format is json".to_owned(),
+                "is for the formats mapped_json and csv only".to_owned(),
             );
         }
         (Format::MappedJson | Format::Csv, None) => {

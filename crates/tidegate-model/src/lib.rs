@@ -16,6 +16,7 @@ mod cell_finder;
 mod place;
 
 mod observation;
+mod observation_builder;
 mod payload;
 mod record;
 mod rejected;
@@ -23,9 +24,10 @@ mod rejected;
 pub use cell::{Cell, CellError, Resolution};
 pub use cell_finder::CellFinder;
 pub use observation::{
-    CountRange, Measure, OBSERVATION_SCHEMA, Observation, ObservationBatch, ObservationBuilder,
-    Quality, Subject, columns,
+    CountRange, Measure, OBSERVATION_SCHEMA, Observation, ObservationBatch, Quality, Subject,
+    columns,
 };
+pub use observation_builder::{ObservationBuilder, ObservationColumns};
 pub use payload::{FeedId, Payload, Position};
 pub use place::{CapacityBasis, GridUnit, Incidence, Site, SiteKind, Venue, VenueKind};
 pub use record::ObservationRecord;
@@ -44,6 +46,29 @@ pub const ORIGIN_UNKNOWN: &str = "unknown";
 /// assert_ne!(a, tidegate_model::event_id("metro", b"gate-7/2026-03-01T08:00"));
 /// ```
 pub fn event_id(feed: &str, producer_id: &[u8]) -> u128 {
-    let seed = xxhash_rust::xxh3::xxh3_64(feed.as_bytes());
-    xxhash_rust::xxh3::xxh3_128_with_seed(producer_id, seed)
+    EventIdHasher::new(feed).hash(producer_id)
+}
+
+/// [`event_id`] for many events of one feed.
+///
+/// ```
+/// let hasher = tidegate_model::EventIdHasher::new("rail");
+/// assert_eq!(hasher.hash(b"a"), tidegate_model::event_id("rail", b"a"));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventIdHasher {
+    seed: u64,
+}
+
+impl EventIdHasher {
+    /// The hasher of the feed called `feed`.
+    pub fn new(feed: &str) -> Self {
+        let seed = xxhash_rust::xxh3::xxh3_64(feed.as_bytes());
+        Self { seed }
+    }
+
+    /// The event id of the producer's id `producer_id`.
+    pub fn hash(self, producer_id: &[u8]) -> u128 {
+        xxhash_rust::xxh3::xxh3_128_with_seed(producer_id, self.seed)
+    }
 }

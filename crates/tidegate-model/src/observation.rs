@@ -3,14 +3,12 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    ArrayRef, DictionaryArray, FixedSizeBinaryArray, FixedSizeBinaryBuilder, Float64Array,
-    Float64Builder, Int8Array, Int32Array, Int32Builder, Int64Array, Int64Builder, RecordBatch,
-    StringArray, StringBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
-    UInt16Array, UInt16Builder, UInt64Array,
+    DictionaryArray, FixedSizeBinaryArray, Float64Array, Int32Array, Int64Array, RecordBatch,
+    StringArray, TimestampMicrosecondArray, UInt16Array, UInt64Array,
 };
 use arrow::datatypes::{DataType, Field, Int8Type, Schema, SchemaRef, TimeUnit};
 
-use crate::{EventTime, FeedId, Position};
+use crate::{EventTime, Position};
 
 /// What was counted at the site.
 #[derive(
@@ -327,166 +325,6 @@ pub static OBSERVATION_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new(c::ROW, DataType::Int32, false),
     ]))
 });
-
-/// The ranges of a batch that has counts which are not certain.
-#[derive(Debug)]
-struct Ranges {
-    low: Int64Builder,
-    high: Int64Builder,
-}
-
-impl Ranges {
-    /// Those of `counts`, all certain so far.
-    fn exact(counts: &[i64]) -> Self {
-        let mut ranges = Self {
-            low: Int64Builder::with_capacity(counts.len() + 1),
-            high: Int64Builder::with_capacity(counts.len() + 1),
-        };
-        ranges.low.append_slice(counts);
-        ranges.high.append_slice(counts);
-        ranges
-    }
-}
-
-/// Appends observations of one feed straight into Arrow buffers.
-#[derive(Debug)]
-pub struct ObservationBuilder {
-    feed: FeedId,
-    event_id: FixedSizeBinaryBuilder,
-    site_id: StringBuilder,
-    start: TimestampMicrosecondBuilder,
-    end: TimestampMicrosecondBuilder,
-    measure: Vec<i8>,
-    subject: Vec<i8>,
-    count: Int64Builder,
-    ranges: Option<Ranges>,
-    origin: StringBuilder,
-    quality: UInt16Builder,
-    latitude: Float64Builder,
-    longitude: Float64Builder,
-    partition: Int32Builder,
-    offset: Int64Builder,
-    row: Int32Builder,
-}
-
-impl ObservationBuilder {
-    /// An empty builder with room for `rows`.
-    pub fn new(feed: FeedId, rows: usize) -> Self {
-        Self {
-            feed,
-            event_id: FixedSizeBinaryBuilder::with_capacity(rows, 16),
-            site_id: StringBuilder::with_capacity(rows, rows * 16),
-            start: TimestampMicrosecondBuilder::with_capacity(rows),
-            end: TimestampMicrosecondBuilder::with_capacity(rows),
-            measure: Vec::with_capacity(rows),
-            subject: Vec::with_capacity(rows),
-            count: Int64Builder::with_capacity(rows),
-            ranges: None,
-            origin: StringBuilder::with_capacity(rows, rows * 8),
-            quality: UInt16Builder::with_capacity(rows),
-            latitude: Float64Builder::with_capacity(rows),
-            longitude: Float64Builder::with_capacity(rows),
-            partition: Int32Builder::with_capacity(rows),
-            offset: Int64Builder::with_capacity(rows),
-            row: Int32Builder::with_capacity(rows),
-        }
-    }
-
-    /// The feed whose rows these are.
-    pub fn feed(&self) -> &FeedId {
-        &self.feed
-    }
-
-    /// Rows appended so far.
-    pub fn len(&self) -> usize {
-        self.measure.len()
-    }
-
-    /// Whether nothing was appended.
-    pub fn is_empty(&self) -> bool {
-        self.measure.is_empty()
-    }
-
-    /// Appends one row.
-    pub fn push(&mut self, row: &Observation<'_>) {
-        self.event_id
-            .append_value(row.event_id.to_be_bytes())
-            .expect("16 bytes fit a 16-byte column");
-        self.site_id.append_value(row.site_id);
-        self.start.append_value(row.interval_start.micros());
-        self.end.append_value(row.interval_end.micros());
-        self.measure.push(row.measure as i8);
-        self.subject.push(row.subject as i8);
-        if row.range != CountRange::exact(row.count) && self.ranges.is_none() {
-            self.ranges = Some(Ranges::exact(self.count.values_slice()));
-        }
-        self.count.append_value(row.count);
-        if let Some(ranges) = &mut self.ranges {
-            ranges.low.append_value(row.range.low);
-            ranges.high.append_value(row.range.high);
-        }
-        self.origin.append_option(row.origin);
-        self.quality.append_value(row.quality.bits());
-        self.latitude
-            .append_option(row.coordinate.map(|(latitude, _)| latitude));
-        self.longitude
-            .append_option(row.coordinate.map(|(_, longitude)| longitude));
-        self.partition.append_value(row.position.partition);
-        self.offset.append_value(row.position.offset);
-        self.row.append_value(row.position.row);
-    }
-
-    /// Takes the rows as a batch whose venue and cell are still null; the builder is empty again.
-    pub fn finish(&mut self) -> ObservationBatch {
-        let rows = self.len();
-        let words = |keys: Vec<i8>, values: Vec<&str>| -> ArrayRef {
-            let values = Arc::new(StringArray::from(values));
-            Arc::new(
-                DictionaryArray::<Int8Type>::try_new(Int8Array::from(keys), values)
-                    .expect("keys are indices of the enum whose words these are"),
-            )
-        };
-        let count: ArrayRef = Arc::new(self.count.finish());
-        // Counts that are all certain are their own ranges: nothing is copied.
-        let (low, high): (ArrayRef, ArrayRef) = match self.ranges.take() {
-            None => (Arc::clone(&count), Arc::clone(&count)),
-            Some(mut ranges) => (
-                Arc::new(ranges.low.finish()),
-                Arc::new(ranges.high.finish()),
-            ),
-        };
-        let arrays: Vec<ArrayRef> = vec![
-            Arc::new(self.event_id.finish()),
-            words(vec![0; rows], vec![self.feed.as_str()]),
-            Arc::new(self.site_id.finish()),
-            Arc::new(StringArray::new_null(rows)),
-            Arc::new(UInt64Array::new_null(rows)),
-            Arc::new(self.start.finish().with_timezone("UTC")),
-            Arc::new(self.end.finish().with_timezone("UTC")),
-            words(
-                std::mem::take(&mut self.measure),
-                Measure::ALL.map(Measure::as_str).to_vec(),
-            ),
-            words(
-                std::mem::take(&mut self.subject),
-                Subject::ALL.map(Subject::as_str).to_vec(),
-            ),
-            count,
-            low,
-            high,
-            Arc::new(self.origin.finish()),
-            Arc::new(self.quality.finish()),
-            Arc::new(self.latitude.finish()),
-            Arc::new(self.longitude.finish()),
-            Arc::new(self.partition.finish()),
-            Arc::new(self.offset.finish()),
-            Arc::new(self.row.finish()),
-        ];
-        let batch = RecordBatch::try_new(Arc::clone(&OBSERVATION_SCHEMA), arrays)
-            .expect("every column above has the schema's type and the same length");
-        ObservationBatch(batch)
-    }
-}
 
 /// A batch of [`OBSERVATION_SCHEMA`], with typed access to its columns.
 #[derive(Debug, Clone, PartialEq)]

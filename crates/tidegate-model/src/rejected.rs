@@ -13,7 +13,7 @@ pub enum Reason {
     TooLarge,
     /// Bytes that are not UTF-8.
     NotUtf8,
-    /// Not JSON or CSV at all, or cut short.
+    /// Not of the feed's format at all, or cut short.
     Malformed,
     /// A required field or column is not there.
     MissingField,
@@ -41,13 +41,15 @@ pub enum Reason {
     UnlocatableSite,
     /// A feed that the pipeline does not have.
     UnknownFeed,
+    /// A schema of the registry that the feed does not accept.
+    UnknownSchema,
     /// The record carries what could identify a person. Its bytes are not kept.
     PersonalData,
 }
 
 impl Reason {
     /// Every reason, in the order of the enum.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Empty,
         Self::Tombstone,
         Self::TooLarge,
@@ -66,6 +68,7 @@ impl Reason {
         Self::UnknownSite,
         Self::UnlocatableSite,
         Self::UnknownFeed,
+        Self::UnknownSchema,
         Self::PersonalData,
     ];
 
@@ -90,6 +93,7 @@ impl Reason {
             Self::UnknownSite => "unknown_site",
             Self::UnlocatableSite => "unlocatable_site",
             Self::UnknownFeed => "unknown_feed",
+            Self::UnknownSchema => "unknown_schema",
             Self::PersonalData => "personal_data",
         }
     }

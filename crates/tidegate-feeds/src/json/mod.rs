@@ -1,4 +1,4 @@
-//! The product's own JSON, and the reading of JSON objects that every JSON format shares.
+//! The reading of JSON objects that every JSON format shares, and the fields of the product's own.
 //!
 //! Two paths that must agree: [`scan()`] reads the common flat object in one pass without allocation
 //! and gives up on anything unusual; [`Object::read`] and [`interpret`] read everything, exactly,
@@ -17,27 +17,8 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use tidegate_model::{EventTime, Measure, Reason, Subject, parse_rfc3339};
 
 use crate::check::{Fault, check_name, shown};
+use crate::own::{OWN_FIELDS, Parsed};
 use crate::personal::PersonalFields;
-
-/// The fields of the product's own JSON, in the order of [`tidegate_model::ObservationRecord`].
-pub(crate) const OWN_FIELDS: [&str; 10] = [
-    "id", "site", "start", "end", "measure", "subject", "count", "origin", "lat", "lng",
-];
-
-/// An observation of the product's own JSON, its words understood but its limits not checked.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Parsed<'a> {
-    pub(crate) id: Option<&'a str>,
-    pub(crate) site: &'a str,
-    pub(crate) start: EventTime,
-    pub(crate) end: Option<EventTime>,
-    pub(crate) measure: Measure,
-    pub(crate) subject: Subject,
-    pub(crate) count: i64,
-    pub(crate) origin: Option<&'a str>,
-    pub(crate) lat: Option<f64>,
-    pub(crate) lng: Option<f64>,
-}
 
 /// A field's value as it stands in an object.
 #[derive(Debug, Clone, PartialEq)]
@@ -309,7 +290,7 @@ pub(crate) fn interpret<'o>(object: &'o Object<'_>) -> Result<Parsed<'o>, Fault>
         unreachable!("the object was read with the ten own names");
     };
     Ok(Parsed {
-        id: optional_text("id", id)?,
+        id: optional_text("id", id)?.map(str::as_bytes),
         site: required("site", optional_text("site", site)?)?,
         start: read_time("start", required("start", optional_text("start", start)?)?)?,
         end: match optional_text("end", end)? {

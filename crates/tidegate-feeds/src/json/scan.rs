@@ -2,7 +2,7 @@
 
 use tidegate_model::{EventTime, Measure, Subject, parse_rfc3339};
 
-use super::Parsed;
+use crate::own::Parsed;
 use crate::personal::PersonalFields;
 
 /// Reads the common shape: one flat object, no escapes, no nesting, no field twice, no exponents.
@@ -69,7 +69,7 @@ impl<'a> ScannedFields<'a> {
 
     fn finish(self) -> Option<Parsed<'a>> {
         Some(Parsed {
-            id: self.id,
+            id: self.id.map(str::as_bytes),
             site: self.site?,
             start: self.start?,
             end: self.end,

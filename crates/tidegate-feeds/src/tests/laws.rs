@@ -113,7 +113,7 @@ proptest! {
         match (plain(&text), exact) {
             (None, None) => {}
             (Some((record, start, end)), Some(exact)) => {
-                prop_assert_eq!(record.id.as_deref(), exact.id);
+                prop_assert_eq!(record.id.as_deref().map(str::as_bytes), exact.id);
                 prop_assert_eq!(record.site.as_str(), exact.site);
                 prop_assert_eq!((start, end), (exact.start.micros(), exact.end.map(EventTime::micros)));
                 prop_assert_eq!((record.measure, record.subject), (exact.measure, exact.subject));

@@ -1,13 +1,16 @@
 //! Whole decoders against records as they come: what they break on, and what they must not.
 
+mod arrow;
+mod forms;
 mod gtfs;
 mod laws;
 mod mapped;
 mod own;
+mod protobuf;
 mod restore;
 mod tables;
 
-use arrow::array::Array;
+use ::arrow::array::Array;
 use tidegate_model::{
     EventTime, FeedId, ObservationBatch, ObservationBuilder, Payload, Position, Quality, Rejected,
     parse_rfc3339,
