@@ -84,6 +84,7 @@ pub(crate) enum Form {
 pub(crate) struct EventIds {
     producer: EventIdHasher,
     positions: EventIdHasher,
+    feed: FeedId,
 }
 
 impl EventIds {
@@ -92,12 +93,13 @@ impl EventIds {
             producer: EventIdHasher::new(feed.as_str()),
             // A name that no feed can have, so that a position never looks like a producer's id.
             positions: EventIdHasher::new(&format!("{feed}\0position")),
+            feed: feed.clone(),
         }
     }
 
     /// The feed's name.
     pub(crate) fn feed(&self) -> &str {
-        &self.feed
+        self.feed.as_str()
     }
 
     pub(crate) fn produced(&self, id: &[u8]) -> u128 {
@@ -108,7 +110,7 @@ impl EventIds {
     pub(crate) fn derived(&self, id: u128, what: &str) -> u128 {
         let mut bytes = id.to_be_bytes().to_vec();
         bytes.extend_from_slice(what.as_bytes());
-        event_id(&self.positions, &bytes)
+        self.positions.hash(&bytes)
     }
 
     /// The id of the count `index` of the record at `position`.

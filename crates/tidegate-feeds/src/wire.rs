@@ -68,7 +68,10 @@ impl WireForm {
                 path: match config.format {
                     Format::Protobuf => Path::Present,
                     Format::Json | Format::MappedJson => Path::Absent,
-                    Format::Csv | Format::Arrow => {
+                    Format::Csv
+                    | Format::Arrow
+                    | Format::GtfsRealtime
+                    | Format::GtfsRealtimeJson => {
                         let message = "confluent is for the formats json, mapped_json and protobuf";
                         return problem("wire", message.to_owned());
                     }
