@@ -45,6 +45,9 @@ pub enum Format {
     MappedJson,
     /// A city's own CSV, read through `[mapping]`: a header line and one or more rows a message.
     Csv,
+    /// SIRI 2.0 XML: deliveries of `EstimatedTimetable` (arrivals of vehicles at stops) and
+    /// `VehicleMonitoring` (positions of vehicles).
+    Siri,
 }
 
 /// What becomes of a count whose site is not in the registry and which carries no coordinates.
@@ -62,7 +65,7 @@ pub enum UnknownSite {
 #[derive(Debug, Clone, PartialEq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FeedConfig {
-    /// The shape of the payloads: `json`, `mapped_json` or `csv`.
+    /// The shape of the payloads: `json`, `mapped_json`, `csv` or `siri`.
     pub format: Format,
     /// The Kafka topic; `tidegate.feed.NAME` when absent.
     #[serde(default)]
@@ -99,6 +102,9 @@ pub struct FeedConfig {
     /// How many persons are aboard a vehicle; for `gtfs_realtime` and `siri`.
     #[serde(default)]
     pub occupancy: Option<OccupancyConfig>,
+    /// What a `siri` feed leaves unsaid.
+    #[serde(default)]
+    pub siri: Option<SiriConfig>,
 }
 
 impl Default for FeedConfig {
@@ -116,6 +122,7 @@ impl Default for FeedConfig {
             personal_fields: None,
             mapping: None,
             occupancy: None,
+            siri: None,
         }
     }
 }
@@ -414,4 +421,15 @@ pub struct WideColumn {
     pub column: Column,
     /// Its hour, 0 to 47; 24 and above are of the next day.
     pub hour: i64,
+}
+
+/// What a SIRI feed leaves unsaid.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SiriConfig {
+    /// The time zone of times without an offset, an IANA name such as `Europe/Oslo`; without it
+    /// they are rejected. A local time that occurs twice means the first and is flagged
+    /// `time_ambiguous`; one that does not exist is rejected.
+    #[serde(default)]
+    pub zone: Option<String>,
 }

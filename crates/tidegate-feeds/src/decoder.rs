@@ -16,6 +16,7 @@ use crate::mapped::{self, Cell, Context, Mapper, Record};
 use crate::passed::{Passed, PassedOver};
 use crate::personal::PersonalFields;
 use crate::settings::{FeedSettings, read_form, read_settings};
+use crate::siri::SiriForm;
 use crate::state::DecoderState;
 
 pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -65,6 +66,7 @@ pub(crate) enum Form {
     Json,
     MappedJson(Box<Mapper>),
     Csv(Box<CsvForm>),
+    Siri(Box<SiriForm>),
 }
 
 /// Event ids of one feed: of the producer's ids, and of positions where it gives none.
@@ -173,7 +175,7 @@ impl Decoder {
     /// [`RestoreError`] when `state` is not one of this feed with its present file.
     pub fn restore(mut self, state: &DecoderState) -> Result<Self, RestoreError> {
         let mapper = match &mut self.form {
-            Form::Json => None,
+            Form::Json | Form::Siri(_) => None,
             Form::MappedJson(mapper) => Some(&mut **mapper),
             Form::Csv(form) => Some(&mut form.mapper),
         };
@@ -188,7 +190,7 @@ impl Decoder {
 
     fn mapper(&self) -> Option<&Mapper> {
         match &self.form {
-            Form::Json => None,
+            Form::Json | Form::Siri(_) => None,
             Form::MappedJson(mapper) => Some(mapper),
             Form::Csv(form) => Some(&form.mapper),
         }
@@ -243,14 +245,15 @@ impl Decoder {
             Form::Json => decode_own(bytes, context, out, &mut rejects),
             Form::MappedJson(mapper) => decode_objects(mapper, bytes, context, out, &mut rejects),
             Form::Csv(form) => form.decode(bytes, context, out, &mut rejects),
+            Form::Siri(form) => form.decode(bytes, context, out, &mut rejects),
         }
     }
 }
 
 impl Decoder {
     /// The bytes of the records `rows` of a payload, counted as [`Position::row`] counts them: each
-    /// as it can be sent and read alone, a CSV row with its header's line first. A number that the
-    /// payload does not have is left out.
+    /// as it can be sent and read alone, a CSV row with its header's line first, a SIRI record in a
+    /// delivery of its own. A number that the payload does not have is left out.
     pub fn record_bytes(&mut self, payload: &[u8], rows: &BTreeSet<i32>) -> BTreeMap<i32, Vec<u8>> {
         let wanted = rows.iter().filter_map(|row| usize::try_from(*row).ok());
         let wanted: BTreeSet<usize> = wanted.collect();
@@ -271,6 +274,7 @@ impl Decoder {
                 });
             }
             Form::Csv(form) => found = form.rows(payload, &wanted, &self.personal),
+            Form::Siri(_) => found = SiriForm::rows(payload, &wanted, &self.personal),
         }
         let number = |(row, bytes)| Some((i32::try_from(row).ok()?, bytes));
         found.into_iter().filter_map(number).collect()
@@ -345,7 +349,9 @@ impl Rejects<'_> {
             .split(|&byte| byte == b'\n')
             .next()
             .unwrap_or_default();
-        self.personal.find_before_colon(bytes) || self.personal.find_in_header(line)
+        self.personal.find_before_colon(bytes)
+            || self.personal.find_in_header(line)
+            || self.personal.find_in_tags(bytes)
     }
 }
 

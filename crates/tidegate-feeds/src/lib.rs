@@ -28,16 +28,19 @@ mod time;
 
 mod csv;
 mod json;
+mod xml;
 
 mod counter;
 mod mapped;
+
+mod siri;
 
 pub mod state;
 
 pub use config::{
     Ambiguous, Anchor, Column, ConfigProblem, CountColumn, CumulativeConfig, DirectionConfig,
-    FeedConfig, Format, Gap, MappingConfig, OriginConfig, TimeConfig, UnknownSite, WideColumn,
-    WideConfig,
+    FeedConfig, Format, Gap, MappingConfig, OriginConfig, SiriConfig, TimeConfig, UnknownSite,
+    WideColumn, WideConfig,
 };
 pub use counter::{CounterFaults, RestoreError};
 pub use decoder::{Decoder, TimeLimit, reject_unknown_feed};

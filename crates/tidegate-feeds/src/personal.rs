@@ -17,6 +17,8 @@ pub const DEFAULT_PERSONAL_FIELDS: &[&str] = &[
     "person_name",
     "passenger_name",
     "driver_name",
+    "driver_id",
+    "driver_ref",
     "owner_name",
     "holder_name",
     "person_id",
@@ -242,6 +244,31 @@ impl PersonalFields {
     pub(crate) fn find_in_header(&self, line: &[u8]) -> bool {
         line.split(|byte| matches!(byte, b',' | b';' | b'\t' | b'|'))
             .any(|cell| self.denies_loose(cell))
+    }
+
+    /// Whether an element or attribute of `bytes` is denied, read as loosely as can be: whatever
+    /// follows `<` or `</` is a tag up to the next `>` or `<`, and in a tag whatever stands before
+    /// `=` is an attribute.
+    pub(crate) fn find_in_tags(&self, bytes: &[u8]) -> bool {
+        let local = |name: &[u8]| {
+            let name = name.rsplit(|&byte| byte == b':').next().unwrap_or(name);
+            self.denies_loose(name)
+        };
+        memchr::memchr_iter(b'<', bytes).any(|at| {
+            let tag = &bytes[at + 1..];
+            let tag = &tag[..memchr::memchr2(b'<', b'>', tag).unwrap_or(tag.len())];
+            let tag = tag.strip_prefix(b"/").unwrap_or(tag);
+            let ends = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'/';
+            let name = tag.split(ends).next().unwrap_or_default();
+            if local(name) {
+                return true;
+            }
+            memchr::memchr_iter(b'=', tag).any(|equals| {
+                let key = tag[..equals].trim_ascii_end();
+                let key = key.rsplit(u8::is_ascii_whitespace).next();
+                local(key.unwrap_or_default())
+            })
+        })
     }
 
     fn denies_loose(&self, name: &[u8]) -> bool {

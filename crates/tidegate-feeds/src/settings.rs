@@ -7,7 +7,9 @@ use crate::csv::CsvForm;
 use crate::decoder::Form;
 use crate::json::OWN_FIELDS;
 use crate::mapped;
+use crate::occupancy::Occupancy;
 use crate::personal::PersonalFields;
+use crate::siri::SiriForm;
 
 /// The largest `count_max`: sums of a billion such counts still fit an `i64`.
 const COUNT_MAX_MAX: i64 = 1_000_000_000;
@@ -95,9 +97,15 @@ pub(crate) fn read_form(
     personal: &PersonalFields,
 ) -> Result<Form, Vec<ConfigProblem>> {
     let one = |key: &str, message: String| Err(vec![ConfigProblem::new(key, message)]);
+    if config.format == Format::Siri {
+        return read_siri(config);
+    }
     if config.occupancy.is_some() {
         let message = "is for the formats gtfs_realtime and siri";
         return one("occupancy", message.to_owned());
+    }
+    if config.siri.is_some() {
+        return one("siri", "is for the format siri".to_owned());
     }
     let mapping = match (config.format, &config.mapping) {
         (Format::Json, None) => {
@@ -122,6 +130,7 @@ pub(crate) fn read_form(
             );
         }
         (Format::MappedJson | Format::Csv, Some(mapping)) => mapping,
+        (Format::Siri, _) => unreachable!("was read above"),
     };
     let frame = mapped::Frame {
         interval_max: settings.interval_max,
@@ -132,7 +141,9 @@ pub(crate) fn read_form(
     match (mapped::compile(mapping, frame), delimiter) {
         (Ok(mapper), Ok(delimiter)) => Ok(match config.format {
             Format::Csv => Form::Csv(Box::new(CsvForm::new(mapper, delimiter))),
-            Format::Json | Format::MappedJson => Form::MappedJson(Box::new(mapper)),
+            Format::Json | Format::MappedJson | Format::Siri => {
+                Form::MappedJson(Box::new(mapper))
+            }
         }),
         (mapper, delimiter) => {
             let mut problems: Vec<ConfigProblem> = delimiter.err().into_iter().collect();
@@ -142,11 +153,27 @@ pub(crate) fn read_form(
     }
 }
 
+fn read_siri(config: &FeedConfig) -> Result<Form, Vec<ConfigProblem>> {
+    let mut problems = Vec::new();
+    if config.mapping.is_some() {
+        let message = "is for the formats mapped_json and csv; the format is siri";
+        problems.push(ConfigProblem::new("mapping", message));
+    }
+    let occupancy = config.occupancy.clone().unwrap_or_default();
+    let occupancy = Occupancy::new(&occupancy, &mut problems);
+    let form = SiriForm::new(config.siri.as_ref(), occupancy, &mut problems);
+    if problems.is_empty() {
+        Ok(Form::Siri(Box::new(form)))
+    } else {
+        Err(problems)
+    }
+}
+
 fn read_delimiter(format: Format, mapping: &MappingConfig) -> Result<u8, ConfigProblem> {
     let problem = |message: String| Err(ConfigProblem::new("mapping.delimiter", message));
     match (mapping.delimiter.as_deref(), format) {
         (None, _) => Ok(b','),
-        (Some(_), Format::Json | Format::MappedJson) => problem("is for the format csv".to_owned()),
+        (Some(_), Format::Json | Format::MappedJson | Format::Siri) => problem("is for the format csv".to_owned()),
         (Some(text), Format::Csv) => match text.as_bytes() {
             [byte @ (b'\t' | b' '..=b'~')] if !byte.is_ascii_alphanumeric() && *byte != b'"' => {
                 Ok(*byte)
