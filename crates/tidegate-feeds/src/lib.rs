@@ -48,6 +48,7 @@ pub use occupancy::OccupancyConfig;
 pub use passed::{Passed, PassedOver};
 pub use personal::DEFAULT_PERSONAL_FIELDS;
 pub use settings::FeedSettings;
+pub use siri::{NetexError, NetexStop, netex_stops};
 
 #[cfg(test)]
 mod tests;

@@ -250,6 +250,7 @@ impl PersonalFields {
     /// follows `<` or `</` is a tag up to the next `>` or `<`, and in a tag whatever stands before
     /// `=` is an attribute.
     pub(crate) fn find_in_tags(&self, bytes: &[u8]) -> bool {
+        const BACK_MAX: usize = 256;
         let local = |name: &[u8]| {
             let name = name.rsplit(|&byte| byte == b':').next().unwrap_or(name);
             self.denies_loose(name)
@@ -264,7 +265,7 @@ impl PersonalFields {
                 return true;
             }
             memchr::memchr_iter(b'=', tag).any(|equals| {
-                let key = tag[..equals].trim_ascii_end();
+                let key = tag[equals.saturating_sub(BACK_MAX)..equals].trim_ascii_end();
                 let key = key.rsplit(u8::is_ascii_whitespace).next();
                 local(key.unwrap_or_default())
             })

@@ -210,8 +210,9 @@ impl<'b, 'p> Tokens<'b, 'p> {
         }
     }
 
+    /// What follows a DOCTYPE at its place means whatever that says; elsewhere it is garbage.
     fn refuse_doctype(&mut self, at: usize) -> Fault {
-        self.refused = true;
+        self.refused = !self.root_seen;
         malformed(at, "a DOCTYPE: it could define entities and is not read")
     }
 

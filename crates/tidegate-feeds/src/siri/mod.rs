@@ -46,6 +46,7 @@
 mod activity;
 mod fields;
 mod journey;
+mod netex;
 mod pieces;
 mod reading;
 
@@ -61,6 +62,8 @@ use crate::occupancy::Occupancy;
 use crate::passed::Passed;
 use crate::personal::PersonalFields;
 use crate::time::{Length, TimeReader};
+
+pub use netex::{NetexError, NetexStop, netex_stops};
 
 use activity::Activity;
 use journey::Journey;

@@ -4,6 +4,9 @@ mod laws;
 mod mapped;
 mod own;
 mod restore;
+mod siri;
+mod siri_broken;
+mod siri_recorded;
 
 use arrow::array::Array;
 use tidegate_model::{
