@@ -250,26 +250,33 @@ impl PersonalFields {
     /// follows `<` or `</` is a tag up to the next `>` or `<`, and in a tag whatever stands before
     /// `=` is an attribute.
     pub(crate) fn find_in_tags(&self, bytes: &[u8]) -> bool {
-        const BACK_MAX: usize = 256;
-        let local = |name: &[u8]| {
-            let name = name.rsplit(|&byte| byte == b':').next().unwrap_or(name);
-            self.denies_loose(name)
-        };
         memchr::memchr_iter(b'<', bytes).any(|at| {
             let tag = &bytes[at + 1..];
             let tag = &tag[..memchr::memchr2(b'<', b'>', tag).unwrap_or(tag.len())];
             let tag = tag.strip_prefix(b"/").unwrap_or(tag);
-            let ends = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'/';
-            let name = tag.split(ends).next().unwrap_or_default();
-            if local(name) {
-                return true;
-            }
-            memchr::memchr_iter(b'=', tag).any(|equals| {
-                let key = tag[equals.saturating_sub(BACK_MAX)..equals].trim_ascii_end();
-                let key = key.rsplit(u8::is_ascii_whitespace).next();
-                local(key.unwrap_or_default())
-            })
+            let end = tag
+                .iter()
+                .position(|byte| byte.is_ascii_whitespace() || *byte == b'/');
+            self.denies_local(&tag[..end.unwrap_or(tag.len())])
+                || memchr::memchr_iter(b'=', tag).any(|equals| self.denies_key(&tag[..equals]))
         })
+    }
+
+    /// Whether the attribute at the end of `tag` is denied.
+    fn denies_key(&self, tag: &[u8]) -> bool {
+        const BACK_MAX: usize = 256;
+        let tag = tag[tag.len().saturating_sub(BACK_MAX)..].trim_ascii_end();
+        let start = tag
+            .iter()
+            .rposition(|byte| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\''));
+        self.denies_local(&tag[start.map_or(0, |at| at + 1)..])
+    }
+
+    /// Whether a name is denied without its prefix.
+    fn denies_local(&self, name: &[u8]) -> bool {
+        let start = memchr::memrchr(b':', name).map_or(0, |colon| colon + 1);
+        let name = &name[start..];
+        !name.is_empty() && self.denies_loose(name)
     }
 
     fn denies_loose(&self, name: &[u8]) -> bool {
@@ -377,6 +384,34 @@ mod tests {
         }
         assert!(list().find_before_colon(b"{\"s\":\"\xff\",\"phone\":1}"));
         assert!(!list().find_before_colon(br#"{"site":"phone","start":"2026-03-01T08:00:00Z"#));
+    }
+
+    #[test]
+    fn broken_xml_is_searched_too() {
+        for text in [
+            "<phone>",
+            "<a:phone",
+            "</Phone ",
+            "<<phone/>",
+            "<a phone='1'>",
+            "<a\n x:phone = '1'",
+            "<a b=''phone=''",
+            "<?x?><!-- <Driver-Name>",
+            "< ?<手机>",
+        ] {
+            assert!(list().find_in_tags(text.as_bytes()), "{text}");
+        }
+        assert!(list().find_in_tags(b"\xff<phone\xff <phone"));
+        for text in [
+            "",
+            "phone>",
+            "<>phone=",
+            "< phone>",
+            "<a b='phone'>",
+            "<StopPointName>",
+        ] {
+            assert!(!list().find_in_tags(text.as_bytes()), "{text}");
+        }
     }
 
     proptest! {

@@ -141,9 +141,7 @@ pub(crate) fn read_form(
     match (mapped::compile(mapping, frame), delimiter) {
         (Ok(mapper), Ok(delimiter)) => Ok(match config.format {
             Format::Csv => Form::Csv(Box::new(CsvForm::new(mapper, delimiter))),
-            Format::Json | Format::MappedJson | Format::Siri => {
-                Form::MappedJson(Box::new(mapper))
-            }
+            Format::Json | Format::MappedJson | Format::Siri => Form::MappedJson(Box::new(mapper)),
         }),
         (mapper, delimiter) => {
             let mut problems: Vec<ConfigProblem> = delimiter.err().into_iter().collect();
@@ -173,7 +171,9 @@ fn read_delimiter(format: Format, mapping: &MappingConfig) -> Result<u8, ConfigP
     let problem = |message: String| Err(ConfigProblem::new("mapping.delimiter", message));
     match (mapping.delimiter.as_deref(), format) {
         (None, _) => Ok(b','),
-        (Some(_), Format::Json | Format::MappedJson | Format::Siri) => problem("is for the format csv".to_owned()),
+        (Some(_), Format::Json | Format::MappedJson | Format::Siri) => {
+            problem("is for the format csv".to_owned())
+        }
         (Some(text), Format::Csv) => match text.as_bytes() {
             [byte @ (b'\t' | b' '..=b'~')] if !byte.is_ascii_alphanumeric() && *byte != b'"' => {
                 Ok(*byte)

@@ -1,4 +1,4 @@
-//! XML as SIRI and NeTEx need it: the tags and texts of a document, one after the other.
+//! XML as SIRI and `NeTEx` need it: the tags and texts of a document, one after the other.
 //!
 //! Promises: what comes out is borrowed from the document, so nothing grows with it; at most
 //! [`DEPTH_MAX`] elements are open at once; a tag has at most 16 KiB and 64 attributes. A DOCTYPE is
@@ -360,7 +360,8 @@ fn personal(what: &str, name: &str) -> Fault {
 fn check_name(name: &str, at: usize) -> Result<(), Fault> {
     let mut bytes = name.bytes();
     let first = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80;
-    let later = |byte: u8| first(byte) || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b':');
+    let later =
+        |byte: u8| first(byte) || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b':');
     if bytes.next().is_some_and(first) && bytes.all(later) {
         return Ok(());
     }
@@ -370,7 +371,9 @@ fn check_name(name: &str, at: usize) -> Result<(), Fault> {
 
 /// The character that `&…;` stands for.
 fn resolve(raw: &[u8], at: usize) -> Result<char, Fault> {
-    let entity = raw.strip_prefix(b"&").and_then(|raw| raw.strip_suffix(b";"));
+    let entity = raw
+        .strip_prefix(b"&")
+        .and_then(|raw| raw.strip_suffix(b";"));
     let entity = entity.and_then(|entity| std::str::from_utf8(entity).ok());
     let found = match entity {
         Some("lt") => Some('<'),

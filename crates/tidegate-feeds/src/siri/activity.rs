@@ -10,7 +10,11 @@ use crate::xml::Name;
 use super::fields::{Record, Texts};
 use super::reading::{Failed, Key, Outcome, Reading, Seen};
 
-const OWN: [&str; 3] = ["RecordedAtTime", "VehicleMonitoringRef", "MonitoredVehicleJourney"];
+const OWN: [&str; 3] = [
+    "RecordedAtTime",
+    "VehicleMonitoringRef",
+    "MonitoredVehicleJourney",
+];
 const RECORDED: usize = 0;
 const MONITORED: usize = 1;
 const JOURNEY: usize = 2;
@@ -53,7 +57,9 @@ impl<'b> Record<'b> for Activity<'b> {
             return Ok(None);
         };
         let last = last.local();
-        let in_journey = above.first().is_some_and(|name| name.local() == OWN[JOURNEY]);
+        let in_journey = above
+            .first()
+            .is_some_and(|name| name.local() == OWN[JOURNEY]);
         Ok(match above {
             [] if last == OWN[JOURNEY] => {
                 // A second one would be mixed with the first.

@@ -47,7 +47,10 @@ pub(super) fn read<'b, R: Record<'b>>(
                     let parent = path.last().map_or("", |name| name.local());
                     return Err(Fault::new(
                         Reason::WrongType,
-                        format!("{parent} holds the element {}, not text", shown(tag.name.local())),
+                        format!(
+                            "{parent} holds the element {}, not text",
+                            shown(tag.name.local())
+                        ),
                     ));
                 }
                 path.push(tag.name);
@@ -167,7 +170,11 @@ impl<'b, const N: usize> Texts<'b, N> {
             Some("true" | "1") => Ok(true),
             Some(word) => Err(Fault::new(
                 Reason::WrongType,
-                format!("{} {} is neither true nor false", self.names[field], shown(word)),
+                format!(
+                    "{} {} is neither true nor false",
+                    self.names[field],
+                    shown(word)
+                ),
             )),
         }
     }

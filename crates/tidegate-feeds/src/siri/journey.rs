@@ -148,11 +148,15 @@ impl<'b> Record<'b> for Journey<'b> {
     }
 
     fn close(&mut self, path: &[Name<'b>]) -> Result<(), Fault> {
-        if is_call(path) { self.end_call() } else { Ok(()) }
+        if is_call(path) {
+            self.end_call()
+        } else {
+            Ok(())
+        }
     }
 }
 
-impl<'b> Journey<'b> {
+impl Journey<'_> {
     pub(super) fn new() -> Self {
         Self {
             own: Texts::new(&OWN),

@@ -52,7 +52,9 @@ mod reading;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tidegate_model::{CountRange, Measure, Observation, ObservationBuilder, Quality, Reason, Subject};
+use tidegate_model::{
+    CountRange, Measure, Observation, ObservationBuilder, Quality, Reason, Subject,
+};
 
 use crate::check::Fault;
 use crate::config::{Ambiguous, Anchor, ConfigProblem, Gap, SiriConfig, TimeConfig};
@@ -195,9 +197,14 @@ fn foreign(delivery: &str) -> Fault {
     Fault::new(Reason::WrongType, detail)
 }
 
-/// Whatever is wrong with a record, its bytes must not be kept when a tag in them is personal.
+/// A record that is XML but breaks a rule was not read to its end: its bytes must not be kept when
+/// a tag in the rest is personal. (What is no XML is searched by [`Rejects::add`].)
 fn hide_personal(fault: Fault, bytes: &[u8], personal: &PersonalFields) -> Fault {
-    if fault.reason != Reason::PersonalData && personal.find_in_tags(bytes) {
+    let searched = matches!(
+        fault.reason,
+        Reason::PersonalData | Reason::Malformed | Reason::NotUtf8
+    );
+    if !searched && personal.find_in_tags(bytes) {
         let detail = "an element or attribute could identify a person, in a broken record";
         return Fault::new(Reason::PersonalData, detail);
     }

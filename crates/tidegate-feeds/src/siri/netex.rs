@@ -1,4 +1,4 @@
-//! Places of stops out of NeTEx (CEN/TS 16614): what a SIRI feed's `StopPointRef` stands for.
+//! Places of stops out of `NeTEx` (CEN/TS 16614): what a SIRI feed's `StopPointRef` stands for.
 //!
 //! Reads `StopPlace`, `Quay` and `ScheduledStopPoint` wherever they are in the document, by their
 //! `id`, `Name` and `Centroid/Location` (or `Location`) of WGS 84. The file is reference data of an
@@ -27,7 +27,7 @@ pub struct NetexStop {
     pub lng: f64,
 }
 
-/// Why a NeTEx file gives no stops.
+/// Why a `NeTEx` file gives no stops.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("NeTEx stops: {detail}")]
 pub struct NetexError {
@@ -59,7 +59,7 @@ enum Wanted {
     Longitude,
 }
 
-/// The stops with coordinates of a NeTEx document, in the order in which their elements end: the
+/// The stops with coordinates of a `NeTEx` document, in the order in which their elements end: the
 /// quays of a stop place come before it. Stops without coordinates are left out; an id that comes
 /// again, such as a later version, is there again.
 ///
@@ -177,7 +177,10 @@ impl Open {
         let degrees = |field: &str| -> Result<Option<f64>, NetexError> {
             text.parse().map(Some).map_err(|_| {
                 let stop = shown(&self.id);
-                bad(format!("stop {stop}: {field} {} is not a number", shown(text)))
+                bad(format!(
+                    "stop {stop}: {field} {} is not a number",
+                    shown(text)
+                ))
             })
         };
         match field {

@@ -1,10 +1,11 @@
 //! Cutting a delivery into its records, so that each is read or rejected on its own.
 //!
 //! A record is cut out by its tags alone: it goes from its start tag to the next end tag of the same
-//! name, to the start tag of the next record or to the document's end, whichever comes first. What
-//! is broken inside of a record therefore never reaches the next one: a comment, a CDATA section or
-//! a quoted value that is not closed ends with its record. (A record with a comment that holds
-//! records' tags is broken too.) Every byte is looked at a fixed number of times, whatever it is.
+//! name, to the start tag of the next record, to the end tag of an element that holds records or to
+//! the document's end, whichever comes first. What is broken inside of a record therefore never
+//! reaches the next one: a comment, a CDATA section or a quoted value that is not closed ends with
+//! its record. (A record with a comment that holds such tags is broken too.) Every byte is looked at
+//! a fixed number of times, whatever it is.
 //!
 //! What stands around the records is read as XML until something is wrong with it; from there on
 //! only records are looked for, and what is wrong is told once.
@@ -65,6 +66,18 @@ impl Kind {
             Self::Notices | Self::Foreign => &[],
         }
     }
+}
+
+/// Whether records can be in an element.
+fn is_frame(element: &str) -> bool {
+    matches!(
+        element,
+        "Siri"
+            | "ServiceDelivery"
+            | "EstimatedTimetableDelivery"
+            | "EstimatedJourneyVersionFrame"
+            | "VehicleMonitoringDelivery"
+    )
 }
 
 /// A record of a delivery, or something wrong between records; each is a row.
@@ -199,6 +212,12 @@ impl<'b, 'p> Pieces<'b, 'p> {
             return None;
         }
         let (end, mode) = match find_record(self.bytes, at) {
+            Some(Found::Start(start, kind, name)) if is_one_tag(&self.bytes[at..start]) => {
+                let piece = self.record(kind, name, start);
+                self.mode = Mode::Loose(self.from);
+                let bytes = &self.bytes[at..self.from];
+                return Some(Piece { bytes, ..piece });
+            }
             Some(Found::Start(start, _, _)) => (start, Mode::Loose(start)),
             Some(Found::End(end, _)) => (end, Mode::Loose(end)),
             None => (self.bytes.len(), Mode::Done),
@@ -286,17 +305,28 @@ fn is_start(whole: &[u8], part: &[u8]) -> bool {
 
 /// Whether the bytes begin like ASCII in UTF-16.
 fn is_utf16(bytes: &[u8]) -> bool {
-    matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..])
+    matches!(
+        bytes,
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..]
+    )
+}
+
+/// Whether `broken`, which stands before the start tag of a record, is of the same tag.
+fn is_one_tag(broken: &[u8]) -> bool {
+    broken.first() == Some(&b'<') && memchr(b'>', broken).is_none()
 }
 
 /// The name in the tag at `at` that begins with `opening`, which is `<` or `</`.
 fn tag_at<'b>(bytes: &'b [u8], at: usize, opening: &str) -> Option<Name<'b>> {
     let rest = bytes.get(at..)?.strip_prefix(opening.as_bytes())?;
     let head = &rest[..rest.len().min(NAME_BYTES_MAX)];
-    let len = head
-        .iter()
-        .position(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b':' | b'_' | b'-' | b'.'))?;
+    let len = head.iter().position(|byte| {
+        !byte.is_ascii_alphanumeric() && !matches!(byte, b':' | b'_' | b'-' | b'.')
+    })?;
     let ended = matches!(head[len], b'>' | b'/') || head[len].is_ascii_whitespace();
+    if !head[0].is_ascii_alphabetic() && head[0] != b'_' {
+        return None;
+    }
     let name = std::str::from_utf8(&head[..len]).ok()?;
     ended.then(|| Name::new(name))
 }
@@ -336,21 +366,34 @@ fn end_tag_at(bytes: &[u8], at: usize) -> Option<(usize, Name<'_>)> {
 /// Where the record ends whose start tag is at `start`, and whether the document's end cut it.
 fn record_end(bytes: &[u8], start: usize, name: Name<'_>) -> (usize, bool) {
     let inner = start + "<".len() + name.full().len();
-    let tag = &bytes[inner..];
-    let tag = &tag[..memchr(b'<', tag).unwrap_or(tag.len())];
-    if let Some(close) = memchr(b'>', tag)
-        && bytes[inner + close - 1] == b'/'
-    {
-        return (inner + close + 1, false);
+    // An empty delivery has no end tag. An empty record has nothing to count: it need not be told
+    // from one whose start tag is broken, and ends where the next one begins.
+    if Kind::of(name.local()).is_none() {
+        let tag = &bytes[inner..];
+        let tag = &tag[..memchr(b'<', tag).unwrap_or(tag.len())];
+        if let Some(close) = memchr(b'>', tag)
+            && bytes[inner + close - 1] == b'/'
+        {
+            return (inner + close + 1, false);
+        }
     }
     for tag in memchr_iter(b'<', &bytes[inner..]) {
         let tag = inner + tag;
-        if let Some((end, found)) = end_tag_at(bytes, tag)
-            && found.local() == name.local()
-        {
-            return (end, false);
+        if let Some((end, found)) = end_tag_at(bytes, tag) {
+            if found.local() == name.local() {
+                return (end, false);
+            }
+            if is_frame(found.local()) {
+                return (tag, false);
+            }
         }
-        if tag_at(bytes, tag, "<").is_some_and(|found| Kind::of(found.local()).is_some()) {
+        // Of the same prefix and not behind another `<`: an end tag whose slash is broken looks like
+        // the start of another record.
+        if bytes[tag - 1] != b'<'
+            && let Some(found) = tag_at(bytes, tag, "<")
+            && found.prefix() == name.prefix()
+            && Kind::of(found.local()).is_some()
+        {
             return (tag, false);
         }
     }

@@ -79,7 +79,11 @@ pub(super) struct Reading<'r> {
 
 impl Reading<'_> {
     /// The instant of `text`, which may be that of an event.
-    pub(super) fn time(&mut self, element: &str, text: &str) -> Result<(EventTime, Quality), Fault> {
+    pub(super) fn time(
+        &mut self,
+        element: &str,
+        text: &str,
+    ) -> Result<(EventTime, Quality), Fault> {
         let (at, quality) = match (parse_rfc3339(text), &mut self.local) {
             (Ok(at), _) => (at, Quality::GOOD),
             (Err(error), None) => {

@@ -5,8 +5,6 @@ mod mapped;
 mod own;
 mod restore;
 mod siri;
-mod siri_broken;
-mod siri_recorded;
 
 use arrow::array::Array;
 use tidegate_model::{

@@ -29,7 +29,9 @@ fn unzipped(zip: &[u8]) -> Vec<u8> {
     let number = |at: usize| usize::from(u16::from_le_bytes([zip[at], zip[at + 1]]));
     let data = &zip[30 + number(26) + number(28)..];
     let mut file = Vec::new();
-    flate2::read::DeflateDecoder::new(data).read_to_end(&mut file).unwrap();
+    flate2::read::DeflateDecoder::new(data)
+        .read_to_end(&mut file)
+        .unwrap();
     file
 }
 
@@ -44,10 +46,18 @@ fn a_recorded_delivery_gives_what_was_counted_in_it() {
     let passed: Vec<_> = bench.decoder.passed_over().iter().collect();
     assert_eq!(
         passed,
-        [("prediction", 20), ("notice", 0), ("deleted", 0), ("cancelled", 13), ("empty", 0)]
+        [
+            ("prediction", 20),
+            ("notice", 0),
+            ("deleted", 0),
+            ("cancelled", 13),
+            ("empty", 0)
+        ]
     );
     let batch = bench.out.finish();
-    let rows: BTreeSet<i32> = (0..batch.len()).map(|row| batch.position(row).row).collect();
+    let rows: BTreeSet<i32> = (0..batch.len())
+        .map(|row| batch.position(row).row)
+        .collect();
     let sites: BTreeSet<&str> = batch.site_id().iter().flatten().collect();
     assert_eq!((batch.len(), rows.len(), sites.len()), (893, 111, 407));
     let response = tidegate_model::parse_rfc3339("2018-08-28T09:08:35.867+02:00").unwrap();
@@ -74,7 +84,10 @@ fn a_recorded_delivery_gives_what_was_counted_in_it() {
     assert_eq!((stops.len(), known.len()), (1_545, 1_545));
     assert_eq!(sites.intersection(&known).count(), 399);
     assert!(stops.iter().all(|stop| !stop.name.is_empty()));
-    let eikenes = stops.iter().find(|stop| stop.id == "NSR:StopPlace:92").unwrap();
+    let eikenes = stops
+        .iter()
+        .find(|stop| stop.id == "NSR:StopPlace:92")
+        .unwrap();
     assert_eq!(
         (eikenes.name.as_str(), eikenes.lat, eikenes.lng),
         ("Eikenes stasjon", 59.146_811, 9.895_932)
