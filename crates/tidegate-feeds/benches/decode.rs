@@ -243,6 +243,51 @@ fn gtfs_realtime() -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// A SIRI delivery of 100 journeys with 20 calls each, of which half have taken place.
+fn siri() -> Vec<u8> {
+    let call = |list: &str, actual: bool, journey: usize, n: usize| {
+        let (stop, time) = (
+            (journey * 7 + n) % 400,
+            format!("2018-08-28T09:{n:02}:30+02:00"),
+        );
+        let mut lines = vec![
+            format!("<StopPointRef>NSR:Quay:{stop}</StopPointRef>"),
+            format!("<Order>{n}</Order>"),
+            format!("<StopPointName>Station {stop}</StopPointName>"),
+            format!("<AimedArrivalTime>{time}</AimedArrivalTime>"),
+            format!("<ExpectedArrivalTime>{time}</ExpectedArrivalTime>"),
+            "<ArrivalPlatformName>2</ArrivalPlatformName>".to_owned(),
+            format!("<AimedDepartureTime>{time}</AimedDepartureTime>"),
+        ];
+        if actual {
+            lines.push(format!("<ActualArrivalTime>{time}</ActualArrivalTime>"));
+        }
+        let indent = "\n                            ";
+        format!("\n<{list}>{indent}{}\n</{list}>", lines.join(indent))
+    };
+    let journey = |journey: usize| {
+        let calls = |list: &str, actual, numbers: std::ops::Range<usize>| {
+            let calls: Vec<String> = numbers.map(|n| call(list, actual, journey, n)).collect();
+            format!("\n<{list}s>{}</{list}s>", calls.concat())
+        };
+        format!(
+            "\n<EstimatedVehicleJourney>\n<LineRef>L{}</LineRef>\n\
+             <DatedVehicleJourneyRef>J:{journey}</DatedVehicleJourneyRef>\n\
+             <Occupancy>seatsAvailable</Occupancy>{}{}\n</EstimatedVehicleJourney>",
+            journey % 20,
+            calls("RecordedCall", true, 0..10),
+            calls("EstimatedCall", false, 10..20)
+        )
+    };
+    let journeys: Vec<String> = (0..100).map(journey).collect();
+    let head = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+        <Siri xmlns=\"http://www.siri.org.uk/siri\" version=\"2.0\">\n<ServiceDelivery>\n\
+        <EstimatedTimetableDelivery>\n<EstimatedJourneyVersionFrame>";
+    let tail = "\n</EstimatedJourneyVersionFrame>\n</EstimatedTimetableDelivery>\n\
+        </ServiceDelivery>\n</Siri>";
+    [head, &journeys.concat(), tail].concat().into_bytes()
+}
+
 fn mapping(format: &str, rest: &str) -> FeedConfig {
     toml::from_str(&format!("format = '{format}'\n[mapping]\n{rest}"))
         .expect("the bench's own file is valid")
@@ -362,6 +407,15 @@ fn decode(criterion: &mut Criterion) {
         "gtfs realtime, 1000 vehicles",
         &gtfs,
         &gtfs_realtime(),
+    );
+    let with_load = "format = 'siri'\noccupancy = { capacity = 200 }";
+    let with_load = toml::from_str(with_load).expect("the bench's own file is valid");
+    run_many(
+        criterion,
+        "siri, 1000 calls and 100 loads",
+        &with_load,
+        &[siri()],
+        1_100,
     );
 }
 

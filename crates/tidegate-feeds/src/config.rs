@@ -54,6 +54,9 @@ pub enum Format {
     GtfsRealtime,
     /// GTFS-Realtime as JSON, in snake case or camel case.
     GtfsRealtimeJson,
+    /// SIRI 2.0 XML: deliveries of `EstimatedTimetable` (arrivals of vehicles at stops) and
+    /// `VehicleMonitoring` (positions of vehicles).
+    Siri,
 }
 
 /// What stands before the content of a payload.
@@ -84,7 +87,7 @@ pub enum UnknownSite {
 #[serde(deny_unknown_fields)]
 pub struct FeedConfig {
     /// The shape of the payloads: `json`, `protobuf`, `arrow`, `mapped_json`, `csv`,
-    /// `gtfs_realtime` or `gtfs_realtime_json`.
+    /// `gtfs_realtime`, `gtfs_realtime_json` or `siri`.
     pub format: Format,
     /// What stands before the content of a payload: `plain` (nothing) or `confluent`, for the
     /// formats `json`, `mapped_json` and `protobuf`.
@@ -132,6 +135,9 @@ pub struct FeedConfig {
     /// How GTFS-Realtime is read with its static feed.
     #[serde(default)]
     pub gtfs: Option<GtfsConfig>,
+    /// What a `siri` feed leaves unsaid.
+    #[serde(default)]
+    pub siri: Option<SiriConfig>,
 }
 
 impl Default for FeedConfig {
@@ -152,6 +158,7 @@ impl Default for FeedConfig {
             mapping: None,
             occupancy: None,
             gtfs: None,
+            siri: None,
         }
     }
 }
@@ -507,4 +514,15 @@ pub struct WideColumn {
     pub column: Column,
     /// Its hour, 0 to 47; 24 and above are of the next day.
     pub hour: i64,
+}
+
+/// What a SIRI feed leaves unsaid.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SiriConfig {
+    /// The time zone of times without an offset, an IANA name such as `Europe/Oslo`; without it
+    /// they are rejected. A local time that occurs twice means the first and is flagged
+    /// `time_ambiguous`; one that does not exist is rejected.
+    #[serde(default)]
+    pub zone: Option<String>,
 }

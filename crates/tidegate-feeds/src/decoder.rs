@@ -21,6 +21,7 @@ use crate::passed::{Passed, PassedOver};
 use crate::personal::PersonalFields;
 use crate::protobuf;
 use crate::settings::{FeedSettings, read_encoding, read_form, read_settings};
+use crate::siri::SiriForm;
 use crate::state::DecoderState;
 use crate::wire::{Envelope, WireForm};
 
@@ -77,6 +78,7 @@ pub(crate) enum Form {
     MappedJson(Box<Mapper>),
     Csv(Box<CsvForm>),
     GtfsRealtime(Box<GtfsForm>),
+    Siri(Box<SiriForm>),
 }
 
 /// Event ids of one feed: of the producer's ids, and of positions where it gives none.
@@ -211,7 +213,9 @@ impl Decoder {
     /// [`RestoreError`] when `state` is not one of this feed with its present file.
     pub fn restore(mut self, state: &DecoderState) -> Result<Self, RestoreError> {
         let mapper = match &mut self.form {
-            Form::Json | Form::Protobuf | Form::Arrow | Form::GtfsRealtime(_) => None,
+            Form::Json | Form::Protobuf | Form::Arrow | Form::GtfsRealtime(_) | Form::Siri(_) => {
+                None
+            }
             Form::MappedJson(mapper) => Some(&mut **mapper),
             Form::Csv(form) => Some(&mut form.mapper),
         };
@@ -254,13 +258,20 @@ impl Decoder {
     fn gtfs(&self) -> Option<&GtfsForm> {
         match &self.form {
             Form::GtfsRealtime(form) => Some(form),
-            Form::Json | Form::Protobuf | Form::Arrow | Form::MappedJson(_) | Form::Csv(_) => None,
+            Form::Json
+            | Form::Protobuf
+            | Form::Arrow
+            | Form::MappedJson(_)
+            | Form::Csv(_)
+            | Form::Siri(_) => None,
         }
     }
 
     fn mapper(&self) -> Option<&Mapper> {
         match &self.form {
-            Form::Json | Form::Protobuf | Form::Arrow | Form::GtfsRealtime(_) => None,
+            Form::Json | Form::Protobuf | Form::Arrow | Form::GtfsRealtime(_) | Form::Siri(_) => {
+                None
+            }
             Form::MappedJson(mapper) => Some(mapper),
             Form::Csv(form) => Some(&form.mapper),
         }
@@ -347,6 +358,7 @@ impl Decoder {
             Form::MappedJson(mapper) => decode_objects(mapper, body, context, out, &mut rejects),
             Form::Csv(form) => form.decode(body, context, out, &mut rejects),
             Form::GtfsRealtime(form) => form.decode(body, context, out, &mut rejects),
+            Form::Siri(form) => form.decode(body, context, out, &mut rejects),
         }
     }
 }
@@ -355,7 +367,8 @@ impl Decoder {
     /// The bytes of the records `rows` of a payload, counted as [`Position::row`] counts them: each
     /// as it can be sent and read alone: a CSV row with its header's line first, an observation of a
     /// Protobuf batch as a batch of one, a row of an Arrow stream as a stream with that row, an
-    /// entity as a message of one. A number that the payload does not have is left out.
+    /// entity as a message of one, a SIRI record in a delivery of its own. A number that the payload
+    /// does not have is left out.
     pub fn record_bytes(&mut self, payload: &[u8], rows: &BTreeSet<i32>) -> BTreeMap<i32, Vec<u8>> {
         let wanted = rows.iter().filter_map(|row| usize::try_from(*row).ok());
         let wanted: BTreeSet<usize> = wanted.collect();
@@ -377,6 +390,7 @@ impl Decoder {
                     Form::MappedJson(_) => object_rows(body, &wanted),
                     Form::Csv(form) => form.rows(body, &wanted, &self.personal),
                     Form::GtfsRealtime(form) => form.rows(body, &wanted),
+                    Form::Siri(_) => SiriForm::rows(body, &wanted, &self.personal),
                 };
                 for bytes in found.values_mut() {
                     if let Some(encoding) = self.encoding {
@@ -490,6 +504,7 @@ impl Rejects<'_> {
         self.personal.find_before_colon(bytes)
             || self.personal.find_in_header(line)
             || self.personal.find_in_binary(bytes)
+            || self.personal.find_in_tags(bytes)
     }
 }
 

@@ -33,18 +33,20 @@ mod json;
 mod own;
 mod protobuf;
 mod wire;
+mod xml;
 
 mod counter;
 mod mapped;
 
 mod registry;
+mod siri;
 
 pub mod state;
 
 pub use config::{
     Ambiguous, Anchor, Column, ConfigProblem, CountColumn, CumulativeConfig, DirectionConfig,
     EmptyCount, FactorConfig, FeedConfig, Format, Gap, MappingConfig, OriginConfig, RangeConfig,
-    TimeConfig, UnknownSite, WideColumn, WideConfig, Wire,
+    SiriConfig, TimeConfig, UnknownSite, WideColumn, WideConfig, Wire,
 };
 pub use counter::{CounterFaults, RestoreError};
 pub use decoder::{Decoder, TimeLimit, reject_unknown_feed};
@@ -54,6 +56,7 @@ pub use passed::{Passed, PassedOver};
 pub use personal::DEFAULT_PERSONAL_FIELDS;
 pub use registry::{SchemaKind, check_schema};
 pub use settings::FeedSettings;
+pub use siri::{NetexError, NetexStop, netex_stops};
 
 #[cfg(test)]
 mod tests;

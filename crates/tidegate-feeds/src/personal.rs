@@ -17,6 +17,8 @@ pub const DEFAULT_PERSONAL_FIELDS: &[&str] = &[
     "person_name",
     "passenger_name",
     "driver_name",
+    "driver_id",
+    "driver_ref",
     "owner_name",
     "holder_name",
     "person_id",
@@ -253,6 +255,39 @@ impl PersonalFields {
                 .any(|text| self.denies_loose(text))
     }
 
+    /// Whether an element or attribute of `bytes` is denied, read as loosely as can be: whatever
+    /// follows `<` or `</` is a tag up to the next `>` or `<`, and in a tag whatever stands before
+    /// `=` is an attribute.
+    pub(crate) fn find_in_tags(&self, bytes: &[u8]) -> bool {
+        memchr::memchr_iter(b'<', bytes).any(|at| {
+            let tag = &bytes[at + 1..];
+            let tag = &tag[..memchr::memchr2(b'<', b'>', tag).unwrap_or(tag.len())];
+            let tag = tag.strip_prefix(b"/").unwrap_or(tag);
+            let end = tag
+                .iter()
+                .position(|byte| byte.is_ascii_whitespace() || *byte == b'/');
+            self.denies_local(&tag[..end.unwrap_or(tag.len())])
+                || memchr::memchr_iter(b'=', tag).any(|equals| self.denies_key(&tag[..equals]))
+        })
+    }
+
+    /// Whether the attribute at the end of `tag` is denied.
+    fn denies_key(&self, tag: &[u8]) -> bool {
+        const BACK_MAX: usize = 256;
+        let tag = tag[tag.len().saturating_sub(BACK_MAX)..].trim_ascii_end();
+        let start = tag
+            .iter()
+            .rposition(|byte| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\''));
+        self.denies_local(&tag[start.map_or(0, |at| at + 1)..])
+    }
+
+    /// Whether a name is denied without its prefix.
+    fn denies_local(&self, name: &[u8]) -> bool {
+        let start = memchr::memrchr(b':', name).map_or(0, |colon| colon + 1);
+        let name = &name[start..];
+        !name.is_empty() && self.denies_loose(name)
+    }
+
     fn denies_loose(&self, name: &[u8]) -> bool {
         let name = String::from_utf8_lossy(name);
         let name =
@@ -377,6 +412,34 @@ mod tests {
         }
         assert!(list().find_before_colon(b"{\"s\":\"\xff\",\"phone\":1}"));
         assert!(!list().find_before_colon(br#"{"site":"phone","start":"2026-03-01T08:00:00Z"#));
+    }
+
+    #[test]
+    fn broken_xml_is_searched_too() {
+        for text in [
+            "<phone>",
+            "<a:phone",
+            "</Phone ",
+            "<<phone/>",
+            "<a phone='1'>",
+            "<a\n x:phone = '1'",
+            "<a b=''phone=''",
+            "<?x?><!-- <Driver-Name>",
+            "< ?<手机>",
+        ] {
+            assert!(list().find_in_tags(text.as_bytes()), "{text}");
+        }
+        assert!(list().find_in_tags(b"\xff<phone\xff <phone"));
+        for text in [
+            "",
+            "phone>",
+            "<>phone=",
+            "< phone>",
+            "<a b='phone'>",
+            "<StopPointName>",
+        ] {
+            assert!(!list().find_in_tags(text.as_bytes()), "{text}");
+        }
     }
 
     proptest! {

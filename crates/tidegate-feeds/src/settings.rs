@@ -11,6 +11,7 @@ use crate::mapped;
 use crate::occupancy::Occupancy;
 use crate::own::OWN_FIELDS;
 use crate::personal::PersonalFields;
+use crate::siri::SiriForm;
 
 /// The largest `count_max`: sums of a billion such counts still fit an `i64`.
 const COUNT_MAX_MAX: i64 = 1_000_000_000;
@@ -98,13 +99,11 @@ pub(crate) fn read_form(
     personal: &PersonalFields,
 ) -> Result<Form, Vec<ConfigProblem>> {
     let one = |key: &str, message: String| Err(vec![ConfigProblem::new(key, message)]);
-    let rendering = match config.format {
-        Format::GtfsRealtime => Some(Rendering::Binary),
-        Format::GtfsRealtimeJson => Some(Rendering::Json),
-        Format::Json | Format::Protobuf | Format::Arrow | Format::MappedJson | Format::Csv => None,
-    };
-    if let Some(rendering) = rendering {
-        return read_gtfs(config, rendering);
+    match config.format {
+        Format::GtfsRealtime => return read_gtfs(config, Rendering::Binary),
+        Format::GtfsRealtimeJson => return read_gtfs(config, Rendering::Json),
+        Format::Siri => return read_siri(config),
+        Format::Json | Format::Protobuf | Format::Arrow | Format::MappedJson | Format::Csv => {}
     }
     if config.occupancy.is_some() {
         let message = "is for the formats gtfs_realtime and siri";
@@ -113,6 +112,9 @@ pub(crate) fn read_form(
     if config.gtfs.is_some() {
         let message = "is for the format gtfs_realtime";
         return one("gtfs", message.to_owned());
+    }
+    if config.siri.is_some() {
+        return one("siri", "is for the format siri".to_owned());
     }
     let mapping = match (config.format, &config.mapping) {
         (Format::Json | Format::Protobuf | Format::Arrow, None) => {
@@ -141,7 +143,7 @@ pub(crate) fn read_form(
             );
         }
         (Format::MappedJson | Format::Csv, Some(mapping)) => mapping,
-        (Format::GtfsRealtime | Format::GtfsRealtimeJson, _) => {
+        (Format::GtfsRealtime | Format::GtfsRealtimeJson | Format::Siri, _) => {
             unreachable!("these formats returned above")
         }
     };
@@ -168,11 +170,8 @@ pub(crate) fn read_form(
 pub(crate) fn read_encoding(
     config: &FeedConfig,
 ) -> Result<Option<&'static Encoding>, ConfigProblem> {
-    let Some(label) = config
-        .mapping
-        .as_ref()
-        .and_then(|mapping| mapping.encoding.as_ref())
-    else {
+    let mapping = config.mapping.as_ref();
+    let Some(label) = mapping.and_then(|mapping| mapping.encoding.as_ref()) else {
         return Ok(None);
     };
     match Encoding::for_label(label.as_bytes()) {
@@ -188,18 +187,48 @@ pub(crate) fn read_encoding(
 
 fn read_gtfs(config: &FeedConfig, rendering: Rendering) -> Result<Form, Vec<ConfigProblem>> {
     let mut problems = Vec::new();
-    if config.mapping.is_some() {
-        let message = "is for the formats mapped_json and csv; the format is gtfs_realtime";
-        problems.push(ConfigProblem::new("mapping", message));
-    }
-    let occupancy = config.occupancy.clone().unwrap_or_default();
-    let occupancy = Occupancy::new(&occupancy, &mut problems);
-    if !problems.is_empty() {
-        return Err(problems);
+    let occupancy = read_occupancy(config, "gtfs_realtime", &mut problems);
+    if config.siri.is_some() {
+        problems.push(ConfigProblem::new("siri", "is for the format siri"));
     }
     let gtfs = config.gtfs.clone().unwrap_or_default();
     let form = GtfsForm::new(rendering, gtfs, occupancy);
-    Ok(Form::GtfsRealtime(Box::new(form)))
+    if problems.is_empty() {
+        Ok(Form::GtfsRealtime(Box::new(form)))
+    } else {
+        Err(problems)
+    }
+}
+
+fn read_siri(config: &FeedConfig) -> Result<Form, Vec<ConfigProblem>> {
+    let mut problems = Vec::new();
+    let occupancy = read_occupancy(config, "siri", &mut problems);
+    if config.gtfs.is_some() {
+        problems.push(ConfigProblem::new(
+            "gtfs",
+            "is for the format gtfs_realtime",
+        ));
+    }
+    let form = SiriForm::new(config.siri.as_ref(), occupancy, &mut problems);
+    if problems.is_empty() {
+        Ok(Form::Siri(Box::new(form)))
+    } else {
+        Err(problems)
+    }
+}
+
+/// The `[occupancy]` of a feed of vehicles, which has no mapping.
+fn read_occupancy(
+    config: &FeedConfig,
+    format: &str,
+    problems: &mut Vec<ConfigProblem>,
+) -> Occupancy {
+    if config.mapping.is_some() {
+        let message = format!("is for the formats mapped_json and csv; the format is {format}");
+        problems.push(ConfigProblem::new("mapping", message));
+    }
+    let occupancy = config.occupancy.clone().unwrap_or_default();
+    Occupancy::new(&occupancy, problems)
 }
 
 fn read_delimiter(format: Format, mapping: &MappingConfig) -> Result<u8, ConfigProblem> {

@@ -71,7 +71,8 @@ impl WireForm {
                     Format::Csv
                     | Format::Arrow
                     | Format::GtfsRealtime
-                    | Format::GtfsRealtimeJson => {
+                    | Format::GtfsRealtimeJson
+                    | Format::Siri => {
                         let message = "confluent is for the formats json, mapped_json and protobuf";
                         return problem("wire", message.to_owned());
                     }

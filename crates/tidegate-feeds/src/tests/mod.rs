@@ -8,6 +8,7 @@ mod mapped;
 mod own;
 mod protobuf;
 mod restore;
+mod siri;
 mod tables;
 
 use ::arrow::array::Array;
