@@ -268,6 +268,7 @@ fn push(seen: &Seen<'_>, context: Context<'_>, out: &mut ObservationBuilder) {
 /// Reads `xsd:dateTime` without an offset, as local times of `zone`.
 fn local_times(zone: String) -> Result<TimeReader, Vec<ConfigProblem>> {
     let config = TimeConfig {
+        constant: None,
         columns: vec!["time".to_owned().try_into().expect("a name")],
         hour: None,
         format: "%Y-%m-%dT%H:%M:%S%.f".to_owned(),
