@@ -51,7 +51,8 @@ fn a_recorded_delivery_gives_what_was_counted_in_it() {
             ("notice", 0),
             ("deleted", 0),
             ("cancelled", 13),
-            ("empty", 0)
+            ("empty", 0),
+            ("no_count", 0)
         ]
     );
     let batch = bench.out.finish();
