@@ -1,4 +1,4 @@
-//! The reading of JSON objects that every JSON format shares, and the fields of the product's own.
+//! The reading of JSON objects that every JSON format shares, and what the product's own fields say.
 //!
 //! Two paths that must agree: [`scan()`] reads the common flat object in one pass without allocation
 //! and gives up on anything unusual; [`Object::read`] and [`interpret`] read everything, exactly,
