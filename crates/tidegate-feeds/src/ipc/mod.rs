@@ -15,7 +15,7 @@
 //!
 //! Memory: views of the columns, of at most [`BATCHES_MAX`] batches; and dictionaries, 24 bytes for
 //! a value that takes 4 or more in the payload, so at most 6 times the payload. Rows are at most
-//! [`ROWS_MAX`] a message, and each rejected one keeps about 1.5 KiB.
+//! [`ROWS_MAX`] a message, and each rejected one keeps at most 2 KiB and its text.
 
 mod alone;
 mod batch;
