@@ -365,10 +365,10 @@ impl Decoder {
 
 impl Decoder {
     /// The bytes of the records `rows` of a payload, counted as [`Position::row`] counts them: each
-    /// as it can be sent and read alone: a CSV row with its header's line first, an observation of a
-    /// Protobuf batch as a batch of one, a row of an Arrow stream as a stream with that row, an
-    /// entity as a message of one, a SIRI record in a delivery of its own. A number that the payload
-    /// does not have is left out.
+    /// as it can be sent and read alone. A CSV row comes with its header's line first, an
+    /// observation of a Protobuf batch as a batch of one, a row of an Arrow stream as a stream with
+    /// that row, an entity as a message of one, a SIRI record in a delivery of its own. A number
+    /// that the payload does not have is left out.
     pub fn record_bytes(&mut self, payload: &[u8], rows: &BTreeSet<i32>) -> BTreeMap<i32, Vec<u8>> {
         let wanted = rows.iter().filter_map(|row| usize::try_from(*row).ok());
         let wanted: BTreeSet<usize> = wanted.collect();

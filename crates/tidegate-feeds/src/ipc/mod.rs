@@ -8,13 +8,14 @@
 //! A stream that breaks the format anywhere is one rejection and gives no row: what is read is
 //! checked first, to the last buffer. After that a row that is wrong rejects only itself.
 //!
-//! The reading is our own, over the bytes as they are: the metadata goes through the verifier of
+//! The reading is our own, over the bytes as they are. The metadata goes through the verifier of
 //! flatbuffers, every length, offset, view and key is checked, and no Arrow array is made of what a
-//! message says, since the reader of arrow 59 panics on a third of the broken streams that the tests
-//! here make (a buffer outside its body, a type without a value, a number of 7 bits). Memory: views of the columns, at most
-//! [`BATCHES_MAX`] batches; and dictionaries, 24 bytes for a value that takes 4 or more in the
-//! payload, so at most 6 times the payload. Rows are at most [`ROWS_MAX`] a message, and each
-//! rejected one keeps about 1.5 KiB.
+//! message says: the reader of arrow 59 panics on a third of the broken streams that the tests here
+//! make (a buffer outside its body, a type without a value, a number of 7 bits).
+//!
+//! Memory: views of the columns, of at most [`BATCHES_MAX`] batches; and dictionaries, 24 bytes for
+//! a value that takes 4 or more in the payload, so at most 6 times the payload. Rows are at most
+//! [`ROWS_MAX`] a message, and each rejected one keeps at most 2 KiB and its text.
 
 mod alone;
 mod batch;

@@ -1,6 +1,6 @@
-//! The reading of JSON objects that every JSON format shares, and the fields of the product's own.
+//! The reading of JSON objects that every JSON format shares, and what our own fields say.
 //!
-//! Two paths that must agree: [`scan()`] reads the common flat object in one pass without allocation
+//! Two paths that must agree: [`scan()`] reads the common flat object in one pass without allocating
 //! and gives up on anything unusual; [`Object::read`] and [`interpret`] read everything, exactly,
 //! through `serde_json`, and say what is wrong. What `scan` reads, the exact path reads the same:
 //! a differential test holds both against a plain `ObservationRecord`.

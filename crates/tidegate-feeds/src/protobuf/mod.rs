@@ -1,8 +1,8 @@
 //! The product's own observations in Protobuf: `schemas/observation.proto`.
 //!
 //! A payload is an `ObservationBatch`, so that one message carries many observations. It is walked
-//! entry by entry over the payload itself: text is borrowed, nothing is allocated but the rows. What
-//! is wrong inside an entry rejects that entry; where the batch itself is broken, what follows
+//! entry by entry over the payload itself: text is borrowed, only rows are allocated. What is wrong
+//! inside an entry rejects that entry; where the batch itself is broken, what follows
 //! cannot be told apart and is one rejection.
 //!
 //! Fields that the schema does not have are passed over, as Protobuf wants it, and of a field that

@@ -34,10 +34,10 @@ pub enum SchemaKind {
 /// Checks that messages of a registered schema are observations in the product's own form.
 ///
 /// In Protobuf the first message must have `repeated` observations as field 1, and a second one
-/// must be the observation, since the message indexes `[0]` and `[1]` are read so; each of our field
-/// numbers must have our type and each number of an enum our meaning. In JSON Schema the fields that
-/// are needed must be required and each of ours may be of our types only. Other fields may be there
-/// unless their name could identify a person.
+/// must be the observation, since the message indexes `[0]` and `[1]` are read so; each of our
+/// field numbers must have our type and each number of an enum our meaning. In JSON Schema the
+/// fields that are needed must be required and each of ours may be of our types only. Other fields
+/// may be there unless their name could identify a person.
 ///
 /// # Errors
 /// Everything that does not fit, each with its place in the schema.
@@ -365,6 +365,17 @@ mod tests {
         assert_eq!(none[0].message, "has no message");
         let long = check_schema(SchemaKind::Protobuf, &" ".repeat((1 << 20) + 1)).unwrap_err();
         assert_eq!(long[0].message, "1048577 bytes, more than 1048576");
+    }
+
+    proptest::proptest! {
+        /// Any text is a schema or a list of problems.
+        #[test]
+        fn no_text_panics(text in "(message|enum|oneof|map|=|[{}<>;\"'/*\\[\\](),.\n\\\\]|[a-zé0-9 ]){0,60}") {
+            for kind in [SchemaKind::Json, SchemaKind::Protobuf] {
+                let problems = check_schema(kind, &text).err();
+                proptest::prop_assert!(problems.is_some_and(|problems| !problems.is_empty()));
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The product's own observations as Arrow streams, written by arrow's own writer: every type that a
-//! column may have, one line a way to be wrong, and every byte changed.
+//! The product's own observations as Arrow streams, written by arrow's own writer: every type that
+//! a column may have, one line a way to be wrong, and every byte changed.
 
 use std::sync::Arc;
 
@@ -95,6 +95,7 @@ fn check_row(columns: &Columns, want: &str) {
     assert_eq!(bench.rows().len(), 2);
     assert_eq!(bench.rejected.len(), 1, "{:?}", bench.rejected);
     let kept = bench.rejected[0].bytes.clone().unwrap();
+    assert!(kept.len() < 2_048, "{}", kept.len());
     let alone = bench.decoder.record_bytes(&payload, &[1, 3].into());
     assert_eq!(alone, [(1, kept.clone())].into());
     let got = bench.rejections().pop().unwrap();

@@ -111,8 +111,8 @@ fn in_arrow(records: &[ObservationRecord], text: &DataType) -> Vec<u8> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
-    /// Random observations through JSON, Protobuf and Arrow are equal observations; those of the two
-    /// binary forms are equal to the last bit, positions included.
+    /// Random observations through JSON, Protobuf and Arrow are equal observations; those of the
+    /// two binary forms are equal to the last bit, positions included.
     #[test]
     fn forms_agree(
         records in vec(record(), 1..40),
