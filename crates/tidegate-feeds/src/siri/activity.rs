@@ -130,8 +130,8 @@ impl Activity<'_> {
         let key = self.key()?;
         let (at, quality) = reading.time(OWN[RECORDED], text)?;
         let coordinate = self.coordinate()?;
-        let key = key.and(&at.micros().to_string());
-        let key = key.and(self.call.get(0).unwrap_or_default());
+        let time = at.micros().to_string();
+        let stop = self.call.get(0).unwrap_or_default();
         let word = self.inner.get(OCCUPANCY).or(self.call.get(1));
         Ok(Seen {
             site,
@@ -139,8 +139,8 @@ impl Activity<'_> {
             quality,
             measure: Measure::Present,
             coordinate,
-            id: reading.id(&key.and("present")),
-            load_id: reading.id(&key.and("load")),
+            id: reading.id(&key, &[&time, stop, "present"]),
+            load_id: reading.id(&key, &[&time, stop, "load"]),
             load: reading.load(self.inner.get(LINE), word),
         })
     }

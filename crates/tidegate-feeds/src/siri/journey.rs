@@ -278,15 +278,14 @@ fn read_call<'s>(
     let (element, text) = call.time();
     let (at, quality) = reading.time(element, text)?;
     let (kind, number) = call.visit();
-    let key = key.and(stop).and(kind).and(&number);
     Ok(Seen {
         site: stop,
         at,
         quality,
         measure: Measure::In,
         coordinate: None,
-        id: reading.id(&key.and("arrival")),
-        load_id: reading.id(&key.and("load")),
+        id: reading.id(key, &[stop, kind, &number, "arrival"]),
+        load_id: reading.id(key, &[stop, kind, &number, "load"]),
         load: None,
     })
 }

@@ -39,9 +39,10 @@
 //! its own; what is wrong around the records is one rejection (see [`pieces`]). A document that is
 //! cut gives its whole records and one rejection.
 //!
-//! **Memory.** Texts are borrowed from the payload. Beside it, the observations and the rejected
-//! bytes, decoding holds one journey: at most 2,000 calls of about 200 bytes, and the texts written
-//! with entities, of at most 1 KiB each.
+//! **Memory.** Texts are borrowed from the payload. Beside it, the observations and the bytes of what
+//! is rejected, decoding holds one journey: at most 2,000 calls, in less than four times the bytes
+//! of the journey (measured: 0.8 MB for the largest, 2 kB for a document of 63 MB with 24,000 small
+//! ones).
 
 mod activity;
 mod fields;

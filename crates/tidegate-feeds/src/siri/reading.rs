@@ -56,13 +56,6 @@ impl Key {
         key
     }
 
-    /// This key with one more part.
-    pub(super) fn and(&self, part: &str) -> Self {
-        let mut key = self.clone();
-        key.add(part);
-        key
-    }
-
     fn add(&mut self, part: &str) {
         self.0.push(0);
         self.0.extend_from_slice(part.as_bytes());
@@ -105,8 +98,12 @@ impl Reading<'_> {
         Ok((at, quality))
     }
 
-    /// The event id of `key` in this feed.
-    pub(super) fn id(&self, key: &Key) -> u128 {
+    /// The event id of `key` with more parts in this feed.
+    pub(super) fn id(&self, key: &Key, parts: &[&str]) -> u128 {
+        let mut key = key.clone();
+        for part in parts {
+            key.add(part);
+        }
         self.context.ids.produced(&key.0)
     }
 

@@ -175,8 +175,9 @@ const HUGE: &[(&str, [&str; 3], &str)] = &[
 fn huge_records_stay_alone() {
     let good = records();
     for (at, [before, piece, after], want) in HUGE {
-        // Nearly the feed's 64 MiB of text; marks are many even in less.
-        let bytes = if *piece == "x" { 63 << 20 } else { 4 << 20 };
+        // Nearly the feed's 64 MiB of text; other things are many even in less.
+        let is_text = *piece == "x" && !before.starts_with("<x");
+        let bytes = if is_text { 63 << 20 } else { 1 << 20 };
         let huge = [*before, &piece.repeat(bytes / piece.len()), after].concat();
         let mut records = good.clone();
         assert!(records[1].contains(at), "{at}");
@@ -201,11 +202,11 @@ fn broken_records_do_not_add_up() {
         "<VehicleActivity a='",
         "</VehicleActivity>",
     ] {
-        let count = 200_000;
+        let count = 50_000;
         let said = read(format!("<Siri>{}", piece.repeat(count)));
         assert_eq!(said.rejected.len(), count);
         let last = said.rejected.last().unwrap();
-        assert!(last.starts_with("199999 malformed"), "{last}");
+        assert!(last.starts_with("49999 malformed"), "{last}");
     }
     let opened = format!("<Siri>{}", "<!--".repeat(1_000_000));
     check_refused(

@@ -204,7 +204,7 @@ fn every_byte_can_be_every_mark() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     /// One byte of a record is any other one.
     #[test]
