@@ -196,6 +196,7 @@ pub(crate) const TOP_LEVEL: &[&str] = &[
     "deny.toml",
     "deploy",
     "docs",
+    "fuzz",
     "pipelines",
     "rust-toolchain.toml",
     "schemas",

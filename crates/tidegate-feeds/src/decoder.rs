@@ -1,5 +1,6 @@
 //! The decoder of one feed: payloads in, observations and rejections out.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -333,24 +334,12 @@ impl Decoder {
             },
             ids: &self.ids,
         };
-        let text;
-        let body = match self.encoding {
-            None => body,
-            Some(encoding) => {
-                match encoding.decode_without_bom_handling_and_without_replacement(body) {
-                    Some(read) => {
-                        rejects.encoding = Some(encoding);
-                        text = read;
-                        text.as_bytes()
-                    }
-                    None => {
-                        let detail = format!("bytes that are not {}", encoding.name());
-                        let fault = Fault::new(Reason::NotUtf8, detail);
-                        return rejects.add(fault, position, None, Some(body));
-                    }
-                }
-            }
+        let body = match transcoded(self.encoding, body) {
+            Ok(body) => body,
+            Err(fault) => return rejects.add(fault, position, None, Some(body)),
         };
+        let body = body.as_ref();
+        rejects.encoding = self.encoding;
         match &mut self.form {
             Form::Json => own::decode(body, context, out, &mut rejects),
             Form::Protobuf => protobuf::decode(body, message, context, out, &mut rejects),
@@ -403,6 +392,24 @@ impl Decoder {
         };
         let number = |(row, bytes)| Some((i32::try_from(row).ok()?, bytes));
         found.into_iter().filter_map(number).collect()
+    }
+}
+
+/// A payload's text as UTF-8.
+fn transcoded<'p>(
+    encoding: Option<&'static Encoding>,
+    body: &'p [u8],
+) -> Result<Cow<'p, [u8]>, Fault> {
+    let Some(encoding) = encoding else {
+        return Ok(Cow::Borrowed(body));
+    };
+    match encoding.decode_without_bom_handling_and_without_replacement(body) {
+        Some(Cow::Borrowed(text)) => Ok(Cow::Borrowed(text.as_bytes())),
+        Some(Cow::Owned(text)) => Ok(Cow::Owned(text.into_bytes())),
+        None => Err(Fault::new(
+            Reason::NotUtf8,
+            format!("bytes that are not {}", encoding.name()),
+        )),
     }
 }
 

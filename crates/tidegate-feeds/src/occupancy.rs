@@ -123,15 +123,12 @@ impl Occupancy {
         }
         let mut route_type_capacity = BTreeMap::new();
         for (kind, capacity) in &config.route_type_capacity {
-            match kind.parse() {
-                Ok(number) => {
-                    route_type_capacity.insert(number, *capacity);
-                }
-                Err(_) => {
-                    let key = format!("occupancy.route_type_capacity.{kind}");
-                    let message = format!("{kind:?} is not a route_type, a number such as 3");
-                    problems.push(ConfigProblem::new(key, message));
-                }
+            if let Ok(number) = kind.parse() {
+                route_type_capacity.insert(number, *capacity);
+            } else {
+                let key = format!("occupancy.route_type_capacity.{kind}");
+                let message = format!("{kind:?} is not a route_type, a number such as 3");
+                problems.push(ConfigProblem::new(key, message));
             }
         }
         for (stop, share) in &config.alighting_share {

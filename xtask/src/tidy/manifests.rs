@@ -93,6 +93,10 @@ pub(super) fn manifest(path: &str, text: &str) -> Vec<Fault> {
         Ok(table) => table,
         Err(error) => return vec![Fault::new(path, 0, error.to_string())],
     };
+    // A package with a workspace of its own is no member and inherits nothing.
+    if table.contains_key("workspace") {
+        return Vec::new();
+    }
     let inherits = |value: Option<&toml::Value>| {
         let flag = value.and_then(|value| value.get("workspace"));
         flag.and_then(toml::Value::as_bool) == Some(true)
@@ -177,5 +181,7 @@ mod tests {
         let bad = "[dependencies]\nserde = \"1\"\n[dev-dependencies]\nrand = { version = \"1\" }\n";
         assert_eq!(manifest("Cargo.toml", bad).len(), 3);
         assert_eq!(manifest("Cargo.toml", "[").len(), 1);
+        let own = format!("[workspace]\n{bad}");
+        assert_eq!(manifest("Cargo.toml", &own), []);
     }
 }

@@ -22,9 +22,10 @@ pub(crate) fn read_header(message: &str) -> Option<Header> {
         header: Some(&mut header),
         entity: None,
     };
-    // What is wrong is told by the walk over the entities.
-    let _ = walk.deserialize(&mut deserializer);
-    header
+    match walk.deserialize(&mut deserializer) {
+        // What is wrong behind the header is told by the walk over the entities.
+        Ok(()) | Err(_) => header,
+    }
 }
 
 /// Calls `each` with every entity; the error is the one that ends the message early.

@@ -231,14 +231,14 @@ impl GtfsForm {
             row += 1;
             let (entity, fault) = match found {
                 Ok(entity) => match binary::read_entity(entity) {
-                    Ok(read) => match self.observe(&read, header, context, out, rejects) {
+                    Ok(read) => match self.observe(&read, (header, context), out, rejects) {
                         Ok(()) => return,
                         Err(fault) => (entity, fault),
                     },
-                    Err(error) => (entity, malformed(&format!("entity {}", row - 1), &error)),
+                    Err(error) => (entity, malformed(&format!("entity {}", row - 1), error)),
                 },
                 Err((error, rest)) => {
-                    let fault = malformed(&format!("what follows entity {}", row - 1), &error);
+                    let fault = malformed(&format!("what follows entity {}", row - 1), error);
                     return rejects.add(fault, context.position, None, Some(rest));
                 }
             };
@@ -276,7 +276,7 @@ impl GtfsForm {
             } else {
                 let read = json::read_entity(&entity)
                     .ok_or_else(|| Fault::new(Reason::Malformed, "an entity is not an object"));
-                match read.and_then(|read| self.observe(&read, header, context, out, rejects)) {
+                match read.and_then(|read| self.observe(&read, (header, context), out, rejects)) {
                     Ok(()) => return,
                     Err(fault) => fault,
                 }
@@ -337,8 +337,7 @@ impl GtfsForm {
     fn observe(
         &mut self,
         entity: &Entity<'_>,
-        header: Header,
-        context: Context<'_>,
+        (header, context): (Header, Context<'_>),
         out: &mut ObservationBuilder,
         rejects: &mut Rejects<'_>,
     ) -> Result<(), Fault> {
@@ -431,15 +430,16 @@ impl GtfsForm {
         if let Some(load) = load {
             context.limits.check_count("load", load.count)?;
             self.id.push_str("\u{1f}load");
-            self.staged.push(Staged {
+            let aboard = Staged {
                 id: context.ids.produced(self.id.as_bytes()),
                 measure: Measure::Load,
                 subject: Subject::Person,
                 load,
                 quality: quality.with(Quality::ESTIMATED),
                 ..count.clone()
-            });
-            self.stage_alighting(vehicle, entity, context, load, time);
+            };
+            self.staged.push(aboard.clone());
+            self.stage_alighting(vehicle, entity, context, &aboard);
         }
         self.staged.push(count);
         Ok(())
@@ -472,9 +472,9 @@ impl GtfsForm {
         vehicle: &Vehicle<'_>,
         entity: &Entity<'_>,
         context: Context<'_>,
-        load: Load,
-        time: EventTime,
+        aboard: &Staged,
     ) {
+        let (load, time) = (aboard.load, aboard.end);
         let (Some(stop), Some(sequence)) = (&vehicle.stop, vehicle.stop_sequence) else {
             return;
         };
@@ -693,6 +693,6 @@ fn no_message(bytes: &[u8]) -> Fault {
     Fault::new(Reason::Malformed, detail)
 }
 
-fn malformed(what: &str, error: &wire::WireError) -> Fault {
+fn malformed(what: &str, error: wire::WireError) -> Fault {
     Fault::new(Reason::Malformed, format!("{what} cannot be read: {error}"))
 }
