@@ -79,7 +79,7 @@ enum Command {
     /// Compare every exact fact of the recorded feeds with what the product computes, and write
     /// docs/SCOREBOARD.md.
     Scoreboard {
-        /// The folder of the recorded feeds; `data` in TIDEGATE_SHARED or ../shared when absent.
+        /// The folder of the recorded feeds; `data` in `$TIDEGATE_SHARED` or `../shared` when absent.
         #[arg(long, value_name = "DIR")]
         data: Option<PathBuf>,
     },
