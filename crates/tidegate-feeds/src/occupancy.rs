@@ -76,8 +76,10 @@ impl Load {
         reason = "shares and capacities are bounded far below 2^53"
     )]
     fn between(low: f64, high: f64, capacity: u32) -> Self {
-        let low = (low * f64::from(capacity)).floor().max(0.0) as i64;
-        let high = (high * f64::from(capacity)).ceil() as i64;
+        // 1.1 · 200 is a hair above 220, and no person more.
+        const HAIR: f64 = 1e-6;
+        let low = (low * f64::from(capacity) + HAIR).floor().max(0.0) as i64;
+        let high = (high * f64::from(capacity) - HAIR).ceil().max(0.0) as i64;
         let count = low.midpoint(high);
         let range = CountRange::around(count, low, high).expect("a middle lies between its ends");
         Self { count, range }
@@ -237,6 +239,7 @@ mod tests {
         check("fewSeatsAvailable", Some((40, 60, 80)));
         check("seatsAvailable", Some((0, 40, 80)));
         check("FULL", Some((190, 215, 240)));
+        check("CRUSHED_STANDING_ROOM_ONLY", Some((160, 190, 220)));
         check("NO_DATA_AVAILABLE", None);
         check("NOT_ACCEPTING_PASSENGERS", None);
         check("NOT_BOARDABLE", None);

@@ -22,6 +22,7 @@ mod scenario;
 mod workload;
 
 mod brokers;
+mod feeds;
 mod instances;
 mod kills;
 mod limits;

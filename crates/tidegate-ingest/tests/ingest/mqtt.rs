@@ -136,7 +136,8 @@ async fn a_client_that_is_replaced_loses_and_doubles_nothing() {
         restarts += 1;
     }
     publishing.await.unwrap();
-    assert!(restarts >= 3, "{restarts}");
+    // How often depends on how fast the rest is published.
+    assert!(restarts >= 2, "{restarts}");
     assert_eq!(numbers(&kafka), every_number_once(2_000));
 }
 
