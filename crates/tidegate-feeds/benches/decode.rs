@@ -187,7 +187,7 @@ fn decode(criterion: &mut Criterion) {
         &mapping("csv", cumulative),
         &counters(),
     );
-    let with_load = "format = 'siri'\noccupancy = { capacity = 200 }";
+    let with_load = "format = 'siri'\npayload_bytes_max = 4194304\noccupancy = { capacity = 200 }";
     let with_load = toml::from_str(with_load).expect("the bench's own file is valid");
     let delivery = [siri()];
     let bytes = Throughput::Bytes(delivery[0].len() as u64);
