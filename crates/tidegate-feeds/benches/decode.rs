@@ -408,7 +408,7 @@ fn decode(criterion: &mut Criterion) {
         &gtfs,
         &gtfs_realtime(),
     );
-    let with_load = "format = 'siri'\noccupancy = { capacity = 200 }";
+    let with_load = "format = 'siri'\npayload_bytes_max = 4194304\noccupancy = { capacity = 200 }";
     let with_load = toml::from_str(with_load).expect("the bench's own file is valid");
     run_many(
         criterion,
