@@ -200,8 +200,8 @@ fn real_what_is_polled_counts_once_over_a_broker_restart() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let served = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&served);
-    std::thread::spawn(move || serve(&listener, &counter));
+    let shared = Arc::clone(&served);
+    std::thread::spawn(move || serve(&listener, &shared));
     let ingest = format!("[poll.gate]\nurl = 'http://127.0.0.1:{port}/counts'\nevery = '1s'\n");
     // Polled once a second at most: a few are enough to have the broker away in their midst.
     let pipeline = Pipeline::new(&kafka, "poll", &ingest);
