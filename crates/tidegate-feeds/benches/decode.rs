@@ -402,11 +402,12 @@ fn decode(criterion: &mut Criterion) {
     );
     let gtfs = toml::from_str("format = 'gtfs_realtime'\noccupancy = { capacity = 80 }")
         .expect("the bench's own file is valid");
-    run(
+    run_many(
         criterion,
         "gtfs realtime, 1000 vehicles",
         &gtfs,
         &gtfs_realtime(),
+        VEHICLES as usize,
     );
     let with_load = "format = 'siri'\npayload_bytes_max = 4194304\noccupancy = { capacity = 200 }";
     let with_load = toml::from_str(with_load).expect("the bench's own file is valid");
