@@ -51,17 +51,23 @@ pub enum LakeTable {
     Duplicate,
     /// Records that could not be counted.
     Rejected,
+    /// What feeds delivered, window by window.
+    FeedQuality,
+    /// Of that, rejections by their reasons.
+    FeedRejected,
 }
 
 impl LakeTable {
     /// Every table.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Pane,
         Self::Layer,
         Self::Alert,
         Self::Late,
         Self::Duplicate,
         Self::Rejected,
+        Self::FeedQuality,
+        Self::FeedRejected,
     ];
 
     /// The name of its folder.
@@ -73,6 +79,8 @@ impl LakeTable {
             Self::Late => "late",
             Self::Duplicate => "duplicate",
             Self::Rejected => "rejected",
+            Self::FeedQuality => "feed_quality",
+            Self::FeedRejected => "feed_rejected",
         }
     }
 }

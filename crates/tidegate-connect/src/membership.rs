@@ -115,7 +115,7 @@ pub enum MembershipEvent {
 
 /// The group's identity of a member at one moment: what a transaction carries so that a member that
 /// was put out of its group is refused.
-pub struct GroupMetadata(pub(crate) ConsumerGroupMetadata);
+pub struct GroupMetadata(pub(crate) Arc<ConsumerGroupMetadata>);
 
 impl std::fmt::Debug for GroupMetadata {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -321,7 +321,7 @@ impl Membership {
         let client = self.client.as_ref().filter(|_| !self.failed);
         client
             .and_then(|client| client.group_metadata())
-            .map(GroupMetadata)
+            .map(|metadata| GroupMetadata(Arc::new(metadata)))
             .ok_or(ConnectError::MembershipEnded)
     }
 

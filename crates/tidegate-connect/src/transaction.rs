@@ -23,6 +23,8 @@
 //! Memory: the local queue holds at most 100,000 records or 128 MiB.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
@@ -50,6 +52,9 @@ pub const MESSAGE_BYTES_LIMIT: usize = (64 << 20) + 1024;
 const LIMITS_WITHIN: Duration = Duration::from_secs(5);
 /// How long one call of the client may wait; it is called again until the sum is reached.
 const CALL_WITHIN: Duration = Duration::from_secs(5);
+/// How long a call that does not keep its own limit is waited for: what it may take, a request that is
+/// never answered, and some more.
+const STUCK_AFTER: Duration = Duration::from_secs(30);
 /// The same for an abort, which waits for delivery reports that are served between the calls.
 const ABORT_CALL_WITHIN: Duration = Duration::from_millis(50);
 /// How long until a call that could not begin is made again.
@@ -122,7 +127,8 @@ enum Verdict {
 /// to the broker's timeout.
 pub struct EpochSink {
     config: EpochSinkConfig,
-    producer: BaseProducer<Context>,
+    /// Shared with a call that may not come back.
+    producer: Arc<BaseProducer<Context>>,
     /// The largest batch that a topic takes.
     limits: BTreeMap<String, usize>,
     state: State,
@@ -163,7 +169,7 @@ impl EpochSink {
         producer.client().context().take_troubles();
         Ok(Self {
             config,
-            producer,
+            producer: Arc::new(producer),
             limits,
             state: State::Ready,
             gap: false,
@@ -347,9 +353,14 @@ impl EpochSink {
                 })?;
         }
         self.until_done(at, || {
-            let (group, wait) = (&sources.group.0, at.left(CALL_WITHIN));
-            self.producer
-                .send_offsets_to_transaction(&list, group, wait)
+            let (producer, list) = (Arc::clone(&self.producer), list.clone());
+            let (group, wait) = (Arc::clone(&sources.group.0), at.left(CALL_WITHIN));
+            let answer = bounded(STUCK_AFTER, move || {
+                producer.send_offsets_to_transaction(&list, &group, wait)
+            });
+            answer
+                .ok_or_else(stuck)?
+                .map_err(|error| self.judge(&error))
         })
         .map_err(|verdict| match verdict {
             Verdict::Again(detail) | Verdict::Abort(detail) => {
@@ -423,7 +434,9 @@ impl EpochSink {
     fn commit(&mut self, deadline: Deadline) -> Result<(), EpochError> {
         self.state = State::Committing;
         let outcome = self.until_done(deadline, || {
-            self.producer.commit_transaction(deadline.left(CALL_WITHIN))
+            self.producer
+                .commit_transaction(deadline.left(CALL_WITHIN))
+                .map_err(|error| self.judge(&error))
         });
         match outcome {
             Ok(()) => {
@@ -451,6 +464,7 @@ impl EpochSink {
         let aborted = self.until_done(deadline, || {
             self.producer
                 .abort_transaction(deadline.left(ABORT_CALL_WITHIN))
+                .map_err(|error| self.judge(&error))
         });
         let drained = self.drain(deadline);
         self.state = match aborted {
@@ -498,13 +512,13 @@ impl EpochSink {
     fn until_done(
         &self,
         deadline: Deadline,
-        call: impl Fn() -> Result<(), KafkaError>,
+        call: impl Fn() -> Result<(), Verdict>,
     ) -> Result<(), Verdict> {
         loop {
-            let Err(error) = call() else {
+            let Err(verdict) = call() else {
                 return Ok(());
             };
-            match self.judge(&error) {
+            match verdict {
                 Verdict::Again(detail) if deadline.passed() => return Err(Verdict::Again(detail)),
                 Verdict::Again(_) => self.producer.poll(AGAIN_AFTER),
                 decided => return Err(decided),
@@ -614,6 +628,32 @@ fn take_over(
             return Err(deadline.unreachable(&config.bootstrap, format!("{doing}: {detail}")));
         }
     }
+}
+
+/// Makes a call on a thread of its own. One that does not come back within `within` gives nothing, and
+/// is left alone with what it holds.
+///
+/// librdkafka 2.12.1 waits without a limit for a group's coordinator that has left the cluster's
+/// metadata (its issue 5511), and a producer does nothing else meanwhile. A new one that takes over
+/// the transactional id goes on; should the call ever come back, the broker refuses what it adds.
+fn bounded<T: Send + 'static>(
+    within: Duration,
+    call: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (answer, answered) = channel();
+    // Nobody may listen any more.
+    std::thread::spawn(move || drop(answer.send(call())));
+    answered.recv_timeout(within).ok()
+}
+
+fn stuck() -> Verdict {
+    Verdict::Lost(Loss {
+        fenced: false,
+        detail: format!(
+            "no answer from the group's coordinator within {} s",
+            STUCK_AFTER.as_secs()
+        ),
+    })
 }
 
 /// The library's words, which for a transaction say more than the code.
