@@ -10,6 +10,7 @@
 mod bad_input;
 mod command;
 mod faults;
+mod feed_quality;
 mod quarantine;
 mod readme;
 mod real_feeds;

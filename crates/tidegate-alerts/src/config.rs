@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::rule::COVERAGE_MIN;
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 
 /// One `[[rule]]`: when an alert is raised on a layer, when it is over, and what it says.
@@ -52,6 +53,12 @@ pub struct RuleConfig {
     /// alert is over; counted like `for`. Default `0s`: at the first such window.
     #[serde(default = "no_time")]
     pub keep_firing_for: String,
+    /// A value that calls for no alert is believed only where this share of the expected input was
+    /// there, 0 to 1: below it the alert's state stays as it is, and is told as `stale`. A value at
+    /// or above `fire_above` is believed anyway: what is missing would only add to it. Rows without
+    /// a coverage are believed. Default `0.5`; `0.0` believes everything.
+    #[serde(default = "half")]
+    pub coverage_min: f64,
     /// How bad it is: `info`, `watch`, `warning` or `critical`.
     pub severity: Severity,
     /// What is compared with the two thresholds: `value` (default), or `lo`, the lower bound of
@@ -70,6 +77,10 @@ pub struct RuleConfig {
 
 fn no_time() -> String {
     "0s".to_owned()
+}
+
+const fn half() -> f64 {
+    COVERAGE_MIN
 }
 
 /// A text in both languages of the product.

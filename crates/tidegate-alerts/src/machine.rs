@@ -15,7 +15,8 @@
 //! Several steps may be taken in one window (`for = "0s"` goes from Normal to Firing), but an
 //! alert has at most one transition in it (A2), since a value that ends an alert cannot begin one.
 //!
-//! A subject without data keeps its state, and [`AlertState::NoData`] is told once. When data is
+//! A subject without data keeps its state, and [`AlertState::NoData`] is told once; so does one whose
+//! value is no alert and rests on too little input ([`AlertState::Stale`]). When data is
 //! back the alert goes on: the gap counts towards `for` (what was seen before it still stands),
 //! and never towards `keep_firing_for` (nobody saw a recovery).
 
@@ -25,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tidegate_model::{EventTime, Span};
 
 use crate::measurement::Measurement;
-use crate::rule::Rule;
+use crate::rule::{Rule, Sight};
 use crate::transition::{AlertState, AlertTransition};
 
 mod episode;
@@ -205,9 +206,9 @@ impl Watch {
                 taken[index] = true;
                 rows[index]
             });
-            let value = row.and_then(|row| rule.compared(row));
-            let step = episode.step(rule, at, value);
-            if let (Some(row), Some(_)) = (row, value) {
+            let sight = row.map_or(Sight::Nothing, |row| rule.sight(row));
+            let step = episode.step(rule, at, sight);
+            if let (Some(row), Sight::Value(_)) = (row, sight) {
                 episode.see(row);
             }
             if let Some(state) = step.change {
@@ -243,7 +244,7 @@ impl Watch {
             result.opened += 1;
             let subject = Subject::of(row);
             let mut episode = Episode::begin(self.rule.name(), row, at);
-            if let Some(state) = episode.step(&self.rule, at, Some(value)).change {
+            if let Some(state) = episode.step(&self.rule, at, Sight::Value(value)).change {
                 result.changes.push(Change {
                     subject: subject.clone(),
                     state,

@@ -10,6 +10,9 @@ use crate::digest::digest;
 use crate::measurement::Measurement;
 use crate::template::Template;
 
+/// The share of expected input below which a value is not believed, unless the rule says otherwise.
+pub(crate) const COVERAGE_MIN: f64 = 0.5;
+
 const NAME_CHARS_MAX: usize = 64;
 
 /// Length of a rule's hash in bytes; in text twice as many.
@@ -50,6 +53,7 @@ pub struct Rule {
     keep_firing_for: Span,
     severity: Severity,
     compare: Compare,
+    coverage_min: f64,
     owner: String,
     title: Templates,
     action: Templates,
@@ -77,6 +81,7 @@ impl Rule {
             tags.insert(tag.clone(), values);
         }
         problems.thresholds(config.fire_above, config.clear_below);
+        problems.share("coverage_min", config.coverage_min);
         let hold_for = problems.span("for", &config.hold_for);
         let keep_firing_for = problems.span("keep_firing_for", &config.keep_firing_for);
         problems.text("owner", &config.owner);
@@ -98,6 +103,7 @@ impl Rule {
                     keep_firing_for,
                     severity: config.severity,
                     compare: config.compare,
+                    coverage_min: config.coverage_min,
                     owner: config.owner.clone(),
                     title,
                     action,
@@ -171,6 +177,18 @@ impl Rule {
         }
     }
 
+    /// What `row` shows of its subject.
+    pub(crate) fn sight(&self, row: &Measurement<'_>) -> Sight {
+        let value = self.compared(row);
+        let fires = value.is_some_and(|value| self.fires_at(value));
+        let scarce = row.coverage.is_some_and(|share| share < self.coverage_min);
+        match value {
+            _ if scarce && !fires => Sight::Stale,
+            Some(value) => Sight::Value(value),
+            None => Sight::Nothing,
+        }
+    }
+
     /// Whether `value` calls for an alert.
     pub(crate) fn fires_at(&self, value: f64) -> bool {
         value >= self.fire_above
@@ -180,6 +198,17 @@ impl Rule {
     pub(crate) fn clears_at(&self, value: f64) -> bool {
         value <= self.clear_below && !self.fires_at(value)
     }
+}
+
+/// What a window shows of a subject.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Sight {
+    /// A value that is believed.
+    Value(f64),
+    /// Too little of the expected input to say that all is well.
+    Stale,
+    /// No row, or one without a value.
+    Nothing,
 }
 
 /// The hash of everything in a rule, independent of how it was written.
@@ -215,6 +244,10 @@ fn hash(
         ]
         .map(str::to_owned),
     );
+    // Rules that leave it out keep the hash that they had before there was such a key.
+    if config.coverage_min.total_cmp(&COVERAGE_MIN).is_ne() {
+        parts.push(format!("coverage_min {:?}", config.coverage_min + 0.0));
+    }
     digest(parts.iter().map(String::as_bytes), HASH_BYTES)
 }
 
@@ -261,6 +294,12 @@ impl Problems {
                 "clear_below",
                 format!("{clear_below} must be at or below fire_above {fire_above}"),
             );
+        }
+    }
+
+    fn share(&mut self, key: &str, value: f64) {
+        if !(0.0..=1.0).contains(&value) {
+            self.add(key, format!("{value} is not a share from 0 to 1"));
         }
     }
 

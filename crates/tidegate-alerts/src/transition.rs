@@ -14,7 +14,10 @@ pub enum AlertState {
     /// Its subject has no data. What was seen before still stands; also told of an alert that
     /// was about to be raised (`for` not yet over).
     NoData,
-    /// Data is back after [`AlertState::NoData`], and the raised alert is not over. Not a raise.
+    /// Its value calls for no alert, but rests on too little of the expected input to be believed
+    /// (`coverage_min`). As without data, what was seen before still stands.
+    Stale,
+    /// Data is back after [`AlertState::NoData`] or [`AlertState::Stale`], and the raised alert is not over. Not a raise.
     Resumed,
 }
 
@@ -25,6 +28,7 @@ impl AlertState {
             Self::Firing => "firing",
             Self::Resolved => "resolved",
             Self::NoData => "no_data",
+            Self::Stale => "stale",
             Self::Resumed => "resumed",
         }
     }

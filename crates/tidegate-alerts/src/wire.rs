@@ -21,7 +21,7 @@ pub struct AlertRecord {
     pub name_zh: String,
     /// The subject's name in English.
     pub name_en: String,
-    /// `firing`, `resolved`, `no_data` or `resumed`.
+    /// `firing`, `resolved`, `no_data`, `stale` or `resumed`.
     pub state: String,
     /// `info`, `watch`, `warning` or `critical`.
     pub severity: String,

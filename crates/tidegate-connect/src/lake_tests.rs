@@ -124,6 +124,8 @@ fn declared_tables_are_there_without_rows_and_the_summary_comes_last() {
         [
             "alert/t.parquet",
             "duplicate/t.parquet",
+            "feed_quality/t.parquet",
+            "feed_rejected/t.parquet",
             "late/t.parquet",
             "layer/t.parquet",
             "pane/t.parquet",

@@ -169,6 +169,11 @@ impl Engine {
         self.watermarks.partitions()
     }
 
+    /// Whether the partition holds no window open: it is idle, or has ended.
+    pub fn is_quiet(&self, partition: &PartitionId) -> bool {
+        self.watermarks.is_quiet(partition)
+    }
+
     /// Where the records of each feed went so far.
     pub fn accounting(&self) -> &BTreeMap<FeedId, Accounting> {
         &self.accounting

@@ -106,6 +106,12 @@ impl Watermarks {
         clock
     }
 
+    /// Whether `partition` is idle or has ended.
+    pub(crate) fn is_quiet(&self, partition: &PartitionId) -> bool {
+        let clock = self.clocks.get(partition);
+        clock.is_some_and(|clock| matches!(clock.phase, Phase::Idle | Phase::Ended))
+    }
+
     /// Records up to `end_max` arrived: the partition is being read again.
     pub(crate) fn observe(&mut self, partition: &PartitionId, end_max: Option<EventTime>) {
         if let Some(clock) = self.clocks.get_mut(partition) {

@@ -112,6 +112,11 @@ pub struct FeedConfig {
     /// duplicate check when absent.
     #[serde(default)]
     pub dedup_within: Option<String>,
+    /// How long without records is silence, of which an alert on the feed's health tells: a duration
+    /// such as `15m`, `2h`. Three times the longest interval that its records count and at least
+    /// `15m` when absent.
+    #[serde(default)]
+    pub silent_after: Option<String>,
     /// The largest count that one record may carry, 1 or more; larger ones are rejected.
     #[serde(default = "count_max_default")]
     pub count_max: i64,
@@ -151,6 +156,7 @@ impl Default for FeedConfig {
             out_of_orderness: one_minute(),
             interval_max: one_hour(),
             dedup_within: None,
+            silent_after: None,
             count_max: count_max_default(),
             payload_bytes_max: payload_bytes_max_default(),
             unknown_site: UnknownSite::Reject,

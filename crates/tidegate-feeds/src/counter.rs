@@ -36,6 +36,14 @@ pub struct CounterFaults {
     pub forgotten: u64,
 }
 
+impl CounterFaults {
+    /// Those that say that a counter or its feed is not well: resets, steps down, steps that are
+    /// too large, and gaps. First readings, wraps and repeated readings are as they should be.
+    pub const fn odd(self) -> u64 {
+        self.reset + self.down + self.implausible + self.gap
+    }
+}
+
 /// The rules of a feed's counters, validated.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CounterRules {

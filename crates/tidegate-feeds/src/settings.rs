@@ -30,6 +30,8 @@ pub struct FeedSettings {
     pub interval_max: Span,
     /// How long event ids are remembered; above 0, `None` for no duplicate check.
     pub dedup_within: Option<Span>,
+    /// How long without records is silence; above 0, `None` where the feed's own intervals tell.
+    pub silent_after: Option<Span>,
     /// The largest count of an observation; 1 or more.
     pub count_max: i64,
     /// The largest payload in bytes; 1 or more.
@@ -60,6 +62,10 @@ pub(crate) fn read_settings(
         .dedup_within
         .as_deref()
         .map(|text| span("dedup_within", text, Span::micros(1)));
+    let silent_after = config
+        .silent_after
+        .as_deref()
+        .map(|text| span("silent_after", text, Span::micros(1)));
     if !(1..=COUNT_MAX_MAX).contains(&config.count_max) {
         let message = format!("{} is not within 1 to {COUNT_MAX_MAX}", config.count_max);
         problems.push(ConfigProblem::new("count_max", message));
@@ -87,6 +93,7 @@ pub(crate) fn read_settings(
         out_of_orderness,
         interval_max,
         dedup_within,
+        silent_after,
         count_max: config.count_max,
         payload_bytes_max: config.payload_bytes_max,
         unknown_site: config.unknown_site,

@@ -199,7 +199,8 @@ impl Found {
             | Event::Late { .. }
             | Event::Duplicate { .. }
             | Event::Rejected(_)
-            | Event::FeedHealth(_) => {}
+            | Event::FeedHealth(_)
+            | Event::FeedQuality { .. } => {}
         }
     }
 

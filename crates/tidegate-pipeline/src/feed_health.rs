@@ -15,7 +15,7 @@
 
 use std::collections::VecDeque;
 
-use tidegate_model::{FeedId, Reason};
+use tidegate_model::{FeedId, Reason, Span};
 
 mod state;
 
@@ -123,6 +123,13 @@ pub enum FeedHealthChange {
     Quarantined,
     /// Enough of its last records are good again.
     Recovered,
+    /// Nothing of it is heard any more.
+    Silent {
+        /// For how long at least.
+        since: Span,
+    },
+    /// It is heard again after a silence.
+    Heard,
 }
 
 impl FeedHealthChange {
@@ -131,6 +138,8 @@ impl FeedHealthChange {
         match self {
             Self::Quarantined => "quarantined",
             Self::Recovered => "recovered",
+            Self::Silent { .. } => "silent",
+            Self::Heard => "heard",
         }
     }
 }
@@ -148,8 +157,8 @@ pub struct FeedHealthTransition {
     pub rejected: u32,
     /// The most frequent reason among them; of two, the first of [`Reason::ALL`].
     pub top_reason: Option<Reason>,
-    /// Records of the feed seen so far: two transitions of a feed differ in it, a replay repeats
-    /// it.
+    /// Records of the feed seen so far: two transitions of a feed to one state differ in it, a
+    /// replay repeats it.
     pub seen: u64,
 }
 
@@ -171,6 +180,11 @@ impl FeedHealthTransition {
                 "Feed {feed} is out of quarantine: {rejected} of its last {received} records were \
                  rejected. Windows wait for it again."
             ),
+            FeedHealthChange::Silent { since } => format!(
+                "Feed {feed} is silent: no record for {since}. What rests on it is shown as stale, \
+                 not as empty. Check the producer and the connection."
+            ),
+            FeedHealthChange::Heard => format!("Feed {feed} is heard again."),
         }
     }
 
@@ -189,6 +203,10 @@ impl FeedHealthTransition {
             FeedHealthChange::Recovered => format!(
                 "数据源 {feed} 已解除隔离：最近 {received} 条记录中有 {rejected} 条被拒绝。窗口恢复等待该数据源。"
             ),
+            FeedHealthChange::Silent { since } => format!(
+                "数据源 {feed} 无数据：已 {since} 未收到记录。依赖该数据源的结果标为“数据不足”，而不是“空场”；请检查数据来源和网络连接。"
+            ),
+            FeedHealthChange::Heard => format!("数据源 {feed} 已恢复上报。"),
         }
     }
 }
@@ -301,14 +319,19 @@ impl FeedHealth {
             fails.then_some(FeedHealthChange::Quarantined)
         }?;
         self.is_quarantined = state == FeedHealthChange::Quarantined;
-        Some(FeedHealthTransition {
+        Some(self.transition(state))
+    }
+
+    /// The change to `state`, with the last records.
+    pub(crate) fn transition(&self, state: FeedHealthChange) -> FeedHealthTransition {
+        FeedHealthTransition {
             feed: self.feed.clone(),
             state,
             received: self.remembered,
             rejected: self.rejected,
             top_reason: self.top_reason(),
             seen: self.seen,
-        })
+        }
     }
 
     fn top_reason(&self) -> Outcome {

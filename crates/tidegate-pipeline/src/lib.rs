@@ -20,6 +20,7 @@ mod pipeline;
 mod feed_health;
 mod measurements;
 mod occupancy;
+mod quality;
 mod summary;
 mod tables;
 
@@ -45,6 +46,7 @@ pub use locate::{Locator, Unlocated};
 pub use pipeline::{Feed, Layer, Pipeline};
 pub use problem::Problem;
 pub use progress::{PartitionPosition, Progress, SnapshotName, Step, Totals};
+pub use quality::{FEED_QUALITY_SCHEMA, FEED_REJECTED_SCHEMA};
 pub use reference::Reference;
 pub use runtime::{Event, Mode, Runtime, RuntimeError};
 pub use snapshot::{SNAPSHOT_FORMAT, Snapshot, SnapshotError, SnapshotOf};

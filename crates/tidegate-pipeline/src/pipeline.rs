@@ -17,7 +17,7 @@ use tidegate_risk::occupancy::CaptureProbability;
 use crate::config::KeyColumn;
 use crate::reference::{read_grid_units, read_incidence, read_sites, read_venues};
 use crate::source::{line_of, read_toml};
-use crate::tables::{OCCUPANCY, register_reference};
+use crate::tables::{STEPPED, register_reference};
 use crate::{LayerConfig, PipelineConfig, Problem, Reference, Source, WindowConfig};
 
 /// A feed of the pipeline: its decoder, fresh.
@@ -38,9 +38,9 @@ pub struct Layer {
     pub window: usize,
     /// Its SQL.
     pub sql: String,
-    /// Whether it reads the occupancy table, itself or through another layer, and so is not
-    /// evaluated for revisions.
-    pub reads_occupancy: bool,
+    /// Whether it reads the occupancy of venues or the quality of feeds, itself or through another
+    /// layer, and so is not evaluated for revisions.
+    pub reads_stepped: bool,
 }
 
 /// How occupancy is kept.
@@ -239,16 +239,16 @@ impl Pipeline {
         self.check_rules(problems);
     }
 
-    /// Plans every layer, and sees from the plan which of them read occupancy.
+    /// Plans every layer, and sees from the plan which of them read what steps with the windows.
     async fn check_layers(&mut self, session: &Session, problems: &mut Vec<Problem>) {
-        let mut of_occupancy = BTreeSet::from([OCCUPANCY.to_owned()]);
+        let mut stepped: BTreeSet<String> = STEPPED.map(str::to_owned).into();
         for layer in &mut self.layers {
             let file = format!("layers/{}.sql", layer.name);
             match LayerQuery::plan(session, &layer.sql).await {
                 Ok(query) => {
-                    layer.reads_occupancy = !query.tables().is_disjoint(&of_occupancy);
-                    if layer.reads_occupancy {
-                        of_occupancy.insert(layer.name.clone());
+                    layer.reads_stepped = !query.tables().is_disjoint(&stepped);
+                    if layer.reads_stepped {
+                        stepped.insert(layer.name.clone());
                     }
                 }
                 Err(error) => problems.push(Problem::new(&file, "", error.to_string())),
@@ -574,7 +574,7 @@ impl Keys<'_> {
                 window,
                 sql: sql.to_owned(),
                 // Its plan says, once it is planned.
-                reads_occupancy: false,
+                reads_stepped: false,
             });
         }
         layers
@@ -602,9 +602,8 @@ impl Keys<'_> {
             "venue_cell",
             "grid_unit",
             "incidence",
-            OCCUPANCY,
         ];
-        if reserved.contains(&name) || taken.any(|other| other == name) {
+        if reserved.contains(&name) || STEPPED.contains(&name) || taken.any(|other| other == name) {
             let message = format!("{name:?} is the name of another table");
             self.problem(header, index, "name", message);
         }

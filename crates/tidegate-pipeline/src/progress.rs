@@ -37,6 +37,11 @@ pub enum Step {
         /// The partition of its topic.
         partition: i32,
     },
+    /// Nothing was read of a feed for so long that it counts as silent.
+    Silent {
+        /// The feed.
+        feed: String,
+    },
 }
 
 /// What one epoch did and where it led.

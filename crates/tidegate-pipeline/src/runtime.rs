@@ -28,9 +28,20 @@ use crate::feed_health::{FeedHealth, FeedHealthRule};
 use crate::locate::{Locator, own_bytes, reject_unlocated};
 use crate::measurements::Directory;
 use crate::occupancy::Occupancies;
-use crate::tables::register_reference;
-use crate::{Pipeline, Summary};
+use crate::quality::{Chunk, Qualities};
+use crate::tables::{SteppedTables, register_reference};
+use crate::{Feed, Pipeline, Summary};
 pub use event::Event;
+
+/// The quality of a pipeline's feeds, of which nothing was read.
+fn qualities(pipeline: &Pipeline) -> Qualities {
+    let (grid, _) = pipeline.windows.first().expect("a pipeline has a window");
+    let feeds = pipeline
+        .feeds
+        .iter()
+        .map(|feed| (&feed.id, feed.decoder.config().silent_after));
+    Qualities::new(grid, &pipeline.zone, feeds)
+}
 
 /// Rows decoded before they are located and windowed.
 const DECODE_ROWS: usize = 8_192;
@@ -122,16 +133,21 @@ impl Accumulation {
 struct PlannedLayer {
     name: String,
     window: usize,
-    reads_occupancy: bool,
+    reads_stepped: bool,
     query: LayerQuery,
     slot: Slot,
 }
 
-/// Rows that went to the engine, and where the others stand.
+/// Messages that were decoded together.
 #[derive(Debug)]
-struct Located {
-    rows: ObservationBatch,
+struct Decoded<'a> {
+    partition: i32,
+    payloads: &'a [Payload<'a>],
+    batch: ObservationBatch,
+    /// Where rejected records stand, and why they are.
     faults: Vec<(Position, Reason)>,
+    /// Odd steps of counters in each message; empty for a feed without counters.
+    counter_faults: Vec<u64>,
 }
 
 /// See the module documentation.
@@ -145,12 +161,17 @@ pub struct Runtime {
     windows: Vec<Window>,
     layers: Vec<PlannedLayer>,
     occupancies: Option<Occupancies>,
-    occupancy_slot: Slot,
+    quality: Qualities,
+    stepped: SteppedTables,
     directory: Directory,
     alerts: AlertMachine,
     events: VecDeque<Event>,
     /// Partitions that became idle and have not been told of.
     idled: Vec<(FeedId, i32)>,
+    /// When each feed was last read, by the caller's clock.
+    read_at: BTreeMap<FeedId, ProcessingTime>,
+    /// Feeds that fell silent by that clock and have not been told of.
+    silenced: Vec<FeedId>,
     summary: Summary,
 }
 
@@ -162,7 +183,7 @@ impl Runtime {
     /// folder for spilled rows cannot be written to.
     pub async fn new(pipeline: Arc<Pipeline>, mode: Mode) -> Result<Self, RuntimeError> {
         let session = Session::with_limits(pipeline.query_limits.clone())?;
-        let occupancy_slot = register_reference(&session, &pipeline.reference)?;
+        let stepped = register_reference(&session, &pipeline.reference)?;
         let mut windows = Vec::new();
         for (spec, sql) in &pipeline.windows {
             let query = WindowQuery::plan(&session, WINDOWED_SCHEMA.clone(), sql).await?;
@@ -185,7 +206,7 @@ impl Runtime {
             layers.push(PlannedLayer {
                 name: layer.name.clone(),
                 window: layer.window,
-                reads_occupancy: layer.reads_occupancy,
+                reads_stepped: layer.reads_stepped,
                 query,
                 slot,
             });
@@ -199,28 +220,30 @@ impl Runtime {
             .iter()
             .map(|feed| (feed.id.clone(), feed.decoder.clone()))
             .collect();
-        let health = |feed: &FeedId| FeedHealth::new(feed.clone(), FeedHealthRule::default());
+        let health = |feed: &Feed| {
+            let health = FeedHealth::new(feed.id.clone(), FeedHealthRule::default());
+            (feed.id.clone(), health)
+        };
         let occupancies = pipeline.occupancy.as_ref().map(|spec| {
             Occupancies::new(spec, &pipeline.zone, &pipeline.reference)
                 .with_allowed_lateness(pipeline.allowed_lateness)
         });
         Ok(Self {
             engine: Engine::new(config),
-            health: pipeline
-                .feeds
-                .iter()
-                .map(|feed| (feed.id.clone(), health(&feed.id)))
-                .collect(),
+            health: pipeline.feeds.iter().map(health).collect(),
             decoders,
             locator: Locator::new(&pipeline.reference.sites, pipeline.resolution),
             windows,
             layers,
             occupancies,
-            occupancy_slot,
+            quality: qualities(&pipeline),
+            stepped,
             directory: Directory::new(&pipeline.reference),
             alerts: AlertMachine::new(pipeline.rules.clone()).with_time_zone(pipeline.zone.clone()),
             events: VecDeque::new(),
             idled: Vec::new(),
+            read_at: BTreeMap::new(),
+            silenced: Vec::new(),
             summary: Summary {
                 pipeline: pipeline.name.clone(),
                 ..Summary::default()
@@ -274,24 +297,33 @@ impl Runtime {
             return Ok(());
         }
         let mut builder = ObservationBuilder::new(feed.clone(), payloads.len().min(DECODE_ROWS));
-        let mut faults = Vec::new();
+        let (mut faults, mut counter_faults) = (Vec::new(), Vec::new());
         let mut from = 0;
         for (index, payload) in payloads.iter().enumerate() {
             let latest = self.pipeline.latest(*payload, latest);
             let mut rejected = Vec::new();
-            self.decoder(feed)?
-                .decode(*payload, TimeLimit { latest }, &mut builder, &mut rejected);
+            let decoder = self.decoder(feed)?;
+            let before = decoder.counter_faults().odd();
+            decoder.decode(*payload, TimeLimit { latest }, &mut builder, &mut rejected);
+            if decoder.is_cumulative() {
+                counter_faults.push(decoder.counter_faults().odd() - before);
+            }
             faults.extend(rejected.iter().map(|row| (row.position, row.reason)));
             self.reject(rejected);
             if builder.len() >= DECODE_ROWS || index + 1 == payloads.len() {
-                let batch = builder.finish();
-                let located = self
-                    .ingest_rows(feed, partition, &batch, &payloads[from..=index])
-                    .await?;
-                faults.extend(located.faults);
-                self.judge_health(feed, &located.rows, std::mem::take(&mut faults));
+                let chunk = Decoded {
+                    partition,
+                    payloads: &payloads[from..=index],
+                    batch: builder.finish(),
+                    faults: std::mem::take(&mut faults),
+                    counter_faults: std::mem::take(&mut counter_faults),
+                };
+                self.ingest_decoded(feed, chunk).await?;
                 from = index + 1;
             }
+        }
+        if !payloads.is_empty() {
+            self.read_at.remove(feed);
         }
         self.count_payloads(feed, payloads.len());
         self.hold_back_quarantined(feed);
@@ -322,7 +354,9 @@ impl Runtime {
     /// [`RuntimeError`].
     pub async fn tick(&mut self, now: ProcessingTime) -> Result<(), RuntimeError> {
         self.engine.handle(Input::Tick { now });
-        self.drain().await
+        self.drain().await?;
+        self.listen(now);
+        Ok(())
     }
 
     /// The partition is idle: a decision that an earlier run took and wrote down.
@@ -341,6 +375,17 @@ impl Runtime {
     /// The partitions that became idle since the last call, in the order of the decisions.
     pub fn take_idled(&mut self) -> Vec<(FeedId, i32)> {
         std::mem::take(&mut self.idled)
+    }
+
+    /// The feed is silent: a decision that an earlier run took and wrote down.
+    pub fn silent(&mut self, feed: &FeedId) {
+        let hearing = self.quality.silent(feed);
+        self.tell_hearing(feed, hearing);
+    }
+
+    /// The feeds that fell silent by the caller's clock since the last call.
+    pub fn take_silenced(&mut self) -> Vec<FeedId> {
+        std::mem::take(&mut self.silenced)
     }
 
     /// No record will follow on this partition.
@@ -468,36 +513,45 @@ impl Runtime {
         self.events.push_back(Event::Rejected(rejected));
     }
 
-    async fn ingest_rows(
+    async fn ingest_decoded(
         &mut self,
         feed: &FeedId,
-        partition: i32,
-        batch: &ObservationBatch,
-        payloads: &[Payload<'_>],
-    ) -> Result<Located, RuntimeError> {
+        decoded: Decoded<'_>,
+    ) -> Result<(), RuntimeError> {
+        let (payloads, mut faults) = (decoded.payloads, decoded.faults);
         let unknown = self.decoder(feed)?.config().unknown_site;
-        let (batch, unlocated) = self.locator.locate(batch, unknown);
-        let faults = unlocated.iter().map(|row| (row.position, row.reason));
-        let located = Located {
-            rows: batch.clone(),
-            faults: faults.collect(),
-        };
+        let (batch, unlocated) = self.locator.locate(&decoded.batch, unknown);
         if !unlocated.is_empty() {
+            faults.extend(unlocated.iter().map(|row| (row.position, row.reason)));
             let rejected = reject_unlocated(self.decoder(feed)?, &unlocated, payloads);
             self.reject(rejected);
         }
         for row in unlocated {
             self.summary.note_unknown_site(&row.site);
         }
+        faults.sort_by_key(|(position, _)| *position);
+        let chunk = Chunk {
+            partition: decoded.partition,
+            payloads,
+            rows: &batch,
+            faults: &faults,
+            counter_faults: &decoded.counter_faults,
+        };
+        let hearing = self.quality.read(feed, chunk);
+        self.tell_hearing(feed, hearing);
         let partition = PartitionId {
             feed: feed.clone(),
-            partition,
+            partition: decoded.partition,
         };
         let before = self.events.len();
-        self.engine.handle(Input::Batch { partition, batch });
+        self.engine.handle(Input::Batch {
+            partition,
+            batch: batch.clone(),
+        });
         self.drain().await?;
         self.keep_bytes(feed, before, payloads)?;
-        Ok(located)
+        self.judge_health(feed, &batch, &faults);
+        Ok(())
     }
 
     /// Gives late and duplicate records the bytes that they came in, by `payloads`: those among the
@@ -542,6 +596,7 @@ impl Runtime {
                     reason,
                     watermarks,
                 } => {
+                    self.quality.late(&feed, &batch);
                     self.events.push_back(Event::Late {
                         bytes: vec![None; batch.len()],
                         feed,
@@ -551,6 +606,7 @@ impl Runtime {
                     });
                 }
                 Output::Duplicate { feed, batch } => {
+                    self.quality.duplicate(&feed, &batch);
                     let bytes = vec![None; batch.len()];
                     self.events
                         .push_back(Event::Duplicate { feed, batch, bytes });

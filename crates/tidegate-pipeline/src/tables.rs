@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{
     Array, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array,
 };
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::Result;
 use tidegate_model::{Cell, GridUnit, Incidence, Site, Venue};
 use tidegate_query::{Session, Slot};
@@ -13,12 +13,46 @@ use tidegate_risk::importation::{Ascertainment, Prevalence, PrevalenceRange, pre
 
 use crate::Reference;
 use crate::occupancy::OCCUPANCY_SCHEMA;
+use crate::quality::{FEED_QUALITY_SCHEMA, FEED_REJECTED_SCHEMA, FEED_SITE_SCHEMA};
 
 /// The table of occupancies, which each closing of the flow window sets anew.
 pub(crate) const OCCUPANCY: &str = "occupancy";
 
-/// Registers `site`, `venue`, `venue_cell`, `grid_unit`, `incidence`, and an empty `occupancy`.
-pub(crate) fn register_reference(session: &Session, reference: &Reference) -> Result<Slot> {
+/// The tables of feed quality, which each closing of the first window sets anew.
+pub(crate) const FEED_QUALITY: &str = "feed_quality";
+pub(crate) const FEED_REJECTED: &str = "feed_rejected";
+pub(crate) const FEED_SITE: &str = "feed_site";
+
+/// The tables that follow the windows, step by step: what reads them is evaluated when a window
+/// closes, and not again for its revision.
+pub(crate) const STEPPED: [&str; 4] = [OCCUPANCY, FEED_QUALITY, FEED_REJECTED, FEED_SITE];
+
+/// The tables of [`STEPPED`].
+#[derive(Debug)]
+pub(crate) struct SteppedTables {
+    pub(crate) occupancy: Slot,
+    pub(crate) feed_quality: Slot,
+    pub(crate) feed_rejected: Slot,
+    pub(crate) feed_site: Slot,
+}
+
+impl SteppedTables {
+    /// Each with its name.
+    pub(crate) fn named(&self) -> [(&'static str, &Slot); 4] {
+        [
+            (OCCUPANCY, &self.occupancy),
+            (FEED_QUALITY, &self.feed_quality),
+            (FEED_REJECTED, &self.feed_rejected),
+            (FEED_SITE, &self.feed_site),
+        ]
+    }
+}
+
+/// Registers `site`, `venue`, `venue_cell`, `grid_unit`, `incidence`, and those of [`STEPPED`] empty.
+pub(crate) fn register_reference(
+    session: &Session,
+    reference: &Reference,
+) -> Result<SteppedTables> {
     for (name, table) in [
         ("site", sites(&reference.sites)),
         ("venue", venues(&reference.venues)),
@@ -28,9 +62,17 @@ pub(crate) fn register_reference(session: &Session, reference: &Reference) -> Re
     ] {
         session.register_rows(name, table.schema(), vec![table])?;
     }
-    let occupancy = Slot::new(Arc::clone(&OCCUPANCY_SCHEMA));
-    session.register_slot(OCCUPANCY, &occupancy)?;
-    Ok(occupancy)
+    let stepped = |name: &str, schema: &SchemaRef| -> Result<Slot> {
+        let slot = Slot::new(Arc::clone(schema));
+        session.register_slot(name, &slot)?;
+        Ok(slot)
+    };
+    Ok(SteppedTables {
+        occupancy: stepped(OCCUPANCY, &OCCUPANCY_SCHEMA)?,
+        feed_quality: stepped(FEED_QUALITY, &FEED_QUALITY_SCHEMA)?,
+        feed_rejected: stepped(FEED_REJECTED, &FEED_REJECTED_SCHEMA)?,
+        feed_site: stepped(FEED_SITE, &FEED_SITE_SCHEMA)?,
+    })
 }
 
 /// A column under construction: name, whether it may be null, values.

@@ -197,6 +197,10 @@ impl Task {
     pub async fn tick(&mut self, now: ProcessingTime) -> Result<(), RuntimeError> {
         let outcome = self.runtime.tick(now).await;
         self.note_idle();
+        for feed in self.runtime.take_silenced() {
+            let feed = feed.to_string();
+            self.steps.push(Step::Silent { feed });
+        }
         outcome
     }
 
@@ -320,6 +324,7 @@ impl Task {
             Step::Idle { feed, partition } => {
                 self.runtime.idle(&FeedId::new(feed), *partition).await?;
             }
+            Step::Silent { feed } => self.runtime.silent(&FeedId::new(feed)),
         }
         while self.runtime.poll_event().is_some() {}
         Ok(())

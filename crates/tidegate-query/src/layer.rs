@@ -23,7 +23,9 @@ use crate::session::unrepeatable_function;
 ///
 /// `value`, `lo` and `hi` are in `unit`; `lo` and `hi` bound a stated interval of `method`.
 /// `coverage` is the share of expected input that was there, `data_age` the seconds from the
-/// newest input to the window's end; null where the layer does not know.
+/// newest input to the window's end; null where the layer does not know. `status` is `stale` where
+/// too little of the expected input was there to believe the value, else null; whoever evaluates the
+/// layer sets it.
 pub static LAYER_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     Arc::new(Schema::new(vec![
@@ -39,6 +41,7 @@ pub static LAYER_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("level", DataType::Utf8, true),
         Field::new("coverage", DataType::Float64, true),
         Field::new("data_age", DataType::Float64, true),
+        Field::new("status", DataType::Utf8, true),
         Field::new("revision", DataType::Int32, false),
         Field::new("is_final", DataType::Boolean, false),
         Field::new("method", DataType::Utf8, false),

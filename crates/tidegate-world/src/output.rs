@@ -88,6 +88,22 @@ pub(crate) fn outputs(event: &Event) -> Vec<Output> {
             full: change.text_en(),
             is_final: true,
         }],
+        Event::FeedQuality { quality, .. } => (0..quality.num_rows())
+            .map(|row| feed_quality(quality, row))
+            .collect(),
+    }
+}
+
+fn feed_quality(rows: &RecordBatch, row: usize) -> Output {
+    let of = |name: &str| {
+        let column = rows.column_by_name(name).expect("a column of the table");
+        value(column.as_ref(), row)
+    };
+    Output {
+        id: format!("feed_quality/{}/{}", of("feed"), of("window_end")),
+        content: String::new(),
+        full: all(rows, row),
+        is_final: true,
     }
 }
 

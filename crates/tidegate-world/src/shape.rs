@@ -178,7 +178,9 @@ impl Shape {
         }
         for feed in &self.feeds {
             let mut text = format!(
-                "format = \"{}\"\nout_of_orderness = \"{}s\"\ninterval_max = \"{}s\"\n",
+                // The oracle knows of no silence.
+                "format = \"{}\"\nsilent_after = \"9000h\"\n\
+                 out_of_orderness = \"{}s\"\ninterval_max = \"{}s\"\n",
                 if feed.name == "meter" {
                     "mapped_json"
                 } else {

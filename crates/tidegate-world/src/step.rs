@@ -16,6 +16,9 @@ pub(crate) enum Action {
 }
 
 /// The partition and what was done to it.
+///
+/// # Panics
+/// When a feed fell silent, which no feed of this world does.
 pub(crate) fn action(step: &Step) -> (Key, Action) {
     match step {
         Step::Assigned {
@@ -30,5 +33,6 @@ pub(crate) fn action(step: &Step) -> (Key, Action) {
             to,
         } => ((feed.clone(), *partition), Action::Read(*from, *to)),
         Step::Idle { feed, partition } => ((feed.clone(), *partition), Action::Idle),
+        Step::Silent { feed } => panic!("feed {feed} of this world is silent after 9000 h only"),
     }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use anyhow::Result;
 use tidegate_alerts::{AlertState, AlertTransition};
 use tidegate_connect::{KafkaSink, Lake, LakeTable};
-use tidegate_pipeline::{Event, FeedHealthTransition, Runtime, Summary};
+use tidegate_pipeline::{
+    Event, FEED_QUALITY_SCHEMA, FEED_REJECTED_SCHEMA, FeedHealthTransition, Runtime, Summary,
+};
 use tidegate_query::LAYER_SCHEMA;
 
 use crate::records::{Bytes, publish};
@@ -52,6 +54,12 @@ impl Outputs {
             lake.declare(LakeTable::Late, "late", &LATE_SCHEMA)?;
             lake.declare(LakeTable::Duplicate, "duplicate", &DUPLICATE_SCHEMA)?;
             lake.declare(LakeTable::Rejected, "rejected", &REJECTED_SCHEMA)?;
+            lake.declare(LakeTable::FeedQuality, "feed_quality", &FEED_QUALITY_SCHEMA)?;
+            lake.declare(
+                LakeTable::FeedRejected,
+                "feed_rejected",
+                &FEED_REJECTED_SCHEMA,
+            )?;
         }
         Ok(Self { lake, sink, show })
     }
@@ -111,6 +119,10 @@ fn write(lake: &mut Lake, event: &Event) -> Result<()> {
         }
         // The summary has how often each feed changed.
         | Event::FeedHealth(_) => return Ok(()),
+        Event::FeedQuality { quality, rejected } => {
+            lake.write(LakeTable::FeedQuality, "feed_quality", quality)?;
+            (LakeTable::FeedRejected, "feed_rejected", rejected.clone())
+        }
         Event::Pane {
             window,
             rows,
@@ -153,6 +165,7 @@ pub(crate) fn show(event: &Event) {
         | Event::Layer { .. }
         | Event::Late { .. }
         | Event::Duplicate { .. }
+        | Event::FeedQuality { .. }
         | Event::Rejected(_) => {}
     }
 }
@@ -169,7 +182,7 @@ fn show_alert(alert: &AlertTransition) {
     let mark = match alert.state {
         AlertState::Firing => "▲",
         AlertState::Resolved => "▽",
-        AlertState::NoData => "?",
+        AlertState::NoData | AlertState::Stale => "?",
         AlertState::Resumed => "·",
     };
     println!(

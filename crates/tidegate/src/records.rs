@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use anyhow::Result;
 use arrow::array::RecordBatch;
+use serde_json::{Map, Value};
 use tidegate_alerts::wire::AlertRecord;
 use tidegate_connect::{Retention, TopicSpec};
 use tidegate_model::{Reason, Rejected};
@@ -12,7 +13,16 @@ use tidegate_pipeline::{Event, FeedHealthTransition};
 use crate::rows::{duplicate_rows, json_lines, late_rows, pane_rows, rejected_rows};
 
 /// Topics that a run publishes to.
-pub(crate) const TOPICS: [&str; 7] = [PANE, LAYER, ALERT, LATE, DUPLICATE, REJECTED, FEED_HEALTH];
+pub(crate) const TOPICS: [&str; 8] = [
+    PANE,
+    LAYER,
+    ALERT,
+    LATE,
+    DUPLICATE,
+    REJECTED,
+    FEED_HEALTH,
+    FEED_QUALITY,
+];
 
 const PANE: &str = "tidegate.pane";
 const LAYER: &str = "tidegate.layer";
@@ -22,6 +32,7 @@ const DUPLICATE: &str = "tidegate.duplicate";
 /// Records that could not be counted, with their bytes.
 pub(crate) const REJECTED: &str = "tidegate.rejected";
 const FEED_HEALTH: &str = "tidegate.feed-health";
+const FEED_QUALITY: &str = "tidegate.feed-quality";
 
 /// The largest record that a run publishes, which its topics are made to take.
 pub(crate) const PUBLISHED_BYTES_MAX: usize = 16 << 20;
@@ -126,11 +137,50 @@ pub(crate) fn publish(
             let value = serde_json::to_vec(&FeedHealthRecord::from(change.as_ref()))?;
             send(FEED_HEALTH, change.feed.as_str().as_bytes(), &value)
         }
+        Event::FeedQuality { quality, rejected } => {
+            for (feed, value) in feed_quality_records(quality, rejected)? {
+                send(FEED_QUALITY, feed.as_bytes(), &value)?;
+            }
+            Ok(())
+        }
     }
 }
 
-/// A change of a feed's health as a record of its topic. `feed` and `seen` name it: a repetition
-/// has the same.
+/// One record a feed: its row, with the reasons of its rejections as `rejected_by`.
+fn feed_quality_records(
+    quality: &RecordBatch,
+    rejected: &RecordBatch,
+) -> Result<Vec<(String, Vec<u8>)>> {
+    let objects = |rows: &RecordBatch| -> Result<Vec<Map<String, Value>>> {
+        let lines = json_lines(rows)?;
+        let lines = lines
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
+        lines
+            .map(|line| Ok(serde_json::from_slice(line)?))
+            .collect()
+    };
+    let rejected = objects(rejected)?;
+    let mut records = Vec::new();
+    for mut row in objects(quality)? {
+        let own = rejected.iter().filter(|other| other["feed"] == row["feed"]);
+        let reasons: Map<String, Value> = own
+            .filter_map(|other| {
+                Some((
+                    other["reason"].as_str()?.to_owned(),
+                    other["records"].clone(),
+                ))
+            })
+            .collect();
+        row.insert("rejected_by".to_owned(), reasons.into());
+        let feed = row["feed"].as_str().unwrap_or_default().to_owned();
+        records.push((feed, serde_json::to_vec(&row)?));
+    }
+    Ok(records)
+}
+
+/// A change of a feed's health as a record of its topic. `feed`, `state` and `seen` name it: a
+/// repetition has the same.
 #[derive(Debug, serde::Serialize)]
 struct FeedHealthRecord<'a> {
     feed: &'a str,

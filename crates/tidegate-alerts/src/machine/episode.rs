@@ -4,7 +4,7 @@ use tidegate_model::{EventTime, Span};
 
 use crate::digest::digest;
 use crate::measurement::Measurement;
-use crate::rule::Rule;
+use crate::rule::{Rule, Sight};
 use crate::transition::AlertState;
 
 /// Length of an alert's id in bytes; in text twice as many.
@@ -65,7 +65,7 @@ pub(super) struct Episode {
     pub(super) since: EventTime,
     pub(super) seen: Seen,
     pub(super) phase: Phase,
-    /// There is no data now.
+    /// There is no data now, or too little.
     pub(super) dark: bool,
     /// Something was told of it, so its end must be told.
     pub(super) told: bool,
@@ -97,10 +97,12 @@ impl Episode {
         self.seen = Seen::of(row);
     }
 
-    /// Takes the window that ends at `at`; `value` is what the rule compares.
-    pub(super) fn step(&mut self, rule: &Rule, at: EventTime, value: Option<f64>) -> EpisodeStep {
-        let Some(value) = value else {
-            return self.go_dark();
+    /// Takes the window that ends at `at`.
+    pub(super) fn step(&mut self, rule: &Rule, at: EventTime, sight: Sight) -> EpisodeStep {
+        let value = match sight {
+            Sight::Value(value) => value,
+            Sight::Stale => return self.go_dark(AlertState::Stale),
+            Sight::Nothing => return self.go_dark(AlertState::NoData),
         };
         let was_dark = std::mem::take(&mut self.dark);
         let was_pending = self.phase == Phase::Pending;
@@ -140,13 +142,14 @@ impl Episode {
         }
     }
 
-    fn go_dark(&mut self) -> EpisodeStep {
+    /// Goes without a value that is believed, which is told as `state` when it begins.
+    fn go_dark(&mut self, state: AlertState) -> EpisodeStep {
         if let Phase::Recovering { .. } = self.phase {
             self.phase = Phase::Firing;
         }
         // A pending alert has nothing to tell between two gaps, so only the first is told.
         let is_told = self.dark || self.told && self.phase == Phase::Pending;
-        let change = (!is_told).then_some(AlertState::NoData);
+        let change = (!is_told).then_some(state);
         self.dark = true;
         self.told = true;
         EpisodeStep {

@@ -31,6 +31,7 @@ pub(in crate::machine) fn config(hold_for: &str, keep_firing_for: &str) -> RuleC
         keep_firing_for: keep_firing_for.to_owned(),
         severity: Severity::Critical,
         compare: Compare::Value,
+        coverage_min: 0.5,
         owner: "grid-duty".to_owned(),
         title: texts("{name}过密 {value}", "{name} is crushed: {value}"),
         action: texts("暂停入场（{window_end}）。", "Stop entry ({window_end})."),
@@ -67,24 +68,33 @@ pub(in crate::machine) fn row(subject: &str, at: EventTime, value: Option<f64>) 
     }
 }
 
-/// Shows one subject a window for each word: a number, `_` for no row, `null`, `nan`, `inf`.
+/// Shows one subject a window for each word: a number, `_` for no row, `null`, `nan`, `inf`; with a
+/// star behind it the row rests on a fifth of the expected input.
 fn play(machine: &mut AlertMachine, timeline: &str) -> Vec<Vec<AlertTransition>> {
     let windows = (0..).zip(timeline.split_whitespace());
     windows
         .map(|(index, word)| {
             let at = end(index);
+            let (word, coverage) = match word.strip_suffix('*') {
+                Some(word) => (word, 0.2),
+                None => (word, 1.0),
+            };
             let value = match word {
                 "_" => return machine.observe("density", at, &[]),
                 "null" => None,
                 number => Some(number.parse().unwrap()),
             };
-            machine.observe("density", at, &[row("v1", at, value)])
+            let row = Measurement {
+                coverage: Some(coverage),
+                ..row("v1", at, value)
+            };
+            machine.observe("density", at, &[row])
         })
         .collect()
 }
 
 /// `timeline` as [`play`] reads it; `expected` has one mark a window: `F`iring, `R`esolved,
-/// `N`o data, `C`ontinued (resumed), `.` for nothing.
+/// `N`o data, `S`tale, `C`ontinued (resumed), `.` for nothing.
 fn check(config: &RuleConfig, timeline: &str, expected: &str) {
     let windows = play(&mut machine(config), timeline);
     let mark = |transitions: &Vec<AlertTransition>| match transitions.as_slice() {
@@ -93,6 +103,7 @@ fn check(config: &RuleConfig, timeline: &str, expected: &str) {
             AlertState::Firing => "F",
             AlertState::Resolved => "R",
             AlertState::NoData => "N",
+            AlertState::Stale => "S",
             AlertState::Resumed => "C",
         },
         many => panic!("A2: {} transitions in one window", many.len()),
@@ -157,6 +168,33 @@ fn missing_data_never_clears_a_pending_alert() {
     // What was told must end.
     check(&config("15m", "0s"), "4 _ 2 2", ". N R .");
     check(&config("15m", "0s"), "4 _ 4 2 4 2", ". N . R . .");
+}
+
+#[test]
+fn a_value_that_rests_on_too_little_never_clears() {
+    let at_once = config("0s", "0s");
+    check(&at_once, "4 0* 0* 0", "F S . R");
+    check(&at_once, "4 null* 4 0", "F S C R");
+    // What is missing would only add to it.
+    check(&at_once, "9* 9* 0* 0", "F . S R");
+    // Nothing is open, so there is nothing to tell.
+    check(&at_once, "0* 3.5* 0", ". . .");
+    // One darkness, told once.
+    check(&at_once, "4 _ 0* 4", "F N . C");
+    check(&config("15m", "0s"), "4 2* 4 4", ". S . F");
+    check(&config("0s", "10m"), "4 2 2* 2 2 2", "F . S C . R");
+    let believing = RuleConfig {
+        coverage_min: 0.0,
+        ..config("0s", "0s")
+    };
+    check(&believing, "4 0* 4*", "F R F");
+    let told = play(&mut machine(&at_once), "4 0*").concat();
+    assert!(
+        told[1].text_en.starts_with("Only 20 % of"),
+        "{:?}",
+        told[1].text_en
+    );
+    assert_eq!(told[1].title_en, "Stale: East Gate Market is crushed: 0");
 }
 
 #[test]

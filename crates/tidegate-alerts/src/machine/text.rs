@@ -35,7 +35,16 @@ pub(super) fn transition(
         ..filling
     };
     let [title_zh, title_en] = titles(rule.title(), change.state, [filling, filling_en]);
-    let [text_zh, text_en] = texts(rule.action(), change.state, [filling, filling_en]);
+    let coverage = finite(row.and_then(|row| row.coverage));
+    let [text_zh, text_en] = match change.state {
+        AlertState::Firing | AlertState::Resumed => {
+            let action = rule.action();
+            [action.zh.fill(filling), action.en.fill(filling_en)]
+        }
+        AlertState::Resolved => resolved_texts(filling),
+        AlertState::NoData => no_data_texts(),
+        AlertState::Stale => stale_texts(coverage),
+    };
     AlertTransition {
         id: episode.id.clone(),
         rule: rule.name().to_owned(),
@@ -52,7 +61,7 @@ pub(super) fn transition(
         hi: filling.hi,
         unit: episode.seen.unit.clone(),
         level: filling.level.map(str::to_owned),
-        coverage: finite(row.and_then(|row| row.coverage)),
+        coverage,
         data_age: match row {
             Some(row) => row.data_age,
             None => Some(at.since(episode.seen.end)),
@@ -75,6 +84,7 @@ fn titles(title: &Templates, state: AlertState, filling: [Filling<'_>; 2]) -> [S
         AlertState::Firing => ["", ""],
         AlertState::Resolved => ["已解除：", "Resolved: "],
         AlertState::NoData => ["数据中断：", "No data: "],
+        AlertState::Stale => ["数据不足：", "Stale: "],
         AlertState::Resumed => ["数据恢复，告警仍未解除：", "Data is back, still firing: "],
     };
     [
@@ -83,23 +93,35 @@ fn titles(title: &Templates, state: AlertState, filling: [Filling<'_>; 2]) -> [S
     ]
 }
 
-fn texts(action: &Templates, state: AlertState, filling: [Filling<'_>; 2]) -> [String; 2] {
-    let (value, unit) = (number(filling[0].value), filling[0].unit);
-    match state {
-        AlertState::Firing | AlertState::Resumed => {
-            [action.zh.fill(filling[0]), action.en.fill(filling[1])]
-        }
-        AlertState::Resolved => [
-            format!("当前 {value} {unit}，告警结束。"),
-            format!("Now {value} {unit}; the alert is over."),
-        ],
-        AlertState::NoData => [
-            "本时段没有数据，此前的状态保持不变；请检查计数设备和数据接入。".to_owned(),
-            "No value for this window; what was seen before still stands. \
+fn resolved_texts(filling: Filling<'_>) -> [String; 2] {
+    let (value, unit) = (number(filling.value), filling.unit);
+    [
+        format!("当前 {value} {unit}，告警结束。"),
+        format!("Now {value} {unit}; the alert is over."),
+    ]
+}
+
+fn no_data_texts() -> [String; 2] {
+    [
+        "本时段没有数据，此前的状态保持不变；请检查计数设备和数据接入。".to_owned(),
+        "No value for this window; what was seen before still stands. \
+         Check the counters and the feed."
+            .to_owned(),
+    ]
+}
+
+/// What is told of a value that rests on this share of the expected input.
+fn stale_texts(coverage: Option<f64>) -> [String; 2] {
+    let percent = number(coverage.map(|share| (share * 100.0).floor()));
+    [
+        format!(
+            "本时段仅收到应有数据的 {percent} %，此前的状态保持不变；请检查计数设备和数据接入。"
+        ),
+        format!(
+            "Only {percent} % of the expected input is there; what was seen before still stands. \
              Check the counters and the feed."
-                .to_owned(),
-        ],
-    }
+        ),
+    ]
 }
 
 /// A time for a person, with its offset; seconds only where there are any.

@@ -40,7 +40,7 @@ fn check_occupancy(layers: &[(&str, &str)], expected: &[&str]) {
         .map(|(name, sql)| (format!("layers/{name}.sql"), format!("{PLACE}, {sql}")));
     let files: Vec<_> = files.collect();
     let pipeline = load(&main, &files).unwrap_or_else(|problems| panic!("{problems:#?}"));
-    let found = pipeline.layers.iter().filter(|layer| layer.reads_occupancy);
+    let found = pipeline.layers.iter().filter(|layer| layer.reads_stepped);
     let found: Vec<&str> = found.map(|layer| layer.name.as_str()).collect();
     assert_eq!(found, expected, "{layers:#?}");
 }

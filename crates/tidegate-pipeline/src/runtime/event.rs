@@ -58,6 +58,13 @@ pub enum Event {
     },
     /// Records that could not be counted.
     Rejected(Vec<Rejected>),
-    /// A feed is in quarantine, or out of it.
+    /// A feed is in quarantine, or out of it; it is silent, or heard again.
     FeedHealth(Box<FeedHealthTransition>),
+    /// What the feeds delivered, by the first window query's windows.
+    FeedQuality {
+        /// Rows of [`crate::FEED_QUALITY_SCHEMA`], one a feed.
+        quality: RecordBatch,
+        /// Rows of [`crate::FEED_REJECTED_SCHEMA`].
+        rejected: RecordBatch,
+    },
 }

@@ -1,4 +1,5 @@
-//! Closing and revising windows: panes, then occupancy, then layers, then alerts.
+//! Closing and revising windows: panes, then occupancy and the quality of feeds, then layers, then
+//! alerts.
 
 use arrow::array::RecordBatch;
 use tidegate_engine::Firing;
@@ -6,6 +7,9 @@ use tidegate_model::{EventTime, Span};
 use tidegate_query::LayerFrame;
 
 use super::{Event, Runtime, RuntimeError};
+
+/// By whose windows the quality of feeds is told.
+const QUALITY_WINDOW: usize = 0;
 
 /// Which evaluation of which window.
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +74,9 @@ impl Runtime {
             self.step_occupancy(frame, &rows);
             self.publish_pane(frame, rows);
         }
+        if firing.windows.contains(&QUALITY_WINDOW) {
+            self.close_quality(firing.end);
+        }
         for &index in &firing.windows {
             let frame = Frame {
                 window: index,
@@ -123,7 +130,28 @@ impl Runtime {
         let flows = occupancies.flows(rows);
         let start = frame.end.minus(self.windows[frame.window].size);
         self.summary.occupancy_corrections += occupancies.step(start, frame.end, &flows);
-        self.occupancy_slot.set(vec![occupancies.table(frame.end)]);
+        self.stepped
+            .occupancy
+            .set(vec![occupancies.table(frame.end)]);
+    }
+
+    fn close_quality(&mut self, end: EventTime) {
+        let tables = self.quality.close(end);
+        self.stepped.feed_quality.set(vec![tables.quality.clone()]);
+        self.stepped
+            .feed_rejected
+            .set(vec![tables.rejected.clone()]);
+        self.stepped.feed_site.set(vec![tables.sites]);
+        self.events.push_back(Event::FeedQuality {
+            quality: tables.quality,
+            rejected: tables.rejected,
+        });
+        for feed in tables.silent {
+            // Of one that delivers nothing but garbage it was told already.
+            if !self.is_quarantined(&feed) {
+                self.silent(&feed);
+            }
+        }
     }
 
     fn adjust_occupancy(&mut self, frame: Frame, rows: &RecordBatch) {
@@ -166,7 +194,7 @@ impl Runtime {
         let latest: Vec<_> = self.layers.iter().map(|layer| layer.slot.rows()).collect();
         for layer in &self.layers {
             let mut alerts = Vec::new();
-            if layer.window != frame.window || layer.reads_occupancy && !first {
+            if layer.window != frame.window || layer.reads_stepped && !first {
                 continue;
             }
             let rows = layer
@@ -179,6 +207,11 @@ impl Runtime {
                     is_final: frame.is_final,
                 })
                 .await?;
+            let rows = if first {
+                self.quality.mark(&rows)
+            } else {
+                rows
+            };
             // Later layers read the rows of this window, whichever window that is.
             layer.slot.set(vec![rows.clone()]);
             if first {

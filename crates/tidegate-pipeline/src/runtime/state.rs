@@ -33,7 +33,10 @@ impl Runtime {
         }
         let occupancies = self.occupancies.as_ref().map(Occupancies::state);
         snapshot.put("occupancy", &occupancies);
-        put_slot(snapshot, "occupancy/table", &self.occupancy_slot);
+        snapshot.put("quality", &self.quality.state());
+        for (name, slot) in self.stepped.named() {
+            put_slot(snapshot, &format!("table/{name}"), slot);
+        }
         snapshot.put("alerts", &self.alerts.state());
         snapshot.put("summary", &self.summary);
         Ok(())
@@ -71,7 +74,13 @@ impl Runtime {
             self.occupancies =
                 Some(restored.map_err(|error| SnapshotError::section("occupancy", error))?);
         }
-        get_slot(snapshot, "occupancy/table", &self.occupancy_slot)?;
+        let quality = snapshot.get("quality")?;
+        self.quality
+            .restore(quality)
+            .map_err(|error| SnapshotError::section("quality", error))?;
+        for (name, slot) in self.stepped.named() {
+            get_slot(snapshot, &format!("table/{name}"), slot)?;
+        }
         let rules = self.pipeline.rules.clone();
         self.alerts = AlertMachine::restore(rules, snapshot.get("alerts")?)
             .map_err(|error| SnapshotError::section("alerts", error))?
