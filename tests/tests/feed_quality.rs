@@ -403,6 +403,47 @@ fn a_silent_feed_is_not_an_empty_market() {
     );
 }
 
+/// A feed whose clock stands still sends the same records again and again: they are counted once,
+/// hold no window of others open, and the feed counts as silent.
+#[test]
+fn a_feed_that_stands_still_is_silent() {
+    let standing = Message {
+        bytes: format!(
+            r#"{{"id":"a","site":"east","start":"{}","measure":"in","count":4}}"#,
+            at(1)
+        )
+        .into_bytes(),
+        arrived: None,
+    };
+    let mut run = Run::new(pipeline(&[]));
+    run.read("gates", std::slice::from_ref(&standing), 1);
+    run.idle("gates");
+    for minute in 0..70 {
+        run.read("gates", std::slice::from_ref(&standing), 1);
+        run.read("rail", &[count("stop", minute, 4, Span::ZERO)], 1);
+    }
+    let given = &run.given;
+    let silent = |state| ("gates".to_owned(), state);
+    let since = Span::minutes(15);
+    assert_eq!(given.health, [silent(FeedHealthChange::Silent { since })]);
+    let row = given.of("gates", 40);
+    assert_eq!(
+        (row["records"].as_str(), row["coverage"].as_str()),
+        ("0", "0.0")
+    );
+    let summary = &run.runtime.summary().feeds["gates"];
+    assert_eq!((summary.counted, summary.duplicate), (1, 70));
+    let told: u64 = given
+        .quality
+        .iter()
+        .filter(|((feed, _), _)| feed == "gates")
+        .map(|(_, row)| row["unchanged"].parse::<u64>().unwrap())
+        .sum();
+    // What came after the last window that closed is not told yet.
+    assert!((60..=70).contains(&told), "{told} of 70 repeated messages");
+    assert_eq!(given.layer("crowd", "market", 40)["status"], "stale");
+}
+
 /// In its second week an hour is held against the same hour of the first: the night is no outage, and
 /// a fifth of the usual is one.
 #[test]

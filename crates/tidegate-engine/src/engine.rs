@@ -246,7 +246,15 @@ impl Engine {
             verdicts.push(self.config.verdict(first_instant(batch, row), own, closed));
             end_max = end_max.max(Some(end));
         }
-        self.watermarks.observe(partition, end_max);
+        // A feed that repeats itself says nothing new, and nobody waits for it.
+        if verdicts
+            .iter()
+            .all(|verdict| *verdict == Verdict::Duplicate)
+        {
+            self.watermarks.observe_nothing(partition);
+        } else {
+            self.watermarks.observe(partition, end_max);
+        }
         verdicts
     }
 

@@ -120,9 +120,10 @@ impl Watermarks {
         }
     }
 
-    /// Messages without a good record arrived. Good ones may stand behind them, so the time until
+    /// Messages without a good record that is new arrived. Good ones may stand behind them, so the time until
     /// it has caught up again does not count towards idleness; but they do not wake an idle
-    /// partition nor start its count anew: a feed of nothing but garbage holds no window open.
+    /// partition nor start its count anew: a feed of nothing but garbage or
+    /// repetitions holds no window open.
     pub(crate) fn observe_nothing(&mut self, partition: &PartitionId) {
         if let Some(clock) = self.clocks.get_mut(partition)
             && let Phase::CaughtUp { quiet, .. } = clock.phase

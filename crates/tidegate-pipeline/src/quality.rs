@@ -28,6 +28,7 @@ use tidegate_model::{EventTime, FeedId, ObservationBatch, Span};
 
 mod delays;
 mod feed;
+mod places;
 mod profile;
 mod table;
 mod verdict;
@@ -88,13 +89,23 @@ impl Qualities {
         }
     }
 
-    /// Takes messages that were read, before their records go on; says when the feed was silent
-    /// before.
-    pub(crate) fn read(&mut self, feed: &FeedId, chunk: Chunk<'_>) -> Option<Hearing> {
+    /// Takes messages that were read, before their records go on.
+    pub(crate) fn read(&mut self, feed: &FeedId, chunk: Chunk<'_>) {
+        if let Some(quality) = self.feeds.get_mut(feed) {
+            quality.read(chunk);
+        }
+    }
+
+    /// Whether the messages that were read last said anything new: not where every record of theirs
+    /// had been read before.
+    pub(crate) fn is_heard(&self, feed: &FeedId) -> bool {
+        self.feeds.get(feed).is_some_and(FeedQuality::is_heard)
+    }
+
+    /// Nobody needs to think any more that the feed is silent; what to tell, if somebody does.
+    pub(crate) fn heard(&mut self, feed: &FeedId) -> Option<Hearing> {
         let quality = self.feeds.get_mut(feed)?;
-        quality.read(chunk);
-        let is_heard = !chunk.rows.is_empty() && quality.set_told(false);
-        is_heard.then_some(Hearing::Heard)
+        quality.set_told(false).then_some(Hearing::Heard)
     }
 
     /// Records of the messages that were read last are too late.

@@ -322,9 +322,6 @@ impl Runtime {
                 from = index + 1;
             }
         }
-        if !payloads.is_empty() {
-            self.read_at.remove(feed);
-        }
         self.count_payloads(feed, payloads.len());
         self.hold_back_quarantined(feed);
         self.drain().await
@@ -537,8 +534,7 @@ impl Runtime {
             faults: &faults,
             counter_faults: &decoded.counter_faults,
         };
-        let hearing = self.quality.read(feed, chunk);
-        self.tell_hearing(feed, hearing);
+        self.quality.read(feed, chunk);
         let partition = PartitionId {
             feed: feed.clone(),
             partition: decoded.partition,
@@ -550,6 +546,7 @@ impl Runtime {
         });
         self.drain().await?;
         self.keep_bytes(feed, before, payloads)?;
+        self.note_heard(feed);
         self.judge_health(feed, &batch, &faults);
         Ok(())
     }

@@ -8,7 +8,7 @@ use tidegate_pipeline::Step;
 use super::check::Violation;
 use super::shape::{SECOND, Shape};
 use super::step::{Action, action};
-use super::traffic::{Key, Sent};
+use super::traffic::{Key, Log};
 
 /// A longer silence of the process is its own stall, and no sign of a quiet partition.
 const AWAKE_MAX: i64 = SECOND;
@@ -40,10 +40,11 @@ impl Idleness {
         };
     }
 
-    /// Messages up to `to` were read.
-    pub(crate) fn read(&mut self, shape: &Shape, key: &Key, sent: &[Sent], to: i64) {
+    /// Messages of the log were read, from one offset up to another.
+    pub(crate) fn read(&mut self, shape: &Shape, key: &Key, log: &Log, (from, to): (i64, i64)) {
+        let sent = log.between(from, to);
         let quiet = self.quiet.entry(key.clone()).or_default();
-        if sent.iter().any(|sent| sent.accepted(shape, &key.0).is_ok()) {
+        if sent.iter().any(|sent| log.is_news(shape, &key.0, sent)) {
             *quiet = Quiet::default();
         } else if !sent.is_empty() {
             quiet.at_end = None;

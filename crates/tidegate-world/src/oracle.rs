@@ -121,7 +121,8 @@ impl<'a> Oracle<'a> {
                 }
             }
         };
-        clock.holds |= fate != 4;
+        // Neither what is refused nor what was there before.
+        clock.holds |= fate < 3;
         self.sums[0] += 1;
         self.sums[fate] += 1;
         if fate > 1 {

@@ -90,6 +90,16 @@ impl Log {
         &self.sent[first..last.max(first)]
     }
 
+    /// Whether feed `feed` takes this message for a count that no message before it had.
+    pub(crate) fn is_news(&self, shape: &Shape, feed: &str, sent: &Sent) -> bool {
+        let Ok(count) = sent.accepted(shape, feed) else {
+            return false;
+        };
+        let before = self.between(self.start, sent.offset).iter();
+        let mut before = before.filter_map(|sent| sent.accepted(shape, feed).ok());
+        count.id.is_none() || before.all(|other| other.id != count.id)
+    }
+
     /// The end of the log in `round`.
     pub(crate) fn end(&self, round: u32) -> i64 {
         let there = self.sent.partition_point(|sent| sent.due <= round);

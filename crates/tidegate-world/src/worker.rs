@@ -246,8 +246,8 @@ impl Worker {
         let payloads = around.broker.fetch(&key, from, to);
         let shown = payloads.len();
         self.did = format!("reads {feed} {partition} {from} to {to}, {shown} messages");
-        let sent = around.broker.logs()[&key].between(from, to);
-        self.idleness.read(around.shape, &key, sent, to);
+        let log = &around.broker.logs()[&key];
+        self.idleness.read(around.shape, &key, log, (from, to));
         task.read(&feed, partition, &payloads, to).await
     }
 

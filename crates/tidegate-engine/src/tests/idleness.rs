@@ -116,6 +116,36 @@ fn garbage_pauses_the_count_and_wakes_nobody() {
 }
 
 #[test]
+fn repetitions_pause_the_count_and_wake_nobody() {
+    let (mut engine, [a, _]) = pair(10, 1_000);
+    engine.handle(caught_up(&a, 0));
+    let mut outputs = Vec::new();
+    // The same record every five seconds.
+    for second in 1..=60 {
+        outputs.extend(give(&mut engine, tick(second * 1_000)));
+        if second % 5 == 0 {
+            outputs.extend(give(&mut engine, batch(&a, &[Row::at(10)])));
+            outputs.extend(give(&mut engine, caught_up(&a, second * 1_000)));
+        }
+    }
+    assert!(
+        words(&outputs).contains(&"idle a/0".to_owned()),
+        "{:?}",
+        words(&outputs)
+    );
+    engine.handle(batch(&a, &[Row::at(10), Row::at(10)]));
+    engine.handle(batch(&partition("b", 0), &[Row::at(2_000)]));
+    assert_eq!(engine.watermark(), behind(2_000), "it still holds nothing");
+    engine.handle(batch(&a, &[Row::at(10), Row::at(2_001)]));
+    engine.handle(batch(&partition("b", 0), &[Row::at(9_000)]));
+    assert_eq!(
+        engine.watermark(),
+        behind(2_001),
+        "what is new is waited for"
+    );
+}
+
+#[test]
 fn a_new_partition_holds_the_watermark_until_it_has_data() {
     let (mut engine, [a, b]) = pair(1_500, 1_500);
     let c = partition("c", 0);

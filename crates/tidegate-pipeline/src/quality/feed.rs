@@ -1,9 +1,8 @@
 //! What is known of one feed: what it delivered, window by window.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use arrow::array::Array;
-use rustc_hash::{FxHashMap, FxHashSet};
 use tidegate_engine::{WindowSpec, first_instant};
 use tidegate_model::{
     EventIdHasher, EventTime, FeedId, ORIGIN_UNKNOWN, ObservationBatch, Payload, Position, Reason,
@@ -11,6 +10,7 @@ use tidegate_model::{
 };
 
 use super::delays::Delays;
+use super::places::Places;
 use super::profile::Profile;
 use super::verdict::{Count, Patience, Silence, Verdict};
 
@@ -73,6 +73,8 @@ pub(super) struct Content {
     pub(super) unknown_origin: i64,
     /// End of the newest, microseconds; meaningless while there are none.
     last_us: i64,
+    /// The longest interval counted, microseconds.
+    longest_us: i64,
     /// By number of the site.
     sites: Vec<SiteContent>,
 }
@@ -123,31 +125,6 @@ pub(crate) struct Chunk<'a> {
     pub(crate) counter_faults: &'a [u64],
 }
 
-/// The sites of a feed by number, in the order in which they were first heard.
-#[derive(Debug, Default)]
-struct Sites {
-    names: Vec<String>,
-    heard: Vec<EventTime>,
-    /// Only looked up, never walked: its order reaches no output.
-    numbers: FxHashMap<String, usize>,
-}
-
-impl Sites {
-    fn number(&mut self, name: &str) -> Option<usize> {
-        if let Some(number) = self.numbers.get(name) {
-            return Some(*number);
-        }
-        let number = self.names.len();
-        if number == SITES_MAX {
-            return None;
-        }
-        self.names.push(name.to_owned());
-        self.heard.push(EventTime::MIN);
-        self.numbers.insert(name.to_owned(), number);
-        Some(number)
-    }
-}
-
 /// See the module documentation.
 #[derive(Debug)]
 pub(crate) struct FeedQuality {
@@ -163,16 +140,19 @@ pub(crate) struct FeedQuality {
     /// Windows that have not closed, by their end.
     open: BTreeMap<EventTime, Tally>,
     closed_to: Option<EventTime>,
-    sites: Sites,
-    venues: BTreeSet<String>,
-    /// Only looked up, never walked in this order.
-    cells: FxHashSet<u64>,
+    sites: Places<String>,
+    /// When each site was last heard: the end of the window, by number.
+    heard: Vec<EventTime>,
+    venues: Places<String>,
+    cells: Places<u64>,
     /// The newest event time, of windows that have not closed too.
     newest: Option<EventTime>,
     silence: Silence,
     profile: Profile,
-    /// Of the chunk that is being read: when each record was the feed's newest time.
+    /// Of the chunk that is being read: the newest event time at each record.
     reading: Vec<(Position, EventTime)>,
+    /// How many of them were read before.
+    repeated: usize,
 }
 
 impl FeedQuality {
@@ -186,13 +166,15 @@ impl FeedQuality {
             unplaced: Delivery::default(),
             open: BTreeMap::new(),
             closed_to: None,
-            sites: Sites::default(),
-            venues: BTreeSet::new(),
-            cells: FxHashSet::default(),
+            sites: Places::new(SITES_MAX),
+            heard: Vec::new(),
+            venues: Places::new(SITES_MAX),
+            cells: Places::new(CELLS_MAX),
             newest: None,
             silence: Silence::default(),
             profile: Profile::default(),
             reading: Vec::new(),
+            repeated: 0,
         }
     }
 
@@ -200,6 +182,7 @@ impl FeedQuality {
     /// messages were put together.
     pub(super) fn read(&mut self, chunk: Chunk<'_>) {
         self.reading.clear();
+        self.repeated = 0;
         let (mut row, mut fault) = (0, 0);
         for (index, payload) in chunk.payloads.iter().enumerate() {
             loop {
@@ -240,24 +223,16 @@ impl FeedQuality {
     ) {
         let batch = chunk.rows;
         let end = EventTime::from_micros(batch.interval_end().value(row));
-        let start = EventTime::from_micros(batch.interval_start().value(row));
         let newest = self.at.entry(chunk.partition).or_insert(end);
         *newest = (*newest).max(end);
         let stands = *newest;
         self.reading.push((at, stands));
         self.newest = self.newest.max(Some(end));
-        self.silence.longest = self.silence.longest.max(end.since(start));
         let delay = arrived.map(|arrived| arrived.since(end).as_micros());
         let delivery = self.delivery(chunk.partition);
         delivery.received += 1;
         if let Some(delay) = delay {
             delivery.delays.add(delay);
-        }
-        if !batch.venue_id().is_null(row) && !self.venues.contains(batch.venue_id().value(row)) {
-            self.venues.insert(batch.venue_id().value(row).to_owned());
-        }
-        if !batch.cell().is_null(row) && self.cells.len() < CELLS_MAX {
-            self.cells.insert(batch.cell().value(row));
         }
         self.add_content(batch, row, 1, delay);
     }
@@ -293,10 +268,16 @@ impl FeedQuality {
 
     /// The same for records that were read before.
     pub(super) fn duplicate(&mut self, batch: &ObservationBatch) {
+        self.repeated += batch.len();
         for row in 0..batch.len() {
             self.add_content(batch, row, -1, None);
             self.delivery_of(batch.position(row)).duplicate += 1;
         }
+    }
+
+    /// Whether the chunk that was read last had a record that was not read before.
+    pub(super) fn is_heard(&self) -> bool {
+        self.reading.len() > self.repeated
     }
 
     /// Adds a record to every window that it touches and that has not closed, or takes it out.
@@ -306,11 +287,19 @@ impl FeedQuality {
         let last = EventTime::from_micros(end)
             .minus(Span::micros(1))
             .max(first);
-        let site = self.sites.number(batch.site_id().value(row));
+        let window = self.grid.earliest_end(first);
+        let site = self.sites.note(batch.site_id().value(row), window);
+        if !batch.venue_id().is_null(row) {
+            self.venues.note(batch.venue_id().value(row), window);
+        }
+        if !batch.cell().is_null(row) {
+            self.cells.note(&batch.cell().value(row), window);
+        }
         let count = batch.count().value(row);
         let origin = batch.origin();
         let is_unknown = origin.is_null(row) || origin.value(row) == ORIGIN_UNKNOWN;
-        let (mut window, to) = (self.grid.earliest_end(first), self.grid.earliest_end(last));
+        let length = end - batch.interval_start().value(row);
+        let (mut window, to) = (window, self.grid.earliest_end(last));
         while window <= to {
             if self.closed_to.is_none_or(|closed| window > closed) {
                 let content = &mut self.open.entry(window).or_default().content;
@@ -318,6 +307,7 @@ impl FeedQuality {
                 content.persons += sign * count;
                 content.unknown_origin += if is_unknown { sign * count } else { 0 };
                 content.last_us = content.last_us.max(end.min(window.micros()));
+                content.longest_us = content.longest_us.max(length);
                 if let Some(site) = site {
                     if content.sites.len() <= site {
                         content.sites.resize(site + 1, SiteContent::default());
@@ -364,9 +354,12 @@ impl FeedQuality {
         tally.delivery.merge(std::mem::take(&mut self.unplaced));
         self.closed_to = Some(end);
         let records = u64::try_from(tally.content.records).unwrap_or(0);
+        let longest = Span::micros(tally.content.longest_us);
+        self.silence.longest = self.silence.longest.max(longest);
+        self.heard.resize(self.sites.keys().len(), EventTime::MIN);
         for (site, content) in tally.content.sites.iter().enumerate() {
             if content.records > 0 {
-                self.sites.heard[site] = self.sites.heard[site].max(end);
+                self.heard[site] = end;
             }
         }
         let heard = EventTime::from_micros(tally.content.last_us);
@@ -412,8 +405,8 @@ impl FeedQuality {
         let common = (delays.len() >= PRODUCERS_MIN).then(|| delays[delays.len() / 2]);
         let since = end.minus(SITE_EXPECTED_WITHIN);
         let mut sites: Vec<SiteQuality<'_>> = Vec::new();
-        for (number, name) in self.sites.names.iter().enumerate() {
-            let heard = self.sites.heard[number];
+        for (number, name) in self.sites.keys().iter().enumerate() {
+            let heard = self.heard[number];
             if heard <= since {
                 continue;
             }
@@ -447,10 +440,16 @@ impl FeedQuality {
 
     /// Whether records of the feed are at this subject of a layer.
     pub(super) fn is_at(&self, kind: &str, subject: &str) -> bool {
+        let Some(end) = self.closed_to else {
+            return false;
+        };
         match kind {
-            "venue" => self.venues.contains(subject),
-            "site" => self.sites.numbers.contains_key(subject),
-            "cell" => u64::from_str_radix(subject, 16).is_ok_and(|cell| self.cells.contains(&cell)),
+            "venue" => self.venues.is_known(subject, end),
+            "site" => self.sites.is_known(subject, end),
+            "cell" => {
+                let cell = u64::from_str_radix(subject, 16);
+                cell.is_ok_and(|cell| self.cells.is_known(&cell, end))
+            }
             _ => false,
         }
     }
@@ -494,8 +493,9 @@ pub(crate) struct FeedQualityState {
     open: Vec<(i64, Tally)>,
     closed_to_us: Option<i64>,
     sites: Vec<(String, i64)>,
-    venues: BTreeSet<String>,
-    cells: BTreeSet<u64>,
+    heard_us: Vec<i64>,
+    venues: Vec<(String, i64)>,
+    cells: Vec<(u64, i64)>,
     newest_us: Option<i64>,
     silence: Silence,
     profile: Profile,
@@ -503,7 +503,6 @@ pub(crate) struct FeedQualityState {
 
 impl FeedQuality {
     pub(super) fn state(&self) -> FeedQualityState {
-        let heard = self.sites.heard.iter().map(|heard| heard.micros());
         FeedQualityState {
             at_us: self.at.iter().map(|(p, at)| (*p, at.micros())).collect(),
             recent: self.recent.iter().map(|(p, r)| (*p, r.clone())).collect(),
@@ -514,9 +513,10 @@ impl FeedQuality {
                 .map(|(end, tally)| (end.micros(), tally.clone()))
                 .collect(),
             closed_to_us: self.closed_to.map(EventTime::micros),
-            sites: self.sites.names.iter().cloned().zip(heard).collect(),
-            venues: self.venues.clone(),
-            cells: self.cells.iter().copied().collect(),
+            sites: self.sites.state(),
+            heard_us: self.heard.iter().map(|heard| heard.micros()).collect(),
+            venues: self.venues.state(),
+            cells: self.cells.state(),
             newest_us: self.newest.map(EventTime::micros),
             silence: self.silence.clone(),
             profile: self.profile.clone(),
@@ -539,21 +539,15 @@ impl FeedQuality {
         let open = state.open.into_iter();
         self.open = open.map(|(end, tally)| (time(end), tally)).collect();
         self.closed_to = state.closed_to_us.map(time);
-        self.sites = Sites::default();
-        for (name, heard) in state.sites {
-            let number = self.sites.number(&name)?;
-            self.sites.heard[number] = time(heard);
-        }
-        let known = self.sites.names.len();
-        if self
-            .open
-            .values()
-            .any(|tally| tally.content.sites.len() > known)
-        {
+        self.sites.restore(state.sites)?;
+        self.venues.restore(state.venues)?;
+        self.cells.restore(state.cells)?;
+        self.heard = state.heard_us.into_iter().map(time).collect();
+        let known = self.sites.keys().len();
+        let are_known = |tally: &Tally| tally.content.sites.len() <= known;
+        if self.heard.len() > known || !self.open.values().all(are_known) {
             return None;
         }
-        self.venues = state.venues;
-        self.cells = state.cells.into_iter().collect();
         self.newest = state.newest_us.map(time);
         self.silence = state.silence;
         self.profile = state.profile;

@@ -62,6 +62,15 @@ impl Runtime {
         }
     }
 
+    /// Notes that the feed said something new, if it did.
+    pub(super) fn note_heard(&mut self, feed: &FeedId) {
+        if self.quality.is_heard(feed) {
+            self.read_at.remove(feed);
+            let hearing = self.quality.heard(feed);
+            self.tell_hearing(feed, hearing);
+        }
+    }
+
     /// Notes which feeds have been silent for too long by the caller's clock. Only those count that
     /// have been read to their log's end and of which no window is waiting: a broker that is away
     /// silences nobody.
