@@ -13,6 +13,7 @@ mod source;
 
 mod config;
 mod reference;
+mod sites;
 
 mod locate;
 mod pipeline;
@@ -47,6 +48,7 @@ pub use problem::Problem;
 pub use progress::{PartitionPosition, Progress, SnapshotName, Step, Totals};
 pub use reference::Reference;
 pub use runtime::{Event, Mode, Runtime, RuntimeError};
+pub use sites::sites_geojson;
 pub use snapshot::{SNAPSHOT_FORMAT, Snapshot, SnapshotError, SnapshotOf};
 pub use source::Source;
 pub use summary::{FeedSummary, Summary, WindowSummary};
