@@ -143,6 +143,8 @@ fn check_fields(mapper: &Mapper, fields: &Map<String, Value>, problems: &mut Vec
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidegate_model::FeedId;
+
     use crate::config::FeedConfig;
 
     const PROTO: &str = include_str!("../../../../schemas/observation.proto");
@@ -152,7 +154,7 @@ mod tests {
 
     fn decoder(text: &str) -> Decoder {
         let config: FeedConfig = toml::from_str(text).unwrap();
-        Decoder::try_new("gates".parse().unwrap(), &config).unwrap()
+        Decoder::try_new(FeedId::new("gates"), &config).unwrap()
     }
 
     #[track_caller]
