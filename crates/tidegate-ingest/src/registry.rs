@@ -17,7 +17,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use reqwest::{Client, RequestBuilder, Response, Url};
 
-use crate::counts::{Refusal, Trouble};
+use crate::counts::Refusal;
 use crate::problem::ConfigProblem;
 use crate::secret::{Secret, SecretFile};
 use crate::web::{
@@ -160,13 +160,13 @@ impl SchemaRegistry {
     async fn ask(&self, path: &[&str]) -> Result<Option<answer::Answer>, RegistryError> {
         let url = self.url(path)?;
         let within = self.timeout;
-        match tokio::time::timeout(within, self.follow(url.clone())).await {
-            Ok(answer) => answer,
-            Err(_) => Err(RegistryError::Timeout {
+        let asked = tokio::time::timeout(within, self.follow(url.clone())).await;
+        asked.unwrap_or_else(|_| {
+            Err(RegistryError::Timeout {
                 url: shown(&url),
                 seconds: within.as_secs_f64(),
-            }),
-        }
+            })
+        })
     }
 
     fn url(&self, path: &[&str]) -> Result<Url, RegistryError> {
@@ -247,17 +247,9 @@ fn proof(login: &RegistryLogin) -> Result<Proof, String> {
 }
 
 fn unreached(url: &Url, error: reqwest::Error) -> RegistryError {
-    let url = shown(url);
-    let failed = failure(error);
-    match failed.trouble {
-        Trouble::BrokenBody => RegistryError::NotRegistry {
-            url,
-            detail: failed.detail,
-        },
-        _ => RegistryError::Unreachable {
-            url,
-            detail: failed.detail,
-        },
+    RegistryError::Unreachable {
+        url: shown(url),
+        detail: failure(error).detail,
     }
 }
 

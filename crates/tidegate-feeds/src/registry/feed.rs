@@ -50,22 +50,20 @@ impl Decoder {
     /// Everything that does not fit, each with its place in the schema.
     pub fn check_schema(&self, kind: &str, text: &str) -> Result<(), Vec<ConfigProblem>> {
         let personal = &self.personal;
-        let wanted = match &self.form {
-            Form::Json | Form::MappedJson(_) => "JSON",
-            Form::Protobuf => "PROTOBUF",
-            Form::Arrow | Form::Csv(_) | Form::GtfsRealtime(_) | Form::Siri(_) => {
-                let message = "the feed's format has no schemas of a registry";
-                return Err(vec![ConfigProblem::new("schema", message)]);
-            }
-        };
-        if kind != wanted {
+        let other = |wanted: &str| {
             let message = format!("is of type {kind}, and the feed reads {wanted} only");
-            return Err(vec![ConfigProblem::new("schema", message)]);
-        }
-        match &self.form {
-            Form::MappedJson(mapper) => check_mapped(mapper, personal, text),
-            Form::Protobuf => check_text(SchemaKind::Protobuf, text, personal),
-            _ => check_text(SchemaKind::Json, text, personal),
+            Err(vec![ConfigProblem::new("schema", message)])
+        };
+        match (&self.form, kind) {
+            (Form::Json, "JSON") => check_text(SchemaKind::Json, text, personal),
+            (Form::MappedJson(mapper), "JSON") => check_mapped(mapper, personal, text),
+            (Form::Json | Form::MappedJson(_), _) => other("JSON"),
+            (Form::Protobuf, "PROTOBUF") => check_text(SchemaKind::Protobuf, text, personal),
+            (Form::Protobuf, _) => other("PROTOBUF"),
+            (Form::Arrow | Form::Csv(_) | Form::GtfsRealtime(_) | Form::Siri(_), _) => {
+                let message = "the feed's format has no schemas of a registry";
+                Err(vec![ConfigProblem::new("schema", message)])
+            }
         }
     }
 }
