@@ -81,11 +81,11 @@ fn what_is_no_site_is_left_out_and_told() {
     let folder = Folder::new(&[("stops.txt", STOPS)]);
     let (code, text) = folder.stops(Path::new("stops.txt"), &["--kind", "rail"]);
     let want = "sites.geojson: 3 sites of kind rail\n\
-        \x20 left out: 1 have no coordinates (NOWHERE)\n\
-        \x20 left out: 1 are at 0,0 (ZERO)\n\
-        \x20 left out: 1 have an id that comes again, and the last one stands (S2)\n\
-        \x20 left out: 1 are entrances or nodes of ways, where no vehicle stops\n\
-        \x20 left out: 1 have no usable id or impossible coordinates\n";
+        \x20 left out: 1 without coordinates (NOWHERE)\n\
+        \x20 left out: 1 at 0,0 (ZERO)\n\
+        \x20 left out: 1 with an id that comes again, of which the last stands (S2)\n\
+        \x20 left out: 1 entrances or nodes of ways, where no vehicle stops\n\
+        \x20 left out: 1 without a usable id or with impossible coordinates\n";
     assert_eq!((code, text.as_str()), (Some(0), want));
     let feature = |id: &str, name: &str, place: &str| {
         format!(
@@ -149,8 +149,8 @@ fn netex_gives_the_ids_that_siri_names() {
     let folder = Folder::new(&[("stops.xml", &document)]);
     let (code, text) = folder.stops(Path::new("stops.xml"), &[]);
     let want = "sites.geojson: 2 sites of kind transit\n\
-        \x20 left out: 1 have no coordinates (NSR:StopPlace:4)\n\
-        \x20 left out: 1 are at 0,0 (NSR:StopPlace:3)\n";
+        \x20 left out: 1 without coordinates (NSR:StopPlace:4)\n\
+        \x20 left out: 1 at 0,0 (NSR:StopPlace:3)\n";
     assert_eq!((code, text.as_str()), (Some(0), want));
     assert_eq!(ids(&folder.sites()), ["NSR:StopPlace:1", "NSR:StopPlace:2"]);
     assert!(folder.check().contains("2 sites"));
@@ -171,9 +171,10 @@ fn what_gives_no_site_writes_nothing() {
         assert!(text.contains(wanted), "{wanted:?} is not in {text}");
         assert!(!folder.path("sites.geojson").exists(), "{source}");
     };
-    let none = "gives no site, and sites.geojson is not written: 1 have no coordinates (A); 1 are";
+    let none =
+        "gives no site, and sites.geojson is not written: 1 without coordinates (A); 1 at 0,0";
     fails("empty.txt", &[], none);
-    let none = "2 have an id that begins otherwise (A, B)";
+    let none = "2 with an id that begins otherwise (A, B)";
     fails("empty.txt", &["--prefix", "NSR:"], none);
     fails("other.txt", &[], "stops.txt: there is no column stop_id");
     let none = "page.xml is XML without any StopPlace, Quay or ScheduledStopPoint of NeTEx";

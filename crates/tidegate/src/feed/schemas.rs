@@ -94,7 +94,7 @@ fn chosen<'p>(
         );
     }
     if let Some(stranger) = asked.difference(&known).next() {
-        let known: Vec<&str> = known.into_iter().collect();
+        let known: Vec<&str> = known.iter().copied().collect();
         bail!(
             "feed {stranger:?} is not one of pipeline {} with wire = \"confluent\": it has {}",
             pipeline.name,

@@ -4,6 +4,7 @@
 //! GTFS-Realtime or SIRI feed counts there. What cannot be a site is left out and counted by why:
 //! the file never says that a stop is at 0,0.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufReader, ErrorKind, Write};
@@ -40,12 +41,12 @@ enum Left {
 impl Left {
     fn text(self) -> &'static str {
         match self {
-            Self::WithoutPlace => "have no coordinates",
-            Self::AtZero => "are at 0,0",
-            Self::RepeatedId => "have an id that comes again, and the last one stands",
-            Self::OtherPrefix => "have an id that begins otherwise",
-            Self::EntranceOrNode => "are entrances or nodes of ways, where no vehicle stops",
-            Self::UnusableRow => "have no usable id or impossible coordinates",
+            Self::WithoutPlace => "without coordinates",
+            Self::AtZero => "at 0,0",
+            Self::RepeatedId => "with an id that comes again, of which the last stands",
+            Self::OtherPrefix => "with an id that begins otherwise",
+            Self::EntranceOrNode => "entrances or nodes of ways, where no vehicle stops",
+            Self::UnusableRow => "without a usable id or with impossible coordinates",
         }
     }
 }
@@ -160,10 +161,11 @@ impl Timetable {
         let file = File::open(path).with_context(|| format!("cannot open {shown}"))?;
         let mut zip = ZipArchive::new(BufReader::new(file))
             .with_context(|| format!("{shown} is not a zip archive"))?;
-        let documents: Vec<String> = zip
-            .file_names()
+        // A name that cannot be read is none of those that are looked for.
+        let names = zip.file_names().flatten();
+        let documents: Vec<String> = names
             .filter(|name| name.to_ascii_lowercase().ends_with(".xml"))
-            .map(str::to_owned)
+            .map(Cow::into_owned)
             .collect();
         let has_stops = zip.index_for_name("stops.txt").is_some();
         let part = match documents.as_slice() {
