@@ -15,6 +15,8 @@ mod quarantine;
 mod readme;
 mod real_feeds;
 mod rejected;
+mod schemas;
 mod simulation;
+mod stops;
 mod stream_equals_batch;
 mod support;

@@ -62,13 +62,13 @@ pub struct TimeLimit {
 pub struct Decoder {
     feed: FeedId,
     settings: FeedSettings,
-    personal: PersonalFields,
+    pub(crate) personal: PersonalFields,
     ids: EventIds,
     passed_over: PassedOver,
     /// How the text of payloads is written, where it is not UTF-8.
     encoding: Option<&'static Encoding>,
-    wire: WireForm,
-    form: Form,
+    pub(crate) wire: WireForm,
+    pub(crate) form: Form,
 }
 
 #[derive(Debug, Clone)]

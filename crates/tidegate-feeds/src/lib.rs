@@ -40,6 +40,7 @@ mod mapped;
 
 mod registry;
 mod siri;
+mod stop;
 
 pub mod state;
 
@@ -50,13 +51,17 @@ pub use config::{
 };
 pub use counter::{CounterFaults, RestoreError};
 pub use decoder::{Decoder, TimeLimit, reject_unknown_feed};
-pub use gtfs::{GtfsConfig, References, Schedule, ScheduleError, ScheduleFiles, TripMatch};
+pub use gtfs::{
+    GtfsConfig, GtfsStops, References, Schedule, ScheduleError, ScheduleFiles, TripMatch,
+    gtfs_stops,
+};
 pub use occupancy::OccupancyConfig;
 pub use passed::{Passed, PassedOver};
 pub use personal::DEFAULT_PERSONAL_FIELDS;
-pub use registry::{SchemaKind, check_schema};
+pub use registry::{AcceptedSchemas, SchemaKind, check_schema};
 pub use settings::FeedSettings;
-pub use siri::{NetexError, NetexStop, netex_stops};
+pub use siri::{NetexError, netex_stops};
+pub use stop::Stop;
 
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ use crate::config::{ConfigProblem, FeedConfig, Format, Wire};
 use crate::protobuf::{Reader, Root};
 
 /// The most ids that a feed's file may list.
-const SCHEMA_IDS_MAX: usize = 1024;
+pub(crate) const SCHEMA_IDS_MAX: usize = 1024;
 
 /// The deepest path that is read: messages within messages.
 const PATH_MAX: u64 = 16;

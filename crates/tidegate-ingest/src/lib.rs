@@ -42,6 +42,9 @@
 //! [`Ingest::poll`], [`Ingest::receive`] and [`Ingest::mqtt`] each work until they are told to
 //! stop. They may run side by side.
 //!
+//! Beside that, a [`SchemaRegistry`] is asked which schemas feeds' messages have: by a person who
+//! writes a feed's file, never on the way of bytes into Kafka.
+//!
 //! Limits: at most 1,000 feeds of a kind; bodies and payloads of at most 16 MiB; every queue, wait
 //! and memory is bounded by a key of `ingest.toml` or a constant beside its use.
 
@@ -54,6 +57,8 @@ mod plan;
 mod counts;
 mod error;
 
+mod web;
+
 mod backoff;
 mod deliver;
 mod ingest;
@@ -62,6 +67,8 @@ mod stop;
 mod mqtt;
 mod poll;
 mod receive;
+
+mod registry;
 
 pub use config::{
     IngestConfig, MqttConfig, MqttTlsConfig, PollConfig, ReceiveConfig, ReceiveFeedConfig,
@@ -72,3 +79,6 @@ pub use ingest::Ingest;
 pub use plan::IngestPlan;
 pub use problem::ConfigProblem;
 pub use receive::Receiver;
+pub use registry::{
+    RegisteredSchema, RegistryConfig, RegistryError, RegistryLogin, SchemaRegistry,
+};

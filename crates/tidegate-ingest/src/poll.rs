@@ -1,6 +1,5 @@
 //! Feeds that are fetched: each URL in its own rhythm, told apart by nothing but its own failures.
 
-mod body;
 mod fetch;
 
 use std::time::Duration;

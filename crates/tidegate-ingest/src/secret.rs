@@ -19,6 +19,10 @@ pub(crate) const TOKENS_MAX: usize = 32;
 pub(crate) struct Secret(String);
 
 impl Secret {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// The text, for whom it is meant.
     pub(crate) fn expose(&self) -> &str {
         &self.0

@@ -13,6 +13,7 @@ mod source;
 
 mod config;
 mod reference;
+mod sites;
 
 mod locate;
 mod pipeline;
@@ -49,6 +50,7 @@ pub use progress::{PartitionPosition, Progress, SnapshotName, Step, Totals};
 pub use quality::{FEED_QUALITY_SCHEMA, FEED_REJECTED_SCHEMA};
 pub use reference::Reference;
 pub use runtime::{Event, Mode, Runtime, RuntimeError};
+pub use sites::sites_geojson;
 pub use snapshot::{SNAPSHOT_FORMAT, Snapshot, SnapshotError, SnapshotOf};
 pub use source::Source;
 pub use summary::{FeedSummary, Summary, WindowSummary};

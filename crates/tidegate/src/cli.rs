@@ -1,5 +1,7 @@
 //! The command line.
 
+mod feed;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -8,6 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidegate_model::{Reason, Span};
 
 use crate::rejected::Place;
+
+pub(crate) use feed::{Feed, FeedArgs, FeedSchemas, FeedStops};
 
 /// Live movement counts to crowd-density and inflow-risk alerts. People are counted, never followed.
 #[derive(Debug, Parser)]
@@ -41,10 +45,10 @@ pub(crate) enum Command {
         after_help = "Example: tidegate replay pipelines/hong-kong-border --input checkpoint=daily.csv --bootstrap 127.0.0.1:9092"
     )]
     Replay(Replay),
-    /// Bring feeds into Kafka: from URLs, from whoever sends them by HTTP, or from MQTT brokers.
+    /// Bring feeds into Kafka, ask a registry for their schemas, and make sites of their stops.
     #[command(
         subcommand,
-        after_help = "What comes from where stands in the file ingest.toml of the pipeline folder; see docs/guide/ingest.md."
+        after_help = "What comes into Kafka from where stands in the file ingest.toml of the pipeline folder; see docs/guide/ingest.md."
     )]
     Feed(Feed),
     /// Check a pipeline folder and list every problem.
@@ -72,38 +76,6 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-}
-
-/// See [`Command::Feed`].
-#[derive(Debug, Subcommand)]
-pub(crate) enum Feed {
-    /// Fetch each URL of `[poll.NAME]` in its own rhythm, until SIGTERM.
-    Poll(FeedArgs),
-    /// Take what is sent to `POST /feeds/NAME`, until SIGTERM.
-    Receive(FeedArgs),
-    /// Listen to the brokers of `[mqtt.NAME]`, until SIGTERM.
-    Mqtt(FeedArgs),
-}
-
-impl Feed {
-    pub(crate) fn args(&self) -> &FeedArgs {
-        match self {
-            Self::Poll(args) | Self::Receive(args) | Self::Mqtt(args) => args,
-        }
-    }
-}
-
-/// What the commands of [`Feed`] share.
-#[derive(Debug, Args)]
-pub(crate) struct FeedArgs {
-    /// The pipeline folder.
-    pub pipeline: PathBuf,
-    /// Brokers to ask first.
-    #[arg(long, value_name = "HOST:PORT")]
-    pub bootstrap: String,
-    /// Only this feed; may be given several times.
-    #[arg(long, value_name = "NAME")]
-    pub feed: Vec<String>,
 }
 
 /// See [`Command::Demo`].

@@ -8,10 +8,12 @@ use anyhow::{Context, Result};
 
 mod schedule;
 
+pub(crate) use schedule::read_bytes;
+
 use tidegate_pipeline::{Pipeline, Problem, Source};
 
 /// Files of a pipeline folder larger than this are not read.
-const FILE_BYTES_MAX: u64 = 64 << 20;
+pub(crate) const FILE_BYTES_MAX: u64 = 64 << 20;
 
 /// A pipeline folder with problems: exit code 78 (`EX_CONFIG`).
 #[derive(Debug, thiserror::Error)]

@@ -102,7 +102,7 @@ async fn execute(cli: Cli) -> Result<ExitCode> {
                 }
             }
         }
-        Command::Feed(command) => print_json(&feed::feed(&command).await?)?,
+        Command::Feed(command) => return feed::feed(&command, print).await,
         Command::Check(args) => return check(&args).await,
         Command::Test(args) => return test(&args).await,
         Command::Sql(args) => print(sql::sql(&args).await?.trim_end()),

@@ -30,6 +30,7 @@ mod json;
 
 mod loads;
 mod schedule;
+mod stops;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +52,7 @@ use entity::{Aboard, Entity, Header, Status, Trip, TripUpdate, Vehicle};
 use loads::{Loads, Riding, StopRules};
 
 pub use schedule::{Schedule, ScheduleError, ScheduleFiles, TripMatch};
+pub use stops::{GtfsStops, gtfs_stops};
 
 /// What stands between the parts of an id: no agency writes it.
 const JOINT: char = '\u{1f}';

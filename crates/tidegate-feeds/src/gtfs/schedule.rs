@@ -63,25 +63,20 @@ impl Schedule {
     pub fn read(files: ScheduleFiles<'_>, trip_column: &str) -> Result<Self, ScheduleError> {
         let mut schedule = Self::default();
         let columns = ["stop_id", "stop_lat", "stop_lon"];
-        let mut unusable = read_table("stops.txt", files.stops, columns, |[id, lat, lng]| {
-            let place = match (lat.is_empty() && lng.is_empty(), lat.parse(), lng.parse()) {
-                (true, ..) => None,
-                (false, Ok(lat), Ok(lng)) => check_coordinate(Some(lat), Some(lng)).ok()?,
-                _ => return None,
-            };
+        let mut unusable = read_table("stops.txt", files.stops, columns, 3, |[id, lat, lng]| {
             // 0,0 lies in the sea; it is how feeds write that they do not know.
-            let place = place.filter(|place| *place != (0.0, 0.0));
+            let place = read_place(lat, lng)?.filter(|place| *place != (0.0, 0.0));
             schedule.stops.insert(id.to_owned(), place);
             Some(())
         })?;
         let columns = ["route_id", "route_type"];
-        unusable += read_table("routes.txt", files.routes, columns, |[id, kind]| {
+        unusable += read_table("routes.txt", files.routes, columns, 2, |[id, kind]| {
             schedule.routes.insert(id.to_owned(), kind.parse().ok()?);
             Some(())
         })?;
         if let Some(trips) = files.trips {
             let columns = [trip_column, "route_id"];
-            unusable += read_table("trips.txt", trips, columns, |[id, route]| {
+            unusable += read_table("trips.txt", trips, columns, 2, |[id, route]| {
                 schedule.trips.insert(id.to_owned(), route.to_owned());
                 let turned = id.chars().rev().collect();
                 schedule.turned.insert(turned, route.to_owned());
@@ -164,12 +159,27 @@ impl Schedule {
     }
 }
 
+/// The coordinates of a row of `stops.txt`: `Some(None)` where it has none, `None` where they cannot
+/// be.
+#[expect(
+    clippy::option_option,
+    reason = "a stop without a place is not an unusable row"
+)]
+pub(super) fn read_place(lat: &str, lng: &str) -> Option<Option<(f64, f64)>> {
+    if lat.is_empty() && lng.is_empty() {
+        return Some(None);
+    }
+    check_coordinate(Some(lat.parse().ok()?), Some(lng.parse().ok()?)).ok()
+}
+
 /// Calls `each` with the cells of `columns` of every row, and gives the number of rows that have no
-/// id or of which `each` makes nothing.
-fn read_table<const N: usize>(
+/// id or of which `each` makes nothing. The first `needed` columns must be there; the cells of
+/// another that is not there are empty.
+pub(super) fn read_table<const N: usize>(
     file: &'static str,
     text: &str,
     columns: [&str; N],
+    needed: usize,
     mut each: impl FnMut([&str; N]) -> Option<()>,
 ) -> Result<u64, ScheduleError> {
     let fault = |message: String| ScheduleError { file, message };
@@ -182,17 +192,15 @@ fn read_table<const N: usize>(
         .headers()
         .map_err(|error| fault(format!("its header cannot be read: {error}")))?
         .clone();
-    let mut places = [0; N];
-    for (place, column) in places.iter_mut().zip(columns) {
-        *place = header
-            .iter()
-            .position(|name| name == column)
-            .ok_or_else(|| fault(format!("there is no column {column}")))?;
+    let places = columns.map(|column| header.iter().position(|name| name == column));
+    let missing = (0..needed).find(|index| places[*index].is_none());
+    if let Some(index) = missing {
+        return Err(fault(format!("there is no column {}", columns[index])));
     }
     let (mut used, mut unusable) = (0_u64, 0_u64);
     for row in reader.records() {
         let read = row.ok().and_then(|row| {
-            let cells = places.map(|place| row.get(place).unwrap_or_default());
+            let cells = places.map(|place| place.and_then(|at| row.get(at)).unwrap_or_default());
             if cells[0].is_empty() {
                 return None;
             }

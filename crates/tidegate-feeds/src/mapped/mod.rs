@@ -10,7 +10,7 @@ mod plan;
 
 pub(crate) use cell::Cell;
 pub(crate) use objects::split_objects;
-pub(crate) use plan::{Frame, Plan, Slots, compile};
+pub(crate) use plan::{Frame, Plan, Reading, Slots, compile};
 
 use tidegate_model::{
     CountRange, Measure, ORIGIN_UNKNOWN, Observation, ObservationBuilder, Position, Quality,
@@ -25,7 +25,7 @@ use crate::passed::Passed;
 use crate::state::CountersState;
 use crate::time::{Interval, TimeFault, TimeReader};
 
-use plan::{PlannedOrigin, Reading};
+use plan::PlannedOrigin;
 
 /// Between the parts of a joined key: a character that no cell holds in practice.
 const JOINT: char = '\u{1f}';
@@ -79,6 +79,10 @@ impl Mapper {
             id: String::new(),
             staged: Vec::new(),
         }
+    }
+
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     pub(crate) fn slots(&self) -> &Slots {

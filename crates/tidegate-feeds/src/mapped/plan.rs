@@ -1,6 +1,6 @@
 //! A mapping, checked and with its columns numbered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate_model::{Measure, Span, Subject};
 
@@ -103,6 +103,18 @@ impl Plan {
             Reading::Column(slot) => self.slots.name(slot),
             Reading::Each(_) => "count_each",
         }
+    }
+
+    /// The columns, besides those of counts, without which no record can be read.
+    pub(crate) fn needed_slots(&self) -> BTreeSet<usize> {
+        let one_by_one = [&self.site, &self.time, &self.id, &self.counter];
+        let mut slots: BTreeSet<usize> = one_by_one.into_iter().flatten().copied().collect();
+        slots.extend(self.hour);
+        slots.extend(self.direction.as_ref().map(|(slot, _)| *slot));
+        if let PlannedOrigin::Column(slot) = self.origin {
+            slots.insert(slot);
+        }
+        slots
     }
 
     /// Whether a count without a value is no fault of its record.

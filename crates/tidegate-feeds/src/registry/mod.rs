@@ -7,6 +7,7 @@
 //! Of a `.proto` as much is read as its fields need: options, services, extensions and imports are
 //! passed over, and a type that another file defines is not followed.
 
+mod feed;
 mod proto;
 
 use serde_json::Value;
@@ -16,6 +17,8 @@ use crate::check::shown;
 use crate::config::ConfigProblem;
 use crate::own::OWN_FIELDS;
 use crate::personal::PersonalFields;
+
+pub use feed::AcceptedSchemas;
 
 use proto::{File, Label, Message};
 
@@ -50,23 +53,25 @@ pub enum SchemaKind {
 /// assert_eq!(problems[0].key, "Crowd");
 /// ```
 pub fn check_schema(kind: SchemaKind, text: &str) -> Result<(), Vec<ConfigProblem>> {
-    let mut problems = Vec::new();
-    if text.len() > TEXT_BYTES_MAX {
-        let message = format!("{} bytes, more than {TEXT_BYTES_MAX}", text.len());
-        return Err(vec![ConfigProblem::new("schema", message)]);
+    check_text(kind, text, &PersonalFields::built_in())
+}
+
+fn check_text(
+    kind: SchemaKind,
+    text: &str,
+    personal: &PersonalFields,
+) -> Result<(), Vec<ConfigProblem>> {
+    if let Some(problem) = too_long(text) {
+        return Err(vec![problem]);
     }
+    let mut problems = Vec::new();
     match kind {
-        SchemaKind::Json => match serde_json::from_str::<Value>(text) {
-            Ok(schema) => check_json(&schema, &mut problems),
-            Err(error) => {
-                problems.push(ConfigProblem::new(
-                    "schema",
-                    format!("is not JSON: {error}"),
-                ));
-            }
+        SchemaKind::Json => match parse_json(text) {
+            Ok(schema) => check_json(&schema, personal, &mut problems),
+            Err(problem) => problems.push(problem),
         },
         SchemaKind::Protobuf => match File::read(text) {
-            Ok(file) => check_file(&file, &mut problems),
+            Ok(file) => check_file(&file, personal, &mut problems),
             Err(error) => problems.push(ConfigProblem::new("schema", error)),
         },
     }
@@ -77,9 +82,19 @@ pub fn check_schema(kind: SchemaKind, text: &str) -> Result<(), Vec<ConfigProble
     }
 }
 
+fn too_long(text: &str) -> Option<ConfigProblem> {
+    let message = || format!("{} bytes, more than {TEXT_BYTES_MAX}", text.len());
+    (text.len() > TEXT_BYTES_MAX).then(|| ConfigProblem::new("schema", message()))
+}
+
+fn parse_json(text: &str) -> Result<Value, ConfigProblem> {
+    serde_json::from_str(text)
+        .map_err(|error| ConfigProblem::new("schema", format!("is not JSON: {error}")))
+}
+
 // --- JSON Schema -----------------------------------------------------------------------------
 
-fn check_json(schema: &Value, problems: &mut Vec<ConfigProblem>) {
+fn check_json(schema: &Value, personal: &PersonalFields, problems: &mut Vec<ConfigProblem>) {
     let required: Vec<&str> = schema["required"]
         .as_array()
         .into_iter()
@@ -108,7 +123,7 @@ fn check_json(schema: &Value, problems: &mut Vec<ConfigProblem>) {
             }
         }
     }
-    check_json_names(schema, &PersonalFields::built_in(), problems);
+    check_json_names(schema, personal, problems);
 }
 
 /// The depth of a parsed JSON text is bounded by its parser.
@@ -144,12 +159,12 @@ const FIELDS: [(u64, &str, &str); 10] = [
     (11, "lng", "double"),
 ];
 
-fn check_file(file: &File, problems: &mut Vec<ConfigProblem>) {
+fn check_file(file: &File, personal: &PersonalFields, problems: &mut Vec<ConfigProblem>) {
     let Some(batch) = file.messages.first() else {
         return problems.push(ConfigProblem::new("schema", "has no message"));
     };
     for message in &file.messages {
-        check_proto_names(message, problems);
+        check_proto_names(message, personal, problems);
     }
     let entries = batch.field(1);
     let entries = entries.filter(|field| field.label == Label::Repeated);
@@ -167,8 +182,11 @@ fn check_file(file: &File, problems: &mut Vec<ConfigProblem>) {
     }
 }
 
-fn check_proto_names(message: &Message, problems: &mut Vec<ConfigProblem>) {
-    let personal = PersonalFields::built_in();
+fn check_proto_names(
+    message: &Message,
+    personal: &PersonalFields,
+    problems: &mut Vec<ConfigProblem>,
+) {
     for field in message
         .fields
         .iter()
@@ -178,7 +196,7 @@ fn check_proto_names(message: &Message, problems: &mut Vec<ConfigProblem>) {
         problems.push(ConfigProblem::new(key, "could identify a person"));
     }
     for nested in &message.messages {
-        check_proto_names(nested, problems);
+        check_proto_names(nested, personal, problems);
     }
 }
 

@@ -66,7 +66,7 @@ use crate::passed::Passed;
 use crate::personal::PersonalFields;
 use crate::time::{Length, TimeReader};
 
-pub use netex::{NetexError, NetexStop, netex_stops};
+pub use netex::{NetexError, netex_stops};
 
 use activity::Activity;
 use journey::Journey;

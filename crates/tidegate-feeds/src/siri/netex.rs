@@ -6,6 +6,7 @@
 
 use crate::check::{Fault, check_coordinate, check_name, shown};
 use crate::decoder::BOM;
+use crate::stop::Stop;
 use crate::xml::{Name, Tag, Token, Tokens};
 
 /// The most stops of one file: a whole country has about 100,000.
@@ -13,19 +14,6 @@ const STOPS_MAX: usize = 1_000_000;
 
 /// The longest name or coordinate, in bytes.
 const TEXT_BYTES_MAX: usize = 1_024;
-
-/// A stop with its place.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NetexStop {
-    /// Its id, as `StopPointRef` gives it.
-    pub id: String,
-    /// Its name, else that of the stop that it is part of, else empty.
-    pub name: String,
-    /// Degrees north (WGS 84).
-    pub lat: f64,
-    /// Degrees east (WGS 84).
-    pub lng: f64,
-}
 
 /// Why a `NeTEx` file gives no stops.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,9 +47,9 @@ enum Wanted {
     Longitude,
 }
 
-/// The stops with coordinates of a `NeTEx` document, in the order in which their elements end: the
-/// quays of a stop place come before it. Stops without coordinates are left out; an id that comes
-/// again, such as a later version, is there again.
+/// The stops of a `NeTEx` document, in the order in which their elements end: the quays of a stop
+/// place come before it. An id is as `StopPointRef` gives it; the name of a stop without one is that
+/// of the stop that it is part of. An id that comes again, such as a later version, is there again.
 ///
 /// # Errors
 /// [`NetexError`] when `document` is not UTF-8 XML, has a DOCTYPE or entities of its own, or more
@@ -74,7 +62,7 @@ enum Wanted {
 /// let stops = tidegate_feeds::netex_stops(document).unwrap();
 /// assert_eq!((stops[0].id.as_str(), stops[0].name.as_str()), ("S:1", "Asker"));
 /// ```
-pub fn netex_stops(document: &[u8]) -> Result<Vec<NetexStop>, NetexError> {
+pub fn netex_stops(document: &[u8]) -> Result<Vec<Stop>, NetexError> {
     let document = document.strip_prefix(BOM).unwrap_or(document);
     let mut tokens = Tokens::new(document, None);
     let mut path: Vec<Name<'_>> = Vec::new();
@@ -103,7 +91,7 @@ pub fn netex_stops(document: &[u8]) -> Result<Vec<NetexStop>, NetexError> {
                 }
                 let ended = open.pop_if(|stop| stop.depth == path.len());
                 if let Some(stop) = ended {
-                    stops.extend(stop.end(&open)?);
+                    stops.push(stop.end(&open)?);
                 }
                 if stops.len() > STOPS_MAX {
                     return Err(bad(format!("more than {STOPS_MAX} stops")));
@@ -192,18 +180,14 @@ impl Open {
     }
 
     /// The stop, which is part of those in `around`.
-    fn end(self, around: &[Self]) -> Result<Option<NetexStop>, NetexError> {
-        let coordinate = check_coordinate(self.lat, self.lng)
+    fn end(self, around: &[Self]) -> Result<Stop, NetexError> {
+        let place = check_coordinate(self.lat, self.lng)
             .map_err(|fault| bad(format!("stop {}: {}", shown(&self.id), fault.detail)))?;
-        let Some((lat, lng)) = coordinate else {
-            return Ok(None);
-        };
         let inherited = || around.iter().rev().find_map(|stop| stop.name.clone());
-        Ok(Some(NetexStop {
+        Ok(Stop {
             name: self.name.or_else(inherited).unwrap_or_default(),
             id: self.id,
-            lat,
-            lng,
-        }))
+            place,
+        })
     }
 }

@@ -1,20 +1,18 @@
 //! One fetch: redirects by hand, since a secret must not follow them to another host.
 
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::time::{Duration, SystemTime};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use reqwest::{Client, Proxy, Response, Url};
+use reqwest::{Client, Response, Url};
 
 use super::Memory;
-use super::body::{BodyFault, BodyReader, judge, too_large};
 use crate::counts::{Refusal, Trouble};
 use crate::error::IngestError;
-use crate::plan::{PollPlan, ProxyPlan, Unchanged};
-
-/// A host that does not take a connection by then will not.
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+use crate::plan::{PollPlan, Unchanged};
+use crate::web::{
+    BodyFault, Failure, client, failure, is_redirect, judge, read_body, redirected, shown,
+};
 
 /// What a fetch brought.
 pub(super) enum Fetched {
@@ -36,23 +34,6 @@ pub(super) enum Fetched {
     },
 }
 
-/// Why a fetch brought nothing.
-pub(super) struct Failure {
-    pub(super) trouble: Trouble,
-    pub(super) detail: String,
-    pub(super) retry_after: Option<Duration>,
-}
-
-impl Failure {
-    fn new(trouble: Trouble, detail: impl Into<String>) -> Self {
-        Self {
-            trouble,
-            detail: detail.into(),
-            retry_after: None,
-        }
-    }
-}
-
 /// Fetches one URL.
 pub(super) struct Fetcher {
     plan: PollPlan,
@@ -61,26 +42,11 @@ pub(super) struct Fetcher {
 
 impl Fetcher {
     pub(super) fn new(plan: PollPlan) -> Result<Self, IngestError> {
-        let setup = |error: reqwest::Error| IngestError::Setup {
+        let setup = |detail: String| IngestError::Setup {
             feed: plan.target.feed.to_string(),
-            detail: chain(&error.without_url()),
+            detail,
         };
-        let mut builder = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(CONNECT_WITHIN.min(plan.timeout))
-            .user_agent(concat!("tidegate/", env!("CARGO_PKG_VERSION")));
-        for authority in &plan.authorities {
-            builder = builder.add_root_certificate(authority.clone());
-        }
-        builder = match &plan.proxy {
-            ProxyPlan::Environment => builder,
-            ProxyPlan::Direct => builder.no_proxy(),
-            ProxyPlan::Url(url) => builder
-                .no_proxy()
-                .proxy(Proxy::all(url.clone()).map_err(setup)?),
-        };
-        let client = builder.build().map_err(setup)?;
+        let client = client(&plan.proxy, &plan.authorities, plan.timeout).map_err(setup)?;
         Ok(Self { plan, client })
     }
 
@@ -205,62 +171,12 @@ impl Fetcher {
     }
 
     async fn body(&self, response: &mut Response) -> Result<Vec<u8>, BodyFault> {
-        let bytes_max = self.plan.bytes_max;
-        let declared = response.content_length().unwrap_or(0);
-        if usize::try_from(declared).map_or(true, |declared| declared > bytes_max) {
-            return Err(too_large(bytes_max));
-        }
-        let encoding = response.headers().get(header::CONTENT_ENCODING);
-        let mut reader = BodyReader::new(encoding.map(HeaderValue::as_bytes), bytes_max)?;
-        loop {
-            match response.chunk().await {
-                Ok(Some(piece)) => reader.push(&piece)?,
-                Ok(None) => break,
-                Err(error) => {
-                    let Failure {
-                        trouble, detail, ..
-                    } = failure(error);
-                    return Err(BodyFault::Broken(trouble, detail));
-                }
-            }
-        }
-        let bytes = reader.finish()?;
+        let bytes = read_body(response, self.plan.bytes_max).await?;
         let media = response.headers().get(header::CONTENT_TYPE);
         let media = media.and_then(|value| value.to_str().ok());
         judge(media, &bytes, &self.plan.content_types)?;
         Ok(bytes)
     }
-}
-
-fn is_redirect(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
-}
-
-/// Where an answer sends us.
-fn redirected(from: &Url, response: &Response) -> Result<Url, Failure> {
-    let bad = |detail: String| Failure::new(Trouble::BadRedirect, detail);
-    let location = response.headers().get(header::LOCATION);
-    let location = location.and_then(|value| value.to_str().ok());
-    let location = location.ok_or_else(|| bad(format!("{} without a place", response.status())))?;
-    let mut next = from
-        .join(location)
-        .map_err(|error| bad(format!("{} to no URL: {error}", response.status())))?;
-    next.set_fragment(None);
-    let plain = next.username().is_empty() && next.password().is_none();
-    if !matches!(next.scheme(), "http" | "https") || !plain {
-        return Err(bad(format!("{} must be plain http or https", shown(&next))));
-    }
-    if from.scheme() == "https" && next.scheme() == "http" {
-        return Err(bad(format!("from https to {}", shown(&next))));
-    }
-    Ok(next)
-}
-
-/// A URL without what may be secret.
-fn shown(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    let port = url.port().map_or(String::new(), |port| format!(":{port}"));
-    format!("{}://{host}{port}{}", url.scheme(), url.path())
 }
 
 /// The wait that a server asks for: seconds or a date (RFC 9110, section 10.2.3).
@@ -271,28 +187,6 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     }
     let date = httpdate::parse_http_date(text).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
-}
-
-fn failure(error: reqwest::Error) -> Failure {
-    let trouble = if error.is_timeout() {
-        Trouble::Timeout
-    } else if error.is_body() || error.is_decode() {
-        Trouble::BrokenBody
-    } else {
-        Trouble::Connect
-    };
-    Failure::new(trouble, chain(&error.without_url()))
-}
-
-/// An error with its causes.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]
@@ -314,16 +208,6 @@ mod tests {
                 HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_str(text).unwrap())]);
             let expected = seconds.map(Duration::from_secs);
             assert_eq!(retry_after(&headers, now), expected, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_shown_url_has_neither_query_nor_login() {
-        for (url, expected) in [
-            ("https://u:p@h.example/a?key=s#f", "https://h.example/a"),
-            ("http://[::1]:81/", "http://[::1]:81/"),
-        ] {
-            assert_eq!(shown(&Url::parse(url).unwrap()), expected);
         }
     }
 }

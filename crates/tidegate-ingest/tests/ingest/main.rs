@@ -12,6 +12,7 @@ mod config;
 mod mqtt;
 mod poll;
 mod receive;
+mod registry;
 mod schema;
 mod server;
 mod support;

@@ -81,15 +81,22 @@ fn read_archive(path: &Path, name: &str, files: &mut Vec<(String, String)>) -> R
 }
 
 fn read_text(file: impl Read, shown: &str) -> Result<String> {
+    let bytes = read_bytes(file, shown, FILE_BYTES_MAX)?;
+    String::from_utf8(bytes).with_context(|| format!("{shown} is not UTF-8"))
+}
+
+/// All of a file, unpacked, as long as it has no more than `bytes_max` bytes; `shown` is its name in
+/// messages.
+pub(crate) fn read_bytes(file: impl Read, shown: &str, bytes_max: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX + 1)
+    file.take(bytes_max + 1)
         .read_to_end(&mut bytes)
         .with_context(|| format!("cannot read {shown}"))?;
     ensure!(
-        bytes.len() as u64 <= FILE_BYTES_MAX,
-        "{shown} unpacks to more than {FILE_BYTES_MAX} bytes"
+        bytes.len() as u64 <= bytes_max,
+        "{shown} unpacks to more than {bytes_max} bytes"
     );
-    String::from_utf8(bytes).with_context(|| format!("{shown} is not UTF-8"))
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -340,14 +340,15 @@ fn netex_gives_places() {
     let stops = netex_stops(document.as_bytes()).unwrap();
     let found: Vec<String> = stops
         .iter()
-        .map(|stop| format!("{} {:?} {} {}", stop.id, stop.name, stop.lat, stop.lng))
+        .map(|stop| format!("{} {:?} {:?}", stop.id, stop.name, stop.place))
         .collect();
     assert_eq!(
         found,
         [
-            "Q:1 \"Åsker & co\" -1.5 2",
-            "S:1 \"Åsker & co\" 59.83 10.43",
-            "P:1 \"\" 4 3"
+            "Q:1 \"Åsker & co\" Some((-1.5, 2.0))",
+            "Q:2 \"Åsker & co\" None",
+            "S:1 \"Åsker & co\" Some((59.83, 10.43))",
+            "P:1 \"\" Some((4.0, 3.0))"
         ]
     );
     for (from, to, want) in [

@@ -8,10 +8,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use tidegate_model::Span;
 
-use super::{BYTES_MAX, Checker, is_loopback};
+use super::{BYTES_MAX, Checker};
 use crate::config::{MqttConfig, MqttTlsConfig};
 use crate::plan::MqttPlan;
 use crate::secret::SecretFile;
+use crate::web::is_loopback;
 
 /// Most topic filters of one feed.
 const FILTERS_MAX: usize = 100;

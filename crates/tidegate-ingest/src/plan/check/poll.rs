@@ -1,13 +1,13 @@
 //! `[poll.NAME]`.
 
 use axum::http::{HeaderName, HeaderValue};
-use reqwest::Url;
 use tidegate_model::Span;
 
-use super::{BYTES_MAX, Checker, is_loopback};
+use super::{BYTES_MAX, Checker};
 use crate::config::PollConfig;
-use crate::plan::{PollPlan, ProxyPlan, Unchanged};
+use crate::plan::{PollPlan, Unchanged};
 use crate::secret::SecretFile;
+use crate::web::{authorities, http_url, keeps_secrets, proxy};
 
 /// Headers that the fetch itself sets.
 const OURS: &[&str] = &[
@@ -30,7 +30,7 @@ pub(super) fn check(
 ) -> Option<PollPlan> {
     let key = |field: &str| format!("poll.{name}{field}");
     let target = checker.target(&key(""), name);
-    let url = checker.take(&key(".url"), http_url(&config.url));
+    let url = checker.take(&key(".url"), http_url(&config.url, "secret_headers"));
     let every = Span::micros(100_000)..=Span::hours(24 * 7);
     let every = checker.duration(&key(".every"), &config.every, every);
     let timeout = Span::micros(50_000)..=Span::minutes(60);
@@ -45,8 +45,9 @@ pub(super) fn check(
         let message = "secrets go by https:// or to loopback only";
         checker.problem::<()>(&key(".url"), message);
     }
-    let proxy = checker.take(&key(".proxy"), proxy(config));
-    let authorities = authorities(checker, &key(".ca_file"), config);
+    let proxy = checker.take(&key(".proxy"), proxy(config.proxy.as_deref()));
+    let ca_file = config.ca_file.as_ref().map(|file| checker.path(file));
+    let authorities = checker.take(&key(".ca_file"), authorities(ca_file.as_deref()));
     for media in config
         .content_types
         .iter()
@@ -80,53 +81,10 @@ pub(super) fn check(
     })
 }
 
-/// Whether nobody between here and the host reads along.
-fn keeps_secrets(url: &Url) -> bool {
-    url.scheme() == "https" || url.host_str().is_some_and(is_loopback)
-}
-
 fn is_media_type(text: &str) -> bool {
     text.split_once('/').is_some_and(|(kind, sub)| {
         !kind.is_empty() && !sub.is_empty() && !text.contains([';', ' '])
     })
-}
-
-/// The URL's text is not repeated: what cannot be parsed may hold a secret.
-fn http_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("it is not a URL: {error}"))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(format!(
-            "its scheme {:?} must be http or https",
-            url.scheme()
-        ));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("it must hold no user or password; use secret_headers".to_owned());
-    }
-    if url.fragment().is_some() {
-        return Err("it must end before its #".to_owned());
-    }
-    Ok(url)
-}
-
-fn proxy(config: &PollConfig) -> Result<ProxyPlan, String> {
-    match config.proxy.as_deref() {
-        None => Ok(ProxyPlan::Direct),
-        Some("env") => Ok(ProxyPlan::Environment),
-        Some(text) => {
-            let url = Url::parse(text).map_err(|error| {
-                format!("it is neither \"env\" nor a URL such as http://127.0.0.1:3128: {error}")
-            })?;
-            if !matches!(url.scheme(), "http" | "https") {
-                let scheme = url.scheme();
-                return Err(format!("its scheme {scheme:?} must be http or https"));
-            }
-            if !url.username().is_empty() || url.password().is_some() {
-                return Err("it must hold no user or password".to_owned());
-            }
-            Ok(ProxyPlan::Url(url))
-        }
-    }
 }
 
 fn header_name(checker: &mut Checker<'_>, key: &str, name: &str) -> Option<HeaderName> {
@@ -209,25 +167,4 @@ fn secret_query(
         parameters.push((name.clone(), file));
     }
     parameters
-}
-
-fn authorities(
-    checker: &mut Checker<'_>,
-    key: &str,
-    config: &PollConfig,
-) -> Option<Vec<reqwest::Certificate>> {
-    let Some(file) = &config.ca_file else {
-        return Some(Vec::new());
-    };
-    let path = checker.path(file);
-    let read = std::fs::read(&path)
-        .map_err(|error| format!("the file {} cannot be read: {error}", path.display()))
-        .and_then(|pem| {
-            let none = || format!("the file {} holds no certificate (PEM)", path.display());
-            match reqwest::Certificate::from_pem_bundle(&pem) {
-                Ok(list) if !list.is_empty() => Ok(list),
-                Ok(_) | Err(_) => Err(none()),
-            }
-        });
-    checker.take(key, read)
 }

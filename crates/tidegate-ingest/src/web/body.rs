@@ -8,7 +8,7 @@ use crate::counts::{Refusal, Trouble};
 
 /// Why there is no body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum BodyFault {
+pub(crate) enum BodyFault {
     /// It is not to be stored.
     Refused(Refusal, String),
     /// It did not come whole.
@@ -16,7 +16,7 @@ pub(super) enum BodyFault {
 }
 
 /// Takes a body piece by piece.
-pub(super) struct BodyReader {
+pub(crate) struct BodyReader {
     received: usize,
     bytes_max: usize,
     kind: Kind,
@@ -51,7 +51,7 @@ impl Write for Bounded {
 
 impl BodyReader {
     /// For a body with this `Content-Encoding`.
-    pub(super) fn new(encoding: Option<&[u8]>, bytes_max: usize) -> Result<Self, BodyFault> {
+    pub(crate) fn new(encoding: Option<&[u8]>, bytes_max: usize) -> Result<Self, BodyFault> {
         let buffer = Bounded {
             bytes: Vec::new(),
             bytes_max,
@@ -75,7 +75,7 @@ impl BodyReader {
     }
 
     /// Takes the next piece as it was sent.
-    pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), BodyFault> {
+    pub(crate) fn push(&mut self, piece: &[u8]) -> Result<(), BodyFault> {
         self.received = self.received.saturating_add(piece.len());
         if self.received > self.bytes_max {
             return Err(too_large(self.bytes_max));
@@ -91,7 +91,7 @@ impl BodyReader {
     }
 
     /// All of it.
-    pub(super) fn finish(self) -> Result<Vec<u8>, BodyFault> {
+    pub(crate) fn finish(self) -> Result<Vec<u8>, BodyFault> {
         match self.kind {
             Kind::Plain(buffer) => Ok(buffer.bytes),
             // No bytes at all are no gzip, and no body.
@@ -117,13 +117,13 @@ fn gzip_fault(decoder: &MultiGzDecoder<Bounded>, error: &io::Error) -> BodyFault
     )
 }
 
-pub(super) fn too_large(bytes_max: usize) -> BodyFault {
+pub(crate) fn too_large(bytes_max: usize) -> BodyFault {
     let detail = format!("the body has more than {bytes_max} bytes (bytes_max)");
     BodyFault::Refused(Refusal::TooLarge, detail)
 }
 
 /// Whether the body of this type is something to store.
-pub(super) fn judge(
+pub(crate) fn judge(
     content_type: Option<&str>,
     bytes: &[u8],
     allowed: &[String],
