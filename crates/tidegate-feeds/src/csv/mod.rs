@@ -15,6 +15,10 @@ use crate::personal::PersonalFields;
 
 use split::Splitter;
 
+/// How many times the bytes of a payload its header may have, once for every line: each row that is
+/// rejected is kept below the header.
+const HEADERS_MAX: usize = 64;
+
 #[derive(Debug, Clone)]
 pub(crate) struct CsvForm {
     pub(crate) mapper: Mapper,
@@ -73,6 +77,9 @@ impl CsvForm {
         rejects: &mut Rejects<'_>,
     ) {
         self.understand(bytes, rejects.personal);
+        if let Err(fault) = self.check_length(bytes) {
+            return rejects.add(fault, context.position, None, Some(bytes));
+        }
         let rows = &bytes[self.header.raw.len()..];
         let (mut at, mut index) = (0, 0);
         while let Some((line, problem)) = self.next_row(rows, &mut at) {
@@ -109,6 +116,10 @@ impl CsvForm {
         personal: &PersonalFields,
     ) -> BTreeMap<usize, Vec<u8>> {
         self.understand(bytes, personal);
+        if self.check_length(bytes).is_err() {
+            let first = wanted.contains(&0).then(|| (0, bytes.to_vec()));
+            return first.into_iter().collect();
+        }
         let rows = &bytes[self.header.raw.len()..];
         let (mut at, mut index) = (0, 0);
         let mut found = BTreeMap::new();
@@ -127,6 +138,21 @@ impl CsvForm {
         if !known {
             self.header = read_header(&mut self.splitter, bytes, self.mapper.slots(), personal);
         }
+    }
+
+    /// Refuses a header that is long and stands above many short rows: it is no table.
+    fn check_length(&self, bytes: &[u8]) -> Result<(), Fault> {
+        let header = self.header.raw.len();
+        let lines = memchr::memchr_iter(b'\n', &bytes[header..]).count();
+        if lines.saturating_mul(header) <= HEADERS_MAX * bytes.len() {
+            return Ok(());
+        }
+        let detail = format!(
+            "a header of {header} bytes over {lines} lines, together more than {HEADERS_MAX} times \
+             the payload's {}",
+            bytes.len()
+        );
+        Err(Fault::new(Reason::TooLarge, detail))
     }
 
     /// The next row from `at` on that is not blank, split, and what is wrong with its quotes.

@@ -1,0 +1,188 @@
+//! How much memory a decoder takes for a payload, with the rows and rejections that it gives out.
+//!
+//! Tries to break the bound with payloads that are made to be small and to cost much: as many
+//! records as fit, long headers above short records, and values whose form in memory is large. The
+//! tests of this file run one after another, since they read one counter of allocated bytes.
+
+use std::alloc::System;
+use std::sync::{Mutex, PoisonError};
+
+use cap::Cap;
+use tidegate_feeds::{Decoder, FeedConfig, TimeLimit};
+use tidegate_model::{EventTime, FeedId, ObservationBuilder, Payload, Position};
+
+#[global_allocator]
+static ALLOCATED: Cap<System> = Cap::new(System, usize::MAX);
+
+static ONE_BY_ONE: Mutex<()> = Mutex::new(());
+
+/// Bytes that a decoder takes for any payload, however small.
+const AT_LEAST: usize = 128 << 10;
+
+/// The most bytes at once, while `payload` is decoded.
+fn peak(toml: &str, payload: &[u8]) -> usize {
+    let _guard = ONE_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let config: FeedConfig = toml::from_str(toml).unwrap();
+    let feed = FeedId::new("test");
+    let mut decoder = Decoder::try_new(feed.clone(), &config).unwrap();
+    let mut out = ObservationBuilder::new(feed, 1);
+    let mut rejected = Vec::new();
+    let limit = TimeLimit {
+        latest: EventTime::MAX,
+    };
+    let payload = Payload {
+        position: Position::default(),
+        bytes: Some(payload),
+        arrived: None,
+    };
+    let before = ALLOCATED.allocated();
+    // The counter of the most only rises: a block that is as large as it sets it to a known value.
+    let filler = ALLOCATED.max_allocated().saturating_sub(before);
+    drop(Vec::<u8>::with_capacity(filler));
+    let floor = ALLOCATED.max_allocated();
+    let _held = Vec::<u8>::with_capacity(floor - ALLOCATED.allocated());
+    decoder.decode(payload, limit, &mut out, &mut rejected);
+    ALLOCATED.max_allocated() - floor
+}
+
+#[track_caller]
+fn check(toml: &str, factor: usize, make: impl Fn(usize) -> Vec<u8>) {
+    for bytes in [4 << 10, 64 << 10, 512 << 10] {
+        let payload = make(bytes);
+        assert!(payload.len() <= bytes);
+        let peak = peak(toml, &payload);
+        let (len, most) = (payload.len(), factor * payload.len() + AT_LEAST);
+        println!("{:>4} times {len}", peak / len);
+        assert!(
+            peak <= most,
+            "{peak} bytes for a payload of {len}, more than {most}"
+        );
+    }
+}
+
+/// `head`, then as many `part` as fit, then `tail`.
+fn filled(head: &str, part: &str, tail: &str) -> impl Fn(usize) -> Vec<u8> {
+    move |bytes| {
+        let parts = bytes.saturating_sub(head.len() + tail.len()) / part.len();
+        [head, &part.repeat(parts), tail].concat().into_bytes()
+    }
+}
+
+/// Half of the bytes before the records, by `head`; the rest as many `part` as fit, and `tail`.
+fn below_a_long_head(
+    head: impl Fn(usize) -> String,
+    part: &str,
+    tail: &str,
+) -> impl Fn(usize) -> Vec<u8> {
+    move |bytes| {
+        let head = head(bytes / 2 - 64);
+        filled(&head, part, tail)(bytes)
+    }
+}
+
+const CSV: &str = "format = 'csv'\n[mapping]\nsite = ['a']\ncount = 'n'\nmeasure = 'in'\n\
+    time = { columns = ['t'], format = 'rfc3339' }";
+const MAPPED: &str = "format = 'mapped_json'\n[mapping]\nsite = ['a']\ncount = 'n'\nmeasure = 'in'\n\
+    time = { columns = ['t'], format = 'rfc3339' }";
+
+#[test]
+fn csv() {
+    check(CSV, 256, filled("a,t,n\n", "x\n", ""));
+    check(CSV, 256, filled("a,t\n", "x\n", ""));
+    check(
+        CSV,
+        256,
+        filled("a,t,n\n", "a,2026-03-01T08:00:00Z,5\n", ""),
+    );
+    check(
+        CSV,
+        256,
+        filled("a,t,n", ",b", "\na,2026-03-01T08:00:00Z,5\n"),
+    );
+    check(
+        CSV,
+        256,
+        below_a_long_head(|len| format!("a,t,n,{}\n", "b".repeat(len)), "x\n", ""),
+    );
+    check(
+        CSV,
+        256,
+        below_a_long_head(|len| format!("{}\n", "b".repeat(len)), "x\n", ""),
+    );
+}
+
+#[test]
+fn json() {
+    check("format = 'json'", 64, filled("[", "[", ""));
+    check("format = 'json'", 64, filled("{", "\"a\":0,", "\"a\":0}"));
+    check(
+        "format = 'json'",
+        64,
+        filled("{\"site\":\"", "\\u00e9", "\"}"),
+    );
+    check(MAPPED, 256, filled("[", "0,", "0]"));
+    check(MAPPED, 256, filled("", "{\n", ""));
+    check(
+        MAPPED,
+        256,
+        filled(
+            "[",
+            "{\"a\":\"x\",\"t\":\"2026-03-01T08:00:00Z\",\"n\":5},",
+            "{}]",
+        ),
+    );
+}
+
+#[test]
+fn protobuf() {
+    check("format = 'protobuf'", 256, filled("", "\x0a\0", ""));
+    check("format = 'protobuf'", 256, filled("", "\x0a\x02\x1a\0", ""));
+    check("format = 'protobuf'", 256, filled("", "\x12\0", ""));
+}
+
+#[test]
+fn gtfs_realtime() {
+    let binary = "format = 'gtfs_realtime'\noccupancy = { capacity = 80 }";
+    check(binary, 256, filled("\x0a\0", "\x12\0", ""));
+    check(binary, 256, filled("\x0a\0", "\x0a\0\x12\0", ""));
+    let header = format!("\x0a\x7e{}", "\x08\0".repeat(63));
+    let headers = |len: usize| header.repeat(len / header.len());
+    check(binary, 256, below_a_long_head(headers, "\x12\0", ""));
+    let json = "format = 'gtfs_realtime_json'\noccupancy = { capacity = 80 }";
+    check(
+        json,
+        256,
+        filled("{\"header\":{},\"entity\":[", "0,", "0]}"),
+    );
+    check(
+        json,
+        256,
+        filled("{\"header\":{},\"entity\":[", "{\"a\":0},", "0]}"),
+    );
+    check(
+        json,
+        256,
+        filled("{\"header\":{},\"entity\":[[", "{\"a\":0},", "0]]}"),
+    );
+    check(
+        json,
+        256,
+        filled("{\"header\":{},\"entity\":[[", "[],", "0]]}"),
+    );
+}
+
+#[test]
+fn siri() {
+    let format = "format = 'siri'";
+    let open = "<Siri><ServiceDelivery><VehicleMonitoringDelivery>";
+    check(format, 256, filled(open, "<VehicleActivity>", ""));
+    check(format, 256, filled(open, "<VehicleActivity/>", ""));
+    check(format, 256, filled("", "</VehicleActivity>", ""));
+    check(format, 256, filled("", "<a>", ""));
+    let root = |len: usize| format!("<Siri a='{}'><ServiceDelivery>", "b".repeat(len));
+    check(
+        format,
+        256,
+        below_a_long_head(root, "<VehicleActivity>", ""),
+    );
+}
