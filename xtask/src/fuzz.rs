@@ -105,12 +105,10 @@ fn build(repo: &Repo, folder: &Path) -> Result<PathBuf> {
 /// Puts the small inputs into the corpus with which the target begins.
 fn begin(repo: &Repo, binary: &Path, format: &str, corpus: &Path) -> Result<()> {
     fs::create_dir_all(corpus)?;
-    let shared = std::env::var_os("TIDEGATE_SHARED")
-        .map_or_else(|| repo.root().join("../shared"), PathBuf::from);
     let status = Command::new(binary)
         .env("TIDEGATE_FUZZ_FORMAT", format)
         .env("TIDEGATE_FUZZ_SEEDS", corpus)
-        .env("TIDEGATE_FUZZ_DATA", shared.join("data"))
+        .env("TIDEGATE_FUZZ_DATA", repo.recorded_data())
         .status()
         .with_context(|| format!("failed to start {}", binary.display()))?;
     ensure!(
