@@ -40,7 +40,7 @@ use tidegate_model::{
     CountRange, EventTime, Measure, Observation, ObservationBuilder, Quality, Reason, Subject,
 };
 
-use crate::check::{Fault, check_coordinate, check_name, shown};
+use crate::check::{Fault, check_coordinate, check_name, is_nowhere, shown};
 use crate::decoder::{Rejects, at_row, not_utf8};
 use crate::mapped::Context;
 use crate::occupancy::{Load, Occupancy};
@@ -697,9 +697,9 @@ fn event_time(field: &str, seconds: u64) -> Result<EventTime, Fault> {
     }
 }
 
-/// A vehicle's own place. 0,0 lies in the sea: it is how receivers write that they have none.
+/// A vehicle's own place.
 fn check_place((lat, lng): (f64, f64)) -> Result<(f64, f64), Fault> {
-    if (lat, lng) == (0.0, 0.0) {
+    if is_nowhere((lat, lng)) {
         let detail = "the vehicle is at 0,0, which receivers write without a fix";
         return Err(Fault::new(Reason::BadCoordinate, detail));
     }

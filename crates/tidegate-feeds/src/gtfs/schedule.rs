@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::check_coordinate;
+use crate::check::{check_coordinate, is_nowhere};
 
 /// The text of the files of a static feed that are read.
 #[derive(Debug, Clone, Copy)]
@@ -69,8 +69,7 @@ impl Schedule {
                 (false, Ok(lat), Ok(lng)) => check_coordinate(Some(lat), Some(lng)).ok()?,
                 _ => return None,
             };
-            // 0,0 lies in the sea; it is how feeds write that they do not know.
-            let place = place.filter(|place| *place != (0.0, 0.0));
+            let place = place.filter(|place| !is_nowhere(*place));
             schedule.stops.insert(id.to_owned(), place);
             Some(())
         })?;
