@@ -21,7 +21,7 @@ use tidegate_feeds::{
     Decoder, FeedConfig, Schedule, ScheduleFiles, SchemaKind, TimeLimit, check_schema, netex_stops,
 };
 use tidegate_model::{
-    EventTime, FeedId, ObservationBatch, ObservationBuilder, Payload, Position, Rejected,
+    EventTime, FeedId, ObservationBatch, ObservationBuilder, Payload, Position, Reason, Rejected,
 };
 
 /// The feed files by format.
@@ -120,12 +120,19 @@ fn check_feed(fresh: &Decoder, bytes: &[u8]) {
         rows == again && rejected == rejected_again,
         "two decoders differ"
     );
+    if bytes.is_empty() {
+        return;
+    }
     let wanted: BTreeSet<i32> = rejected.iter().map(|one| one.position.row).collect();
     let alone = decoder.record_bytes(bytes, &wanted);
     for one in rejected.iter().filter(|one| one.bytes.is_some()).take(8) {
         let alone = alone
             .get(&one.position.row)
             .expect("a rejected record is found by its row");
+        // What breaks the form of a payload, such as an end without its start, may be whole alone.
+        if matches!(one.reason, Reason::Malformed | Reason::NotUtf8) {
+            continue;
+        }
         let (_, _, rejected) = decode(fresh, alone);
         let same = rejected.iter().any(|other| other.reason == one.reason);
         assert!(same, "alone it is {rejected:?}, not {one:?}");

@@ -4,6 +4,7 @@
 //! The recordings lie beside the project and are not copied into it, so they are cut when a run
 //! begins. What is not there is passed over and named.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::Path;
@@ -277,10 +278,11 @@ impl Recorded<'_> {
             return text;
         };
         let mut zip = zip::ZipArchive::new(file).expect("a recorded archive");
-        let name = zip
-            .file_names()
-            .find(|name| name.ends_with(end))
-            .map(str::to_owned);
+        let names = zip.file_names().flatten().map(Cow::into_owned);
+        let name = names
+            .collect::<Vec<_>>()
+            .into_iter()
+            .find(|name| name.ends_with(end));
         let Some(name) = name else {
             return text;
         };
