@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tidegate_model::{ObservationBuilder, Reason};
 
 use crate::check::Fault;
-use crate::decoder::{BOM, Rejects, at_row, not_utf8};
+use crate::decoder::{BOM, Rejects, at_row, not_utf8, whole};
 use crate::json::Names;
 use crate::mapped::{Cell, Context, Mapper, Record, Slots};
 use crate::passed::Passed;
@@ -117,8 +117,7 @@ impl CsvForm {
     ) -> BTreeMap<usize, Vec<u8>> {
         self.understand(bytes, personal);
         if self.check_length(bytes).is_err() {
-            let first = wanted.contains(&0).then(|| (0, bytes.to_vec()));
-            return first.into_iter().collect();
+            return whole(bytes, wanted);
         }
         let rows = &bytes[self.header.raw.len()..];
         let (mut at, mut index) = (0, 0);
@@ -128,6 +127,9 @@ impl CsvForm {
                 found.insert(index, self.with_header(line));
             }
             index += 1;
+        }
+        if index == 0 {
+            return whole(bytes, wanted);
         }
         found
     }
