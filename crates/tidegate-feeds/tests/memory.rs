@@ -5,8 +5,14 @@
 //! tests of this file run one after another, since they read one counter of allocated bytes.
 
 use std::alloc::System;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow::array::{
+    ArrayRef, DictionaryArray, FixedSizeBinaryArray, Int8Array, Int32Array, RecordBatch,
+    StringArray, TimestampMicrosecondArray,
+};
+use arrow::datatypes::{Int8Type, Int32Type};
+use arrow::ipc::writer::StreamWriter;
 use cap::Cap;
 use tidegate_feeds::{Decoder, FeedConfig, TimeLimit};
 use tidegate_model::{EventTime, FeedId, ObservationBuilder, Payload, Position};
@@ -87,44 +93,44 @@ const MAPPED: &str = "format = 'mapped_json'\n[mapping]\nsite = ['a']\ncount = '
 
 #[test]
 fn csv() {
-    check(CSV, 256, filled("a,t,n\n", "x\n", ""));
-    check(CSV, 256, filled("a,t\n", "x\n", ""));
+    check(CSV, 128, filled("a,t,n\n", "x\n", ""));
+    check(CSV, 128, filled("a,t\n", "x\n", ""));
     check(
         CSV,
-        256,
+        128,
         filled("a,t,n\n", "a,2026-03-01T08:00:00Z,5\n", ""),
     );
     check(
         CSV,
-        256,
+        128,
         filled("a,t,n", ",b", "\na,2026-03-01T08:00:00Z,5\n"),
     );
     check(
         CSV,
-        256,
+        128,
         below_a_long_head(|len| format!("a,t,n,{}\n", "b".repeat(len)), "x\n", ""),
     );
     check(
         CSV,
-        256,
+        128,
         below_a_long_head(|len| format!("{}\n", "b".repeat(len)), "x\n", ""),
     );
 }
 
 #[test]
 fn json() {
-    check("format = 'json'", 64, filled("[", "[", ""));
-    check("format = 'json'", 64, filled("{", "\"a\":0,", "\"a\":0}"));
+    check("format = 'json'", 16, filled("[", "[", ""));
+    check("format = 'json'", 16, filled("{", "\"a\":0,", "\"a\":0}"));
     check(
         "format = 'json'",
         64,
         filled("{\"site\":\"", "\\u00e9", "\"}"),
     );
-    check(MAPPED, 256, filled("[", "0,", "0]"));
-    check(MAPPED, 256, filled("", "{\n", ""));
+    check(MAPPED, 128, filled("[", "0,", "0]"));
+    check(MAPPED, 128, filled("", "{\n", ""));
     check(
         MAPPED,
-        256,
+        192,
         filled(
             "[",
             "{\"a\":\"x\",\"t\":\"2026-03-01T08:00:00Z\",\"n\":5},",
@@ -135,38 +141,38 @@ fn json() {
 
 #[test]
 fn protobuf() {
-    check("format = 'protobuf'", 256, filled("", "\x0a\0", ""));
-    check("format = 'protobuf'", 256, filled("", "\x0a\x02\x1a\0", ""));
-    check("format = 'protobuf'", 256, filled("", "\x12\0", ""));
+    check("format = 'protobuf'", 64, filled("", "\x0a\0", ""));
+    check("format = 'protobuf'", 64, filled("", "\x0a\x02\x1a\0", ""));
+    check("format = 'protobuf'", 64, filled("", "\x12\0", ""));
 }
 
 #[test]
 fn gtfs_realtime() {
     let binary = "format = 'gtfs_realtime'\noccupancy = { capacity = 80 }";
-    check(binary, 256, filled("\x0a\0", "\x12\0", ""));
-    check(binary, 256, filled("\x0a\0", "\x0a\0\x12\0", ""));
+    check(binary, 192, filled("\x0a\0", "\x12\0", ""));
+    check(binary, 192, filled("\x0a\0", "\x0a\0\x12\0", ""));
     let header = format!("\x0a\x7e{}", "\x08\0".repeat(63));
     let headers = |len: usize| header.repeat(len / header.len());
-    check(binary, 256, below_a_long_head(headers, "\x12\0", ""));
+    check(binary, 192, below_a_long_head(headers, "\x12\0", ""));
     let json = "format = 'gtfs_realtime_json'\noccupancy = { capacity = 80 }";
     check(
         json,
-        256,
+        192,
         filled("{\"header\":{},\"entity\":[", "0,", "0]}"),
     );
     check(
         json,
-        256,
+        192,
         filled("{\"header\":{},\"entity\":[", "{\"a\":0},", "0]}"),
     );
     check(
         json,
-        256,
+        192,
         filled("{\"header\":{},\"entity\":[[", "{\"a\":0},", "0]]}"),
     );
     check(
         json,
-        256,
+        192,
         filled("{\"header\":{},\"entity\":[[", "[],", "0]]}"),
     );
 }
@@ -175,14 +181,57 @@ fn gtfs_realtime() {
 fn siri() {
     let format = "format = 'siri'";
     let open = "<Siri><ServiceDelivery><VehicleMonitoringDelivery>";
-    check(format, 256, filled(open, "<VehicleActivity>", ""));
-    check(format, 256, filled(open, "<VehicleActivity/>", ""));
-    check(format, 256, filled("", "</VehicleActivity>", ""));
-    check(format, 256, filled("", "<a>", ""));
-    let root = |len: usize| format!("<Siri a='{}'><ServiceDelivery>", "b".repeat(len));
-    check(
-        format,
-        256,
-        below_a_long_head(root, "<VehicleActivity>", ""),
-    );
+    check(format, 192, filled(open, "<VehicleActivity>", ""));
+    check(format, 192, filled(open, "<VehicleActivity/>", ""));
+    check(format, 192, filled("", "</VehicleActivity>", ""));
+    check(format, 192, filled("", "<a>", ""));
+    for most in [2_000, 16_000] {
+        let root = |len: usize| format!("<Siri a='{}'>", "b".repeat(len.min(most)));
+        check(
+            format,
+            192,
+            below_a_long_head(root, "<VehicleActivity>", ""),
+        );
+        check(
+            format,
+            192,
+            below_a_long_head(root, "</VehicleActivity>", ""),
+        );
+    }
+}
+
+/// A stream of `rows` rows of 11 bytes each, all of them with `count`; its ids are a dictionary of
+/// `ids` values of one byte.
+fn stream(rows: usize, count: i8, ids: usize) -> Vec<u8> {
+    let word = |word: &str| -> ArrayRef {
+        let keys = Int8Array::from(vec![0; rows]);
+        let values = Arc::new(StringArray::from(vec![word]));
+        Arc::new(DictionaryArray::<Int8Type>::new(keys, values))
+    };
+    let start = TimestampMicrosecondArray::from(vec![1_772_323_200_000_000; rows]);
+    let mut columns: Vec<(&str, ArrayRef)> = vec![
+        ("site", word("a")),
+        ("start", Arc::new(start.with_timezone("UTC"))),
+        ("measure", word("in")),
+        ("count", Arc::new(Int8Array::from(vec![count; rows]))),
+    ];
+    if ids > 0 {
+        let values = FixedSizeBinaryArray::new(1, vec![b'i'; ids].into(), None);
+        let keys = Int32Array::from(vec![0; rows]);
+        let ids = DictionaryArray::<Int32Type>::new(keys, Arc::new(values));
+        columns.push(("id", Arc::new(ids)));
+    }
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn arrow() {
+    let format = "format = 'arrow'";
+    let room = |bytes: usize| bytes - 3_000;
+    check(format, 192, |bytes| stream(room(bytes) / 11, 5, 0));
+    check(format, 192, |bytes| stream(room(bytes) / 11, -5, 0));
+    check(format, 192, |bytes| stream(1, 5, room(bytes)));
 }
