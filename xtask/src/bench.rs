@@ -100,8 +100,8 @@ fn collect(folder: &Path, start: SystemTime, results: &mut Vec<Value>) -> Result
     Ok(())
 }
 
-/// One benchmark as reported: times in nanoseconds an iteration, and rows a second where the
-/// benchmark says how many rows an iteration handles.
+/// One benchmark as reported: times in nanoseconds an iteration, and rows and bytes a second where
+/// the benchmark says how many an iteration handles.
 fn result(benchmark: &Value, estimates: &Value) -> Value {
     let mean = &estimates["mean"];
     let mut result = json!({
@@ -111,10 +111,22 @@ fn result(benchmark: &Value, estimates: &Value) -> Value {
         "high_ns": mean["confidence_interval"]["upper_bound"],
         "median_ns": estimates["median"]["point_estimate"],
     });
-    let rows = &benchmark["throughput"]["Elements"];
-    if let (Some(rows), Some(ns)) = (rows.as_f64(), mean["point_estimate"].as_f64()) {
+    let throughput = &benchmark["throughput"];
+    let both = &throughput["ElementsAndBytes"];
+    let rows = throughput["Elements"]
+        .as_f64()
+        .or(both["elements"].as_f64());
+    let a_second = |amount: f64| {
+        mean["point_estimate"]
+            .as_f64()
+            .map(|ns| (amount / ns * 1e9).round())
+    };
+    if let Some(rows) = rows {
         result["rows"] = json!(rows);
-        result["rows_per_s"] = json!((rows / ns * 1e9).round());
+        result["rows_per_s"] = json!(a_second(rows));
+    }
+    if let Some(bytes) = both["bytes"].as_f64() {
+        result["bytes_per_s"] = json!(a_second(bytes));
     }
     result
 }
@@ -222,6 +234,10 @@ mod tests {
         assert_eq!(results.len(), 1);
         assert_eq!(results[0]["id"], "decode/json");
         assert_eq!(results[0]["rows_per_s"], 2_000_000.0);
+        let both = json!({"throughput": {"ElementsAndBytes": {"elements": 1000, "bytes": 50_000}}});
+        let report = result(&both, &json!({"mean": {"point_estimate": 500_000.0}}));
+        assert_eq!(report["rows_per_s"], 2_000_000.0);
+        assert_eq!(report["bytes_per_s"], 100_000_000.0);
     }
 
     #[test]

@@ -1,35 +1,34 @@
 //! `cargo xtask fuzz`: coverage-guided fuzzing of the decoders with libFuzzer, on stable Rust.
 //!
 //! The compiler's coverage pass is switched on by its flags alone, as `cargo fuzz` does it without a
-//! sanitizer; the crate `fuzz` links libFuzzer. A corpus begins with the recorded files of the
-//! format, where they are, and grows under the target folder. An input that breaks a decoder is
-//! left there and named; put it into a test before mending the decoder.
+//! sanitizer; the crate `fuzz` links libFuzzer. A corpus begins with small inputs: the seeds in
+//! `fuzz/seeds`, and single records that the crate cuts out of the recorded files, where they are.
+//! It grows under the target folder. An input that breaks a decoder is left there and named; put it
+//! into a test before mending the decoder.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::repo::Repo;
 
-/// The formats and the recorded files that their corpora begin with: folder and end of the name.
-const FORMATS: &[(&str, &[(&str, &str)])] = &[
-    ("json", &[]),
-    ("mapped_json", &[]),
-    ("csv", &[]),
-    ("csv_gbk", &[]),
-    (
-        "gtfs_realtime",
-        &[
-            ("gtfsrt_small", ".pb"),
-            ("gtfsrt_mbta", ".pb"),
-            ("gtfsrt_nyct/ace", ".pb"),
-        ],
-    ),
-    ("gtfs_realtime_json", &[("gtfsrt_small", ".pb.json")]),
-    ("siri", &[("siri_et", ".xml")]),
-    ("protobuf", &[]),
-    ("arrow", &[]),
+/// The targets: the decoders by format, and the readers of reference data.
+const FORMATS: &[&str] = &[
+    "json",
+    "mapped_json",
+    "csv",
+    "csv_gbk",
+    "gtfs_realtime",
+    "gtfs_realtime_json",
+    "siri",
+    "protobuf",
+    "confluent",
+    "arrow",
+    "schedule",
+    "netex",
+    "schema",
 ];
 
 /// What libFuzzer needs of the compiler: counters and a table of places, and compared values.
@@ -40,8 +39,9 @@ const FLAGS: &str = "-Cpasses=sancov-module \
     -Cllvm-args=-sanitizer-coverage-trace-compares \
     -Ccodegen-units=1";
 
-/// The longest input, in bytes: the recorded messages of New York fit.
-const INPUT_BYTES_MAX: u64 = 160 << 10;
+/// The longest input, in bytes: a few records. Whole messages take a hundred times as long each and
+/// reach the same code.
+const INPUT_BYTES_MAX: u64 = 8 << 10;
 
 /// The most memory of a run, in MiB.
 const MEMORY_MIB_MAX: u64 = 1_024;
@@ -50,86 +50,77 @@ const MEMORY_MIB_MAX: u64 = 1_024;
 pub(crate) fn run(repo: &Repo, format: Option<&str>, seconds: u64) -> Result<()> {
     let chosen: Vec<_> = FORMATS
         .iter()
-        .filter(|(name, _)| format.is_none_or(|format| format == *name))
+        .filter(|name| format.is_none_or(|format| format == **name))
         .collect();
-    let known: Vec<_> = FORMATS.iter().map(|(name, _)| *name).collect();
-    ensure!(!chosen.is_empty(), "the formats are {}", known.join(", "));
+    ensure!(!chosen.is_empty(), "the formats are {}", FORMATS.join(", "));
     let folder = repo
         .metadata()?
         .target_directory
         .join("fuzz")
         .into_std_path_buf();
-    let triple = "x86_64-unknown-linux-gnu";
-    let mut build = repo.cargo();
-    build
-        .args([
-            "build",
-            "--release",
-            "--manifest-path",
-            "fuzz/Cargo.toml",
-            "--target",
-            triple,
-        ])
-        .env("CARGO_TARGET_DIR", &folder)
-        .env("RUSTFLAGS", FLAGS);
-    ensure!(build.status()?.success(), "the crate fuzz does not build");
-    let binary = folder.join(triple).join("release/decode");
-    for (name, recorded) in chosen {
+    let binary = build(repo, &folder)?;
+    for name in chosen {
         let corpus = folder.join("corpus").join(name);
-        begin(repo, &corpus, recorded)?;
-        println!("==> {name}, {seconds} s");
-        let status = std::process::Command::new(&binary)
+        begin(repo, &binary, name, &corpus)?;
+        let log = folder.join(format!("{name}.log"));
+        println!("==> {name}, {seconds} s, {}", log.display());
+        let status = Command::new(&binary)
             .env("TIDEGATE_FUZZ_FORMAT", name)
             .arg(&corpus)
             .arg(format!("-max_total_time={seconds}"))
             .arg(format!("-max_len={INPUT_BYTES_MAX}"))
             .arg(format!("-rss_limit_mb={MEMORY_MIB_MAX}"))
             .arg(format!("-artifact_prefix={}/{name}-", folder.display()))
-            .args(["-timeout=10", "-print_final_stats=1", "-verbosity=0"])
+            .args(["-timeout=10", "-print_final_stats=1"])
+            .stderr(File::create(&log)?)
             .status()
             .with_context(|| format!("failed to start {}", binary.display()))?;
+        let text = fs::read_to_string(&log)?;
+        let told = |line: &&str| line.contains("DONE") || line.starts_with("stat::");
+        for line in text.lines().filter(told) {
+            println!("{line}");
+        }
         ensure!(
             status.success(),
-            "{name}: an input breaks the decoder, see above"
+            "{name}: an input breaks the decoder, see the end of {}",
+            log.display()
         );
     }
     Ok(())
 }
 
-/// Puts the recorded files into the corpus, and an empty input when there is nothing.
-fn begin(repo: &Repo, corpus: &Path, recorded: &[(&str, &str)]) -> Result<()> {
+/// Builds the crate `fuzz` with counters of coverage and gives its program.
+fn build(repo: &Repo, folder: &Path) -> Result<PathBuf> {
+    let triple = "x86_64-unknown-linux-gnu";
+    let mut build = repo.cargo();
+    build
+        .args(["build", "--release", "--manifest-path", "fuzz/Cargo.toml"])
+        .args(["--target", triple])
+        .env("CARGO_TARGET_DIR", folder)
+        .env("RUSTFLAGS", FLAGS);
+    ensure!(build.status()?.success(), "the crate fuzz does not build");
+    Ok(folder.join(triple).join("release/decode"))
+}
+
+/// Puts the small inputs into the corpus with which the target begins.
+fn begin(repo: &Repo, binary: &Path, format: &str, corpus: &Path) -> Result<()> {
     fs::create_dir_all(corpus)?;
-    let shared = std::env::var_os("TIDEGATE_SHARED")
-        .map_or_else(|| repo.root().join("../shared"), PathBuf::from);
-    for (folder, end) in recorded {
-        let Ok(entries) = fs::read_dir(shared.join("data").join(folder)) else {
-            println!("SKIPPED: no recorded files {folder}/*{end}");
-            continue;
-        };
-        for entry in entries {
-            let path = entry?.path();
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            if name.ends_with(end) {
-                let bytes = fs::read(&path)?;
-                fs::write(corpus.join(name), bytes)?;
-            }
-        }
-    }
-    let examples = repo
-        .root()
-        .join("fuzz/seeds")
-        .join(corpus.file_name().unwrap_or_default());
+    let status = Command::new(binary)
+        .env("TIDEGATE_FUZZ_FORMAT", format)
+        .env("TIDEGATE_FUZZ_SEEDS", corpus)
+        .env("TIDEGATE_FUZZ_DATA", repo.recorded_data())
+        .status()
+        .with_context(|| format!("failed to start {}", binary.display()))?;
+    ensure!(
+        status.success(),
+        "{format}: the recorded files cannot be cut"
+    );
+    let examples = repo.root().join("fuzz/seeds").join(format);
     if let Ok(entries) = fs::read_dir(examples) {
         for entry in entries {
             let path = entry?.path();
-            fs::write(
-                corpus.join(path.file_name().unwrap_or_default()),
-                fs::read(&path)?,
-            )?;
+            let name = path.file_name().unwrap_or_default();
+            fs::write(corpus.join(name), fs::read(&path)?)?;
         }
     }
     Ok(())

@@ -44,6 +44,14 @@ impl Repo {
         &self.root
     }
 
+    /// The folder of the recorded feeds, which may not be there: `data` in `$TIDEGATE_SHARED`, else
+    /// in `../shared`.
+    pub(crate) fn recorded_data(&self) -> PathBuf {
+        let shared = env::var_os("TIDEGATE_SHARED")
+            .map_or_else(|| self.root.join("../shared"), PathBuf::from);
+        shared.join("data")
+    }
+
     /// A nested cargo that starts in the top folder.
     pub(crate) fn cargo(&self) -> Command {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -4,12 +4,14 @@
 //! Each source is a run of `tidegate backfill` over its files with the source's own pipeline; static
 //! GTFS feeds are laid beside a copy of the pipeline folder, as their user would.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::repo::Repo;
@@ -19,22 +21,66 @@ const FACTS: &str = "tests/scoreboard.toml";
 /// Where the result is written.
 const BOARD: &str = "docs/SCOREBOARD.md";
 
+/// The content of [`FACTS`].
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Facts {
+    source: Vec<Source>,
+}
+
 /// A recorded source and what it must give.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Source {
     name: String,
     pipeline: String,
     /// `FEED=PATH` below the folder of the data; a path may end in `*.EXTENSION`.
     inputs: Vec<String>,
     /// Static feeds by the name under which the pipeline looks for them.
-    gtfs: Vec<(String, String)>,
+    #[serde(default)]
+    gtfs: BTreeMap<String, String>,
+    #[serde(rename = "fact")]
     facts: Vec<Fact>,
 }
 
+#[derive(Deserialize)]
+#[serde(try_from = "WrittenFact")]
 struct Fact {
     what: String,
     by: String,
     expected: i64,
     found: From,
+}
+
+/// A fact as it is written: one of `summary`, `sum` and `sql` says where the product says it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenFact {
+    what: String,
+    by: String,
+    expected: i64,
+    summary: Option<String>,
+    sum: Option<Vec<String>>,
+    sql: Option<String>,
+}
+
+impl TryFrom<WrittenFact> for Fact {
+    type Error = String;
+
+    fn try_from(fact: WrittenFact) -> Result<Self, String> {
+        let found = match (fact.summary, fact.sum, fact.sql) {
+            (Some(pointer), None, None) => From::Summary(vec![pointer]),
+            (None, Some(pointers), None) => From::Summary(pointers),
+            (None, None, Some(sql)) => From::Sql(sql),
+            _ => return Err(format!("{:?} needs one of summary, sum and sql", fact.what)),
+        };
+        Ok(Self {
+            what: fact.what,
+            by: fact.by,
+            expected: fact.expected,
+            found,
+        })
+    }
 }
 
 /// Where the product says it.
@@ -61,8 +107,13 @@ impl Compared<'_> {
 pub(crate) fn run(repo: &Repo, data: Option<&Path>) -> Result<()> {
     let data = match data {
         Some(data) => data.to_owned(),
-        None => find_data(repo)?,
+        None => repo.recorded_data(),
     };
+    ensure!(
+        data.is_dir(),
+        "there is no folder {}: name the recorded data with --data",
+        data.display()
+    );
     let status = repo
         .cargo()
         .args(["build", "--quiet", "--release", "--package", "tidegate"])
@@ -95,20 +146,6 @@ pub(crate) fn run(repo: &Repo, data: Option<&Path>) -> Result<()> {
         board.equal + board.unequal
     );
     Ok(())
-}
-
-fn find_data(repo: &Repo) -> Result<PathBuf> {
-    let shared = match std::env::var_os("TIDEGATE_SHARED") {
-        Some(shared) => PathBuf::from(shared),
-        None => repo.root().join("../shared"),
-    };
-    let data = shared.join("data");
-    ensure!(
-        data.is_dir(),
-        "there is no folder {}: name the recorded data with --data",
-        data.display()
-    );
-    Ok(data)
 }
 
 /// The product's command on the recorded data.
@@ -287,66 +324,7 @@ impl Board {
 }
 
 fn read(text: &str) -> Result<Vec<Source>> {
-    let table: toml::Table = toml::from_str(text)?;
-    let sources = table.get("source").and_then(toml::Value::as_array);
-    let sources = sources.context("there is no [[source]]")?;
-    sources
-        .iter()
-        .map(|source| {
-            let name = text_of(source, "name")?;
-            read_source(source).with_context(|| format!("source {name}"))
-        })
-        .collect()
-}
-
-fn read_source(source: &toml::Value) -> Result<Source> {
-    let list = |name: &str| source.get(name).and_then(toml::Value::as_array);
-    let inputs = list("inputs").context("there are no inputs")?;
-    let text = |value: &toml::Value| value.as_str().map(str::to_owned);
-    let gtfs = source.get("gtfs").and_then(toml::Value::as_table);
-    let gtfs = gtfs.into_iter().flatten();
-    Ok(Source {
-        name: text_of(source, "name")?,
-        pipeline: text_of(source, "pipeline")?,
-        inputs: inputs.iter().filter_map(text).collect(),
-        gtfs: gtfs
-            .filter_map(|(name, path)| Some((name.clone(), text(path)?)))
-            .collect(),
-        facts: list("fact")
-            .context("there is no fact")?
-            .iter()
-            .map(read_fact)
-            .collect::<Result<_>>()?,
-    })
-}
-
-fn read_fact(fact: &toml::Value) -> Result<Fact> {
-    let sum = fact.get("sum").and_then(toml::Value::as_array);
-    let found = match (text_of(fact, "summary"), sum, text_of(fact, "sql")) {
-        (Ok(pointer), None, Err(_)) => From::Summary(vec![pointer]),
-        (Err(_), Some(sum), Err(_)) => {
-            let pointers = sum.iter().filter_map(toml::Value::as_str);
-            From::Summary(pointers.map(str::to_owned).collect())
-        }
-        (Err(_), None, Ok(sql)) => From::Sql(sql),
-        _ => bail!("{fact} needs one of summary, sum and sql"),
-    };
-    Ok(Fact {
-        what: text_of(fact, "what")?,
-        by: text_of(fact, "by")?,
-        expected: fact
-            .get("expected")
-            .and_then(toml::Value::as_integer)
-            .with_context(|| format!("{fact} expects no whole number"))?,
-        found,
-    })
-}
-
-fn text_of(table: &toml::Value, name: &str) -> Result<String> {
-    let text = table.get(name).and_then(toml::Value::as_str);
-    Ok(text
-        .with_context(|| format!("there is no {name}"))?
-        .to_owned())
+    Ok(toml::from_str::<Facts>(text)?.source)
 }
 
 #[cfg(test)]
@@ -358,6 +336,23 @@ mod tests {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(FACTS);
         let sources = read(&fs::read_to_string(path).unwrap()).unwrap();
         assert!(sources.len() > 10);
+    }
+
+    #[test]
+    fn a_fact_is_said_in_one_place() {
+        let check = |places: &str, expected: bool| {
+            let text = format!(
+                "[[source]]\nname = 's'\npipeline = 'p'\ninputs = []\n\
+                 fact = [{{ what = 'w', expected = 5, by = 'x'{places} }}]"
+            );
+            assert_eq!(read(&text).is_ok(), expected, "{places}");
+        };
+        check(", summary = '/a'", true);
+        check(", sum = ['/a', '/b']", true);
+        check(", sql = 'SELECT 1'", true);
+        check("", false);
+        check(", summary = '/a', sql = 'SELECT 1'", false);
+        check(", summry = '/a'", false);
     }
 
     #[test]

@@ -1,6 +1,9 @@
-//! Decoding speed on one core: payloads to Arrow builders, one record a payload as Kafka gives it;
-//! GTFS-Realtime with 1,000 vehicles a message, each with its load; for the binary forms of the
-//! product's own observations many records a payload.
+//! Decoding speed on one core, by the time on it: payloads to Arrow builders, one record a payload
+//! as Kafka gives it; GTFS-Realtime with 1,000 vehicles a message, each with its load; the binary
+//! forms of the product's own observations with 1,000 records a payload, Protobuf with one as well.
+//! `own json` and `own protobuf` are the same records.
+
+mod cpu;
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -11,9 +14,13 @@ use arrow::array::{
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use arrow::ipc::writer::StreamWriter;
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Throughput, criterion_group, criterion_main};
 use tidegate_feeds::{Decoder, FeedConfig, Format, TimeLimit};
 use tidegate_model::{EventTime, FeedId, ObservationBuilder, Payload, Position};
+
+use cpu::CpuTime;
+
+type Criterion = criterion::Criterion<CpuTime>;
 
 const ROWS: u32 = 10_000;
 
@@ -75,10 +82,10 @@ fn observations() -> Vec<Observation> {
         .collect()
 }
 
-fn protobuf() -> Vec<Vec<u8>> {
+fn protobuf(batch: usize) -> Vec<Vec<u8>> {
     use prost::Message as _;
     observations()
-        .chunks(OWN_BATCH)
+        .chunks(batch)
         .map(|some| {
             ObservationBatch {
                 observations: some.to_vec(),
@@ -351,14 +358,13 @@ fn decode_own(criterion: &mut Criterion) {
         ..FeedConfig::default()
     };
     run(criterion, "own json", &FeedConfig::default(), &own());
-    let protobuf = protobuf();
-    run_many(
-        criterion,
-        "own protobuf",
-        &of(Format::Protobuf),
-        &protobuf,
-        OWN_BATCH,
-    );
+    for (name, batch) in [
+        ("own protobuf", OWN_BATCH),
+        ("own protobuf, one a payload", 1),
+    ] {
+        let payloads = protobuf(batch);
+        run_many(criterion, name, &of(Format::Protobuf), &payloads, batch);
+    }
     let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
     for (name, words) in [
         ("own arrow", DataType::Utf8),
@@ -420,5 +426,9 @@ fn decode(criterion: &mut Criterion) {
     );
 }
 
-criterion_group!(benches, decode_own, decode);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(CpuTime);
+    targets = decode_own, decode
+}
 criterion_main!(benches);

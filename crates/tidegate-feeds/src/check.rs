@@ -147,3 +147,9 @@ pub(crate) fn check_coordinate(
         }
     }
 }
+
+/// Whether a place is 0,0, in the Gulf of Guinea: that is how receivers without a fix, and feeds, write
+/// that they do not know it.
+pub(crate) fn is_nowhere(place: (f64, f64)) -> bool {
+    place == (0.0, 0.0)
+}

@@ -361,26 +361,14 @@ impl Decoder {
     pub fn record_bytes(&mut self, payload: &[u8], rows: &BTreeSet<i32>) -> BTreeMap<i32, Vec<u8>> {
         let wanted = rows.iter().filter_map(|row| usize::try_from(*row).ok());
         let wanted: BTreeSet<usize> = wanted.collect();
-        let whole = |payload: &[u8]| -> BTreeMap<usize, Vec<u8>> {
-            let first = wanted.get(&0).map(|row| (*row, payload.to_vec()));
-            first.into_iter().collect()
-        };
-        let found = match self.wire.open(payload) {
-            Err(_) => whole(payload),
-            Ok(envelope) => {
-                let text = self
-                    .encoding
-                    .map(|encoding| encoding.decode_without_bom_handling(envelope.body).0);
-                let body = text.as_ref().map_or(envelope.body, |text| text.as_bytes());
-                let mut found = match &mut self.form {
-                    Form::Json => whole(body),
-                    Form::Protobuf => protobuf::rows(body, envelope.message, &wanted),
-                    Form::Arrow => ipc::rows(body, &wanted, &self.personal),
-                    Form::MappedJson(_) => object_rows(body, &wanted),
-                    Form::Csv(form) => form.rows(body, &wanted, &self.personal),
-                    Form::GtfsRealtime(form) => form.rows(body, &wanted),
-                    Form::Siri(_) => SiriForm::rows(body, &wanted, &self.personal),
-                };
+        let opened = self.wire.open(payload);
+        let opened = opened.and_then(|envelope| {
+            transcoded(self.encoding, envelope.body).map(|body| (envelope, body))
+        });
+        let found = match opened {
+            Err(_) => whole(payload, &wanted),
+            Ok((envelope, body)) => {
+                let mut found = self.cut(&body, envelope.message, &wanted);
                 for bytes in found.values_mut() {
                     if let Some(encoding) = self.encoding {
                         *bytes = encoded(encoding, bytes);
@@ -393,6 +381,30 @@ impl Decoder {
         let number = |(row, bytes)| Some((i32::try_from(row).ok()?, bytes));
         found.into_iter().filter_map(number).collect()
     }
+
+    /// The records `wanted` of a payload without its header, in UTF-8.
+    fn cut(
+        &mut self,
+        body: &[u8],
+        message: protobuf::Root,
+        wanted: &BTreeSet<usize>,
+    ) -> BTreeMap<usize, Vec<u8>> {
+        match &mut self.form {
+            Form::Json => whole(body, wanted),
+            Form::Protobuf => protobuf::rows(body, message, wanted),
+            Form::Arrow => ipc::rows(body, wanted, &self.personal),
+            Form::MappedJson(_) => object_rows(body, wanted),
+            Form::Csv(form) => form.rows(body, wanted, &self.personal),
+            Form::GtfsRealtime(form) => form.rows(body, wanted),
+            Form::Siri(_) => SiriForm::rows(body, wanted, &self.personal),
+        }
+    }
+}
+
+/// The payload itself, where its first record is wanted.
+pub(crate) fn whole(payload: &[u8], wanted: &BTreeSet<usize>) -> BTreeMap<usize, Vec<u8>> {
+    let first = wanted.get(&0).map(|row| (*row, payload.to_vec()));
+    first.into_iter().collect()
 }
 
 /// A payload's text as UTF-8.

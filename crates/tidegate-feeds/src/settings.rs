@@ -7,7 +7,7 @@ use crate::config::{ConfigProblem, FeedConfig, Format, MappingConfig, UnknownSit
 use crate::csv::CsvForm;
 use crate::decoder::Form;
 use crate::gtfs::{GtfsForm, Rendering};
-use crate::mapped;
+use crate::mapped::{self, Mapper};
 use crate::occupancy::Occupancy;
 use crate::own::OWN_FIELDS;
 use crate::personal::PersonalFields;
@@ -105,54 +105,62 @@ pub(crate) fn read_form(
     settings: &FeedSettings,
     personal: &PersonalFields,
 ) -> Result<Form, Vec<ConfigProblem>> {
-    let one = |key: &str, message: String| Err(vec![ConfigProblem::new(key, message)]);
     match config.format {
-        Format::GtfsRealtime => return read_gtfs(config, Rendering::Binary),
-        Format::GtfsRealtimeJson => return read_gtfs(config, Rendering::Json),
-        Format::Siri => return read_siri(config),
-        Format::Json | Format::Protobuf | Format::Arrow | Format::MappedJson | Format::Csv => {}
-    }
-    if config.occupancy.is_some() {
-        let message = "is for the formats gtfs_realtime and siri";
-        return one("occupancy", message.to_owned());
-    }
-    if config.gtfs.is_some() {
-        let message = "is for the format gtfs_realtime";
-        return one("gtfs", message.to_owned());
-    }
-    if config.siri.is_some() {
-        return one("siri", "is for the format siri".to_owned());
-    }
-    let mapping = match (config.format, &config.mapping) {
-        (Format::Json | Format::Protobuf | Format::Arrow, None) => {
-            return match OWN_FIELDS.iter().find(|field| personal.denies(field)) {
-                None => Ok(match config.format {
-                    Format::Protobuf => Form::Protobuf,
-                    Format::Arrow => Form::Arrow,
-                    _ => Form::Json,
-                }),
-                Some(field) => one(
-                    "personal_fields",
-                    format!("{field:?} is a field of the product's own observation"),
-                ),
-            };
+        Format::Json => read_own(config, personal, Form::Json),
+        Format::Protobuf => read_own(config, personal, Form::Protobuf),
+        Format::Arrow => read_own(config, personal, Form::Arrow),
+        Format::MappedJson => {
+            let (mapper, _) = read_mapped(config, settings, personal)?;
+            Ok(Form::MappedJson(Box::new(mapper)))
         }
-        (Format::Json | Format::Protobuf | Format::Arrow, Some(_)) => {
-            return one(
-                "mapping",
-                "is for the formats mapped_json and csv only".to_owned(),
-            );
+        Format::Csv => {
+            let (mapper, delimiter) = read_mapped(config, settings, personal)?;
+            Ok(Form::Csv(Box::new(CsvForm::new(mapper, delimiter))))
         }
-        (Format::MappedJson | Format::Csv, None) => {
-            return one(
-                "mapping",
-                "is needed by the formats mapped_json and csv".to_owned(),
-            );
-        }
-        (Format::MappedJson | Format::Csv, Some(mapping)) => mapping,
-        (Format::GtfsRealtime | Format::GtfsRealtimeJson | Format::Siri, _) => {
-            unreachable!("these formats returned above")
-        }
+        Format::GtfsRealtime => read_gtfs(config, Rendering::Binary),
+        Format::GtfsRealtimeJson => read_gtfs(config, Rendering::Json),
+        Format::Siri => read_siri(config),
+    }
+}
+
+fn one(key: &str, message: impl Into<String>) -> Vec<ConfigProblem> {
+    vec![ConfigProblem::new(key, message)]
+}
+
+/// The product's own observations, for which there is nothing to say but `form`.
+fn read_own(
+    config: &FeedConfig,
+    personal: &PersonalFields,
+    form: Form,
+) -> Result<Form, Vec<ConfigProblem>> {
+    check_no_vehicles(config)?;
+    if config.mapping.is_some() {
+        return Err(one(
+            "mapping",
+            "is for the formats mapped_json and csv only",
+        ));
+    }
+    match OWN_FIELDS.iter().find(|field| personal.denies(field)) {
+        None => Ok(form),
+        Some(field) => Err(one(
+            "personal_fields",
+            format!("{field:?} is a field of the product's own observation"),
+        )),
+    }
+}
+
+/// The mapper of a city's own form, and the delimiter where it is CSV.
+fn read_mapped(
+    config: &FeedConfig,
+    settings: &FeedSettings,
+    personal: &PersonalFields,
+) -> Result<(Mapper, u8), Vec<ConfigProblem>> {
+    check_no_vehicles(config)?;
+    let Some(mapping) = &config.mapping else {
+        return Err(one(
+            "mapping",
+            "is needed by the formats mapped_json and csv",
+        ));
     };
     let frame = mapped::Frame {
         interval_max: settings.interval_max,
@@ -161,16 +169,30 @@ pub(crate) fn read_form(
     };
     let delimiter = read_delimiter(config.format, mapping);
     match (mapped::compile(mapping, frame), delimiter) {
-        (Ok(mapper), Ok(delimiter)) => Ok(match config.format {
-            Format::Csv => Form::Csv(Box::new(CsvForm::new(mapper, delimiter))),
-            _ => Form::MappedJson(Box::new(mapper)),
-        }),
+        (Ok(mapper), Ok(delimiter)) => Ok((mapper, delimiter)),
         (mapper, delimiter) => {
             let mut problems: Vec<ConfigProblem> = delimiter.err().into_iter().collect();
             problems.extend(mapper.err().into_iter().flatten());
             Err(problems)
         }
     }
+}
+
+/// Refuses what only feeds of vehicles have.
+fn check_no_vehicles(config: &FeedConfig) -> Result<(), Vec<ConfigProblem>> {
+    if config.occupancy.is_some() {
+        return Err(one(
+            "occupancy",
+            "is for the formats gtfs_realtime and siri",
+        ));
+    }
+    if config.gtfs.is_some() {
+        return Err(one("gtfs", "is for the format gtfs_realtime"));
+    }
+    if config.siri.is_some() {
+        return Err(one("siri", "is for the format siri"));
+    }
+    Ok(())
 }
 
 /// The encoding of a mapped feed's text; `None` for UTF-8.

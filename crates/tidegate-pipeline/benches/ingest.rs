@@ -1,34 +1,47 @@
-//! JSON records to windows on one core: rows a second.
+//! Records to windows on one core, by the time on it: rows a second.
 //!
 //! `ingest` decodes, locates and partially aggregates as a run does, each iteration with a fresh
-//! runtime. `locate` and `aggregate` are parts of it alone: rows that are decoded get venue and
+//! runtime: JSON with one record a message, and Arrow streams of 1,000 of the same records.
+//! `locate` and `aggregate` are parts of it alone: rows that are decoded get venue and
 //! cell from a fresh locator, and windowed rows as the engine gives them go into an empty state.
 //! `known` sites are in the registry; `raw` ones carry coordinates only.
 //!
 //! All take 200,000 records over 2,000 sites, which count each second, and five-minute windows by
 //! H3 cell.
 
+#[path = "../../tidegate-feeds/benches/cpu/mod.rs"]
+mod cpu;
+
 use std::hint::black_box;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use criterion::measurement::WallTime;
-use criterion::{
-    BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main,
+use arrow::array::{
+    ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
+use arrow::ipc::writer::StreamWriter;
+use criterion::{BatchSize, BenchmarkGroup, Throughput, criterion_group, criterion_main};
 use tidegate_engine::{
     Config, Engine, Input, Output, PartitionId, PartitionSpec, Timing, WINDOWED_SCHEMA,
 };
 use tidegate_feeds::TimeLimit;
-use tidegate_model::{EventTime, FeedId, ObservationBatch, ObservationBuilder, Payload, Position};
+use tidegate_model::{
+    EventTime, FeedId, ObservationBatch, ObservationBuilder, ObservationRecord, Payload, Position,
+    parse_rfc3339,
+};
 use tidegate_pipeline::{Feed, Locator, Mode, Pipeline, Runtime, Source};
 use tidegate_query::{Session, WindowQuery, WindowState};
 use tidegate_sim::workload::{Place, Workload, bench_sites};
+
+use cpu::CpuTime;
+
+type Criterion = criterion::Criterion<CpuTime>;
 
 const RECORDS: usize = 200_000;
 const SITES: usize = 2_000;
 /// Messages of one batch, which a runtime decodes and locates together.
 const BATCH: usize = 8_192;
+/// Records of one Arrow stream.
+const STREAM_ROWS: usize = 1_000;
 /// Windowed rows of one aggregation, at least: as many as a runtime collects.
 const AGGREGATE_ROWS: usize = 32_768;
 
@@ -40,7 +53,7 @@ fn executor() -> tokio::runtime::Runtime {
         .expect("a runtime")
 }
 
-fn group<'c>(criterion: &'c mut Criterion, name: &str) -> BenchmarkGroup<'c, WallTime> {
+fn group<'c>(criterion: &'c mut Criterion, name: &str) -> BenchmarkGroup<'c, CpuTime> {
     let mut group = criterion.benchmark_group(name);
     group
         .throughput(Throughput::Elements(RECORDS as u64))
@@ -56,6 +69,50 @@ fn records(place: Place) -> Vec<Vec<u8>> {
         seed: 1,
     };
     workload.records(RECORDS).collect()
+}
+
+/// The same records as Arrow streams.
+fn streams(place: Place) -> Vec<Vec<u8>> {
+    let read = |bytes: &Vec<u8>| serde_json::from_slice(bytes).expect("records are good");
+    let records: Vec<ObservationRecord> = records(place).iter().map(read).collect();
+    records.chunks(STREAM_ROWS).map(stream).collect()
+}
+
+fn stream(records: &[ObservationRecord]) -> Vec<u8> {
+    fn text(records: &[ObservationRecord], of: fn(&ObservationRecord) -> Option<&str>) -> ArrayRef {
+        Arc::new(records.iter().map(of).collect::<StringArray>())
+    }
+    let time = |of: fn(&ObservationRecord) -> Option<&str>| -> ArrayRef {
+        let micros = |text| parse_rfc3339(text).expect("records are good").micros();
+        let times = records.iter().map(|record| of(record).map(micros));
+        Arc::new(
+            times
+                .collect::<TimestampMicrosecondArray>()
+                .with_timezone("UTC"),
+        )
+    };
+    let degrees = |of: fn(&ObservationRecord) -> Option<f64>| -> ArrayRef {
+        Arc::new(records.iter().map(of).collect::<Float64Array>())
+    };
+    let counts: Int64Array = records.iter().map(|record| Some(record.count)).collect();
+    let columns: [(&str, ArrayRef); 9] = [
+        ("id", text(records, |record| record.id.as_deref())),
+        ("site", text(records, |record| Some(&record.site))),
+        ("start", time(|record| Some(&record.start))),
+        ("end", time(|record| record.end.as_deref())),
+        (
+            "measure",
+            text(records, |record| Some(record.measure.as_str())),
+        ),
+        ("count", Arc::new(counts)),
+        ("origin", text(records, |record| record.origin.as_deref())),
+        ("lat", degrees(|record| record.lat)),
+        ("lng", degrees(|record| record.lng)),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).expect("columns of one length");
+    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).expect("memory takes it");
+    writer.write(&batch).expect("memory takes it");
+    writer.into_inner().expect("memory takes it")
 }
 
 fn payloads(records: &[Vec<u8>]) -> Vec<Payload<'_>> {
@@ -74,7 +131,7 @@ fn payloads(records: &[Vec<u8>]) -> Vec<Payload<'_>> {
         .collect()
 }
 
-fn pipeline(runtime: &tokio::runtime::Runtime) -> Arc<Pipeline> {
+fn pipeline(runtime: &tokio::runtime::Runtime, format: &str) -> Arc<Pipeline> {
     let features: Vec<String> = bench_sites(SITES)
         .iter()
         .map(|(id, lat, lng)| {
@@ -96,7 +153,7 @@ fn pipeline(runtime: &tokio::runtime::Runtime) -> Arc<Pipeline> {
         ),
         (
             "feeds/venue.toml",
-            "format = \"json\"\nout_of_orderness = \"1m\"\ninterval_max = \"5m\"\n".to_owned(),
+            format!("format = \"{format}\"\nout_of_orderness = \"1m\"\ninterval_max = \"5m\"\n"),
         ),
         (
             "windows/cell_5m.sql",
@@ -191,7 +248,7 @@ fn windowed(pipeline: &Pipeline, place: Place) -> Vec<Vec<RecordBatch>> {
 }
 
 fn locate(criterion: &mut Criterion) {
-    let pipeline = pipeline(&executor());
+    let pipeline = pipeline(&executor(), "json");
     let unknown = feed(&pipeline).decoder.config().unknown_site;
     let mut group = group(criterion, "locate");
     for (name, place) in PLACES {
@@ -214,7 +271,7 @@ fn locate(criterion: &mut Criterion) {
 
 fn aggregate(criterion: &mut Criterion) {
     let runtime = executor();
-    let pipeline = pipeline(&runtime);
+    let pipeline = pipeline(&runtime, "json");
     let (_, sql) = &pipeline.windows[0];
     let query = runtime
         .block_on(WindowQuery::plan(
@@ -244,37 +301,64 @@ fn aggregate(criterion: &mut Criterion) {
 
 fn ingest(criterion: &mut Criterion) {
     let runtime = executor();
-    let pipeline = pipeline(&runtime);
-    let feed = FeedId::new("venue");
     let mut group = group(criterion, "ingest");
+    let json = pipeline(&runtime, "json");
     for (name, place) in PLACES {
-        let records = records(place);
-        let payloads = payloads(&records);
-        let fresh = || {
-            let mut run = runtime
-                .block_on(Runtime::new(Arc::clone(&pipeline), Mode::Stream))
-                .expect("planned");
-            run.assign(&feed, 0).expect("the feed is there");
-            run
-        };
-        group.bench_function(name, |bencher| {
-            bencher.iter_batched(
-                fresh,
-                |mut run| {
-                    for batch in payloads.chunks(BATCH) {
-                        runtime
-                            .block_on(run.ingest(&feed, 0, black_box(batch), EventTime::MAX))
-                            .expect("good records");
-                        while run.poll_event().is_some() {}
-                    }
-                    run
-                },
-                BatchSize::PerIteration,
-            );
-        });
+        ingest_one(&mut group, name, &json, &records(place), BATCH);
+    }
+    let arrow = pipeline(&runtime, "arrow");
+    for (name, place) in PLACES {
+        let name = format!("arrow {name}");
+        ingest_one(
+            &mut group,
+            &name,
+            &arrow,
+            &streams(place),
+            BATCH / STREAM_ROWS,
+        );
     }
     group.finish();
 }
 
-criterion_group!(benches, ingest, locate, aggregate);
+/// Ingests `messages`, `batch` of them at once.
+fn ingest_one(
+    group: &mut BenchmarkGroup<'_, CpuTime>,
+    name: &str,
+    pipeline: &Arc<Pipeline>,
+    messages: &[Vec<u8>],
+    batch: usize,
+) {
+    let runtime = executor();
+    let feed = FeedId::new("venue");
+    let payloads = payloads(messages);
+    let fresh = || {
+        let mut run = runtime
+            .block_on(Runtime::new(Arc::clone(pipeline), Mode::Stream))
+            .expect("planned");
+        run.assign(&feed, 0).expect("the feed is there");
+        run
+    };
+    group.bench_function(name, |bencher| {
+        bencher.iter_batched(
+            fresh,
+            |mut run| {
+                for batch in payloads.chunks(batch) {
+                    runtime
+                        .block_on(run.ingest(&feed, 0, black_box(batch), EventTime::MAX))
+                        .expect("good records");
+                    while run.poll_event().is_some() {}
+                }
+                assert_eq!(run.summary().counted, RECORDS as u64);
+                run
+            },
+            BatchSize::PerIteration,
+        );
+    });
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(CpuTime);
+    targets = ingest, locate, aggregate
+}
 criterion_main!(benches);

@@ -7,13 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use tidegate_model::{ObservationBuilder, Reason};
 
 use crate::check::Fault;
-use crate::decoder::{BOM, Rejects, at_row, not_utf8};
+use crate::decoder::{BOM, Rejects, at_row, not_utf8, whole};
 use crate::json::Names;
 use crate::mapped::{Cell, Context, Mapper, Record, Slots};
 use crate::passed::Passed;
 use crate::personal::PersonalFields;
 
 use split::Splitter;
+
+/// How many times the bytes of a payload its header may have, once for every line: each row that is
+/// rejected is kept below the header.
+const HEADERS_MAX: usize = 64;
 
 #[derive(Debug, Clone)]
 pub(crate) struct CsvForm {
@@ -73,6 +77,9 @@ impl CsvForm {
         rejects: &mut Rejects<'_>,
     ) {
         self.understand(bytes, rejects.personal);
+        if let Err(fault) = self.check_length(bytes) {
+            return rejects.add(fault, context.position, None, Some(bytes));
+        }
         let rows = &bytes[self.header.raw.len()..];
         let (mut at, mut index) = (0, 0);
         while let Some((line, problem)) = self.next_row(rows, &mut at) {
@@ -109,6 +116,9 @@ impl CsvForm {
         personal: &PersonalFields,
     ) -> BTreeMap<usize, Vec<u8>> {
         self.understand(bytes, personal);
+        if self.check_length(bytes).is_err() {
+            return whole(bytes, wanted);
+        }
         let rows = &bytes[self.header.raw.len()..];
         let (mut at, mut index) = (0, 0);
         let mut found = BTreeMap::new();
@@ -117,6 +127,9 @@ impl CsvForm {
                 found.insert(index, self.with_header(line));
             }
             index += 1;
+        }
+        if index == 0 {
+            return whole(bytes, wanted);
         }
         found
     }
@@ -127,6 +140,21 @@ impl CsvForm {
         if !known {
             self.header = read_header(&mut self.splitter, bytes, self.mapper.slots(), personal);
         }
+    }
+
+    /// Refuses a header that is long and stands above many short rows: it is no table.
+    fn check_length(&self, bytes: &[u8]) -> Result<(), Fault> {
+        let header = self.header.raw.len();
+        let lines = memchr::memchr_iter(b'\n', &bytes[header..]).count();
+        if lines.saturating_mul(header) <= HEADERS_MAX * bytes.len() {
+            return Ok(());
+        }
+        let detail = format!(
+            "a header of {header} bytes over {lines} lines, together more than {HEADERS_MAX} times \
+             the payload's {}",
+            bytes.len()
+        );
+        Err(Fault::new(Reason::TooLarge, detail))
     }
 
     /// The next row from `at` on that is not blank, split, and what is wrong with its quotes.

@@ -56,28 +56,33 @@ pub(crate) fn for_each_entity<'a>(
     }
 }
 
-/// A message that holds `entity` alone, with the header of `message`.
-pub(crate) fn alone(message: &[u8], entity: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(entity.len() + 64);
-    let mut fields = Fields::new(message);
-    while let Ok(Some(field)) = fields.next() {
-        if let (1, Value::Bytes(header)) = (field.number, field.value) {
-            put(&mut bytes, 1, header);
-        }
+/// A message that holds `entity` alone, with the time of `header`. Nothing else of the header is
+/// kept: it may be of any length, and there may be as many entities as bytes.
+pub(crate) fn alone(header: Header, entity: &[u8]) -> Vec<u8> {
+    // The version must be there.
+    let mut head = vec![1 << 3 | 2, 3, b'2', b'.', b'0'];
+    if let Some(timestamp) = header.timestamp {
+        head.push(3 << 3);
+        put_varint(&mut head, timestamp);
     }
+    let mut bytes = Vec::with_capacity(entity.len() + 32);
+    put(&mut bytes, 1, &head);
     put(&mut bytes, 2, entity);
     bytes
 }
 
 fn put(bytes: &mut Vec<u8>, number: u8, block: &[u8]) {
     bytes.push(number << 3 | 2);
-    let mut len = block.len();
-    while len >= 0x80 {
-        bytes.push(u8::try_from(len & 0x7f).expect("seven bits") | 0x80);
-        len >>= 7;
-    }
-    bytes.push(u8::try_from(len).expect("seven bits"));
+    put_varint(bytes, block.len() as u64);
     bytes.extend_from_slice(block);
+}
+
+fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push(u8::try_from(value & 0x7f).expect("seven bits") | 0x80);
+        value >>= 7;
+    }
+    bytes.push(u8::try_from(value).expect("seven bits"));
 }
 
 /// Reads one entity.

@@ -41,7 +41,7 @@ use tidegate_model::{
     CountRange, EventTime, Measure, Observation, ObservationBuilder, Quality, Reason, Subject,
 };
 
-use crate::check::{Fault, check_coordinate, check_name, shown};
+use crate::check::{Fault, check_coordinate, check_name, is_nowhere, shown};
 use crate::decoder::{Rejects, at_row, not_utf8};
 use crate::mapped::Context;
 use crate::occupancy::{Load, Occupancy};
@@ -155,6 +155,23 @@ pub(crate) struct GtfsForm {
     id: String,
 }
 
+/// The records of a message that are wanted, cut out.
+struct Cut<'w> {
+    wanted: &'w BTreeSet<usize>,
+    found: BTreeMap<usize, Vec<u8>>,
+    row: usize,
+}
+
+impl Cut<'_> {
+    /// The next record of the message.
+    fn add(&mut self, bytes: impl FnOnce() -> Vec<u8>) {
+        if self.wanted.contains(&self.row) {
+            self.found.insert(self.row, bytes());
+        }
+        self.row += 1;
+    }
+}
+
 /// One count of an entity.
 #[derive(Debug, Clone)]
 struct Staged {
@@ -244,7 +261,7 @@ impl GtfsForm {
                     return rejects.add(fault, context.position, None, Some(rest));
                 }
             };
-            let alone = binary::alone(bytes, entity);
+            let alone = binary::alone(header, entity);
             rejects.add(fault, context.position, None, Some(&alone));
         });
         if row == 0 {
@@ -305,34 +322,37 @@ impl GtfsForm {
         payload: &[u8],
         wanted: &BTreeSet<usize>,
     ) -> BTreeMap<usize, Vec<u8>> {
-        let mut found = BTreeMap::new();
-        let mut row = 0;
+        let mut cut = Cut {
+            wanted,
+            found: BTreeMap::new(),
+            row: 0,
+        };
         match self.rendering {
-            Rendering::Binary => binary::for_each_entity(payload, |entity| {
-                if wanted.contains(&row) {
-                    let bytes = match entity {
-                        Ok(entity) => binary::alone(payload, entity),
+            Rendering::Binary => match binary::read_header(payload) {
+                None => cut.add(|| payload.to_vec()),
+                Some(header) => binary::for_each_entity(payload, |entity| {
+                    cut.add(|| match entity {
+                        Ok(entity) => binary::alone(header, entity),
                         Err((_, rest)) => rest.to_vec(),
-                    };
-                    found.insert(row, bytes);
-                }
-                row += 1;
-            }),
+                    });
+                }),
+            },
             Rendering::Json => {
                 let text = std::str::from_utf8(payload).unwrap_or_default();
-                let header = json::read_header(text).unwrap_or_default();
-                let read = json::for_each_entity(text, |entity| {
-                    if wanted.contains(&row) {
-                        found.insert(row, json::alone(header, &entity));
+                match json::read_header(text) {
+                    None => cut.add(|| payload.to_vec()),
+                    Some(header) => {
+                        let read = json::for_each_entity(text, |entity| {
+                            cut.add(|| json::alone(header, &entity));
+                        });
+                        if read.is_err() {
+                            cut.add(|| payload.to_vec());
+                        }
                     }
-                    row += 1;
-                });
-                if read.is_err() && wanted.contains(&row) {
-                    found.insert(row, payload.to_vec());
                 }
             }
         }
-        found
+        cut.found
     }
 
     /// Counts one entity, or passes it over.
@@ -679,9 +699,9 @@ fn event_time(field: &str, seconds: u64) -> Result<EventTime, Fault> {
     }
 }
 
-/// A vehicle's own place. 0,0 lies in the sea: it is how receivers write that they have none.
+/// A vehicle's own place.
 fn check_place((lat, lng): (f64, f64)) -> Result<(f64, f64), Fault> {
-    if (lat, lng) == (0.0, 0.0) {
+    if is_nowhere((lat, lng)) {
         let detail = "the vehicle is at 0,0, which receivers write without a fix";
         return Err(Fault::new(Reason::BadCoordinate, detail));
     }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::check_coordinate;
+use crate::check::{check_coordinate, is_nowhere};
 
 /// The text of the files of a static feed that are read.
 #[derive(Debug, Clone, Copy)]
@@ -64,8 +64,7 @@ impl Schedule {
         let mut schedule = Self::default();
         let columns = ["stop_id", "stop_lat", "stop_lon"];
         let mut unusable = read_table("stops.txt", files.stops, columns, 3, |[id, lat, lng]| {
-            // 0,0 lies in the sea; it is how feeds write that they do not know.
-            let place = read_place(lat, lng)?.filter(|place| *place != (0.0, 0.0));
+            let place = read_place(lat, lng)?.filter(|place| !is_nowhere(*place));
             schedule.stops.insert(id.to_owned(), place);
             Some(())
         })?;

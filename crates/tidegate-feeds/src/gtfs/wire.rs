@@ -1,9 +1,11 @@
-//! The wire format of Protocol Buffers, read without copying.
+//! The fields of Protocol Buffers one by one, read without copying by [`crate::protobuf::Reader`].
 //!
 //! Source: <https://protobuf.dev/programming-guides/encoding/>. A message is a run of fields; each
 //! is a number and a value of one of four kinds. Nothing here descends into a message by itself, so
 //! nesting costs nothing, and a length that reaches behind the end is an error before anything is
 //! read.
+
+use crate::protobuf::{Broken, Reader, WireType};
 
 /// The value of one field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,102 +77,75 @@ pub(crate) enum WireError {
     NotUtf8(u32),
 }
 
+impl From<Broken> for WireError {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::ShortNumber | Broken::Length { .. } => Self::Cut,
+            Broken::LongNumber => Self::Varint,
+            // A key that no field has, by its number or by its wire type.
+            Broken::Key(key) if (1..=0x1fff_ffff).contains(&(key >> 3)) => Self::Group,
+            Broken::Key(_) => Self::Number,
+            Broken::Group => Self::Group,
+        }
+    }
+}
+
 /// Groups nested in each other beyond this are refused; no schema of ours has any.
 const GROUPS_MAX: usize = 16;
 
 /// The fields of a message, one by one; groups, which only old schemas have, are skipped.
 #[derive(Debug, Clone)]
 pub(crate) struct Fields<'a> {
-    rest: &'a [u8],
+    reader: Reader<'a>,
 }
 
 impl<'a> Fields<'a> {
     pub(crate) fn new(message: &'a [u8]) -> Self {
-        Self { rest: message }
+        Self {
+            reader: Reader::new(message),
+        }
     }
 
     /// The bytes that are not read yet.
     pub(crate) fn rest(&self) -> &'a [u8] {
-        self.rest
+        self.reader.rest()
     }
 
     /// The next field; `None` at the end. After an error there is nothing more to read.
     pub(crate) fn next(&mut self) -> Result<Option<Field<'a>>, WireError> {
         let found = self.read();
         if found.is_err() {
-            self.rest = &[];
+            self.reader = Reader::new(&[]);
         }
         found
     }
 
     fn read(&mut self) -> Result<Option<Field<'a>>, WireError> {
+        let reader = &mut self.reader;
         let mut open = Vec::new();
-        loop {
-            if self.rest.is_empty() {
-                return if open.is_empty() {
-                    Ok(None)
-                } else {
-                    Err(WireError::Group)
-                };
-            }
-            let (number, kind) = self.key()?;
-            let value = match kind {
-                0 => Value::Varint(self.varint()?),
-                1 => Value::Fixed64(u64::from_le_bytes(self.array()?)),
-                2 => Value::Bytes(self.block()?),
-                3 if open.len() < GROUPS_MAX => {
+        while !reader.is_empty() {
+            let (number, wire_type) = reader.key()?;
+            let value = match wire_type {
+                WireType::Varint => Value::Varint(reader.varint()?),
+                WireType::Fixed64 => Value::Fixed64(reader.fixed64()?),
+                WireType::Bytes => Value::Bytes(reader.bytes()?),
+                WireType::Fixed32 => Value::Fixed32(reader.fixed32()?),
+                WireType::GroupStart if open.len() < GROUPS_MAX => {
                     open.push(number);
                     continue;
                 }
-                4 if open.pop() == Some(number) => continue,
-                5 => Value::Fixed32(u32::from_le_bytes(self.array()?)),
-                _ => return Err(WireError::Group),
+                WireType::GroupEnd if open.pop() == Some(number) => continue,
+                WireType::GroupStart | WireType::GroupEnd => return Err(WireError::Group),
             };
             if open.is_empty() {
                 return Ok(Some(Field { number, value }));
             }
         }
-    }
-
-    fn key(&mut self) -> Result<(u32, u64), WireError> {
-        let key = self.varint()?;
-        match u32::try_from(key >> 3) {
-            Ok(number @ 1..=0x1fff_ffff) => Ok((number, key & 7)),
-            _ => Err(WireError::Number),
-        }
-    }
-
-    fn varint(&mut self) -> Result<u64, WireError> {
-        let mut value = 0_u64;
-        for (index, &byte) in self.rest.iter().take(10).enumerate() {
-            // The tenth byte holds the highest bit alone.
-            if index == 9 && byte > 1 {
-                return Err(WireError::Varint);
-            }
-            value |= u64::from(byte & 0x7f) << (7 * index);
-            if byte & 0x80 == 0 {
-                self.rest = &self.rest[index + 1..];
-                return Ok(value);
-            }
-        }
-        Err(if self.rest.len() < 10 {
-            WireError::Cut
+        if open.is_empty() {
+            Ok(None)
         } else {
-            WireError::Varint
-        })
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
-        let (array, rest) = self.rest.split_first_chunk().ok_or(WireError::Cut)?;
-        self.rest = rest;
-        Ok(*array)
-    }
-
-    fn block(&mut self) -> Result<&'a [u8], WireError> {
-        let len = usize::try_from(self.varint()?).map_err(|_| WireError::Cut)?;
-        let (block, rest) = self.rest.split_at_checked(len).ok_or(WireError::Cut)?;
-        self.rest = rest;
-        Ok(block)
+            Err(WireError::Group)
+        }
     }
 }
 

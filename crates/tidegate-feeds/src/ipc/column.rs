@@ -11,6 +11,10 @@ use super::plan::{BytesType, IntType, Lengths};
 use super::stream::malformed;
 use crate::check::Fault;
 
+/// How many times their bytes the views of a column may read: values are looked through, and many
+/// views may be of one value.
+const READ_MAX: usize = 64;
+
 /// A value of a column of text or bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Value<'p> {
@@ -20,7 +24,7 @@ pub(super) enum Value<'p> {
     Bytes(&'p [u8]),
 }
 
-/// The values of a dictionary: 24 bytes for each, which has at least 4 in the payload.
+/// The values of a dictionary: 24 bytes for each, which has at least 1 in the payload.
 pub(super) type Dictionary<'p> = Rc<[Value<'p>]>;
 
 /// Which rows have a value.
@@ -143,13 +147,7 @@ impl<'p> Values<'p> {
             }
             (Lengths::Views, [views, data @ ..]) => {
                 let views = sized(views, rows, 16)?;
-                for (row, view) in views.chunks_exact(16).enumerate() {
-                    if validity.has(row) && of_view(view, data).is_none() {
-                        return Err(malformed(format!(
-                            "the view of row {row} is outside its data"
-                        )));
-                    }
-                }
+                check_views(views, data, validity)?;
                 Store::Views(views, data.to_vec())
             }
             (Lengths::Fixed(width), [data]) => Store::Fixed(sized(data, rows, width)?, width),
@@ -302,6 +300,25 @@ fn checked_offsets<const WIDTH: usize>(
         )));
     }
     Ok(offsets)
+}
+
+/// Every view of a row with a value is within its data, and they do not read it again and again.
+fn check_views(views: &[u8], data: &[&[u8]], validity: Validity<'_>) -> Result<(), Fault> {
+    let mut read = 0;
+    for (row, view) in views.chunks_exact(16).enumerate() {
+        if validity.has(row) {
+            let value = of_view(view, data)
+                .ok_or_else(|| malformed(format!("the view of row {row} is outside its data")))?;
+            read += value.len();
+        }
+    }
+    let stored = views.len() + data.iter().map(|buffer| buffer.len()).sum::<usize>();
+    if read > READ_MAX * stored {
+        return Err(malformed(format!(
+            "views of {read} bytes into {stored}, more than {READ_MAX} times as many"
+        )));
+    }
+    Ok(())
 }
 
 /// The value of a 16-byte view: its length, then the bytes themselves up to 12, else their first 4,

@@ -14,8 +14,9 @@
 //! make (a buffer outside its body, a type without a value, a number of 7 bits).
 //!
 //! Memory: views of the columns, of at most [`BATCHES_MAX`] batches; and dictionaries, 24 bytes for
-//! a value that takes 4 or more in the payload, so at most 6 times the payload. Rows are at most
-//! [`ROWS_MAX`] a message, and each rejected one keeps at most 2 KiB and its text.
+//! a value that takes 1 or more in the payload, and twice that while they are read, so at most 48
+//! times the payload. Rows are at most [`ROWS_MAX`] a message, and each rejected one keeps at most
+//! 2 KiB and its text.
 
 mod alone;
 mod batch;

@@ -136,6 +136,13 @@ impl<'p> Reader<'p> {
         Ok(u64::from_le_bytes(*bytes))
     }
 
+    #[inline]
+    pub(crate) fn fixed32(&mut self) -> Result<u32, Broken> {
+        let (bytes, rest) = self.rest.split_first_chunk().ok_or(Broken::ShortNumber)?;
+        self.rest = rest;
+        Ok(u32::from_le_bytes(*bytes))
+    }
+
     /// Passes over the value of a field whose key was read.
     pub(crate) fn skip(&mut self, field: u32, wire_type: WireType) -> Result<(), Broken> {
         self.skip_in(field, wire_type, 0)
@@ -146,11 +153,7 @@ impl<'p> Reader<'p> {
             WireType::Varint => self.varint().map(drop),
             WireType::Fixed64 => self.fixed64().map(drop),
             WireType::Bytes => self.bytes().map(drop),
-            WireType::Fixed32 => {
-                let rest = self.rest.get(4..).ok_or(Broken::ShortNumber)?;
-                self.rest = rest;
-                Ok(())
-            }
+            WireType::Fixed32 => self.fixed32().map(drop),
             WireType::GroupEnd => Err(Broken::Group),
             WireType::GroupStart if depth == GROUPS_MAX => Err(Broken::Group),
             WireType::GroupStart => loop {

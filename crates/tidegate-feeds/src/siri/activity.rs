@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use tidegate_model::{Measure, Reason};
 
-use crate::check::{Fault, check_coordinate, check_name, shown};
+use crate::check::{Fault, check_coordinate, check_name, is_nowhere, shown};
 use crate::xml::Name;
 
 use super::fields::{Record, Texts};
@@ -171,11 +171,7 @@ impl Activity<'_> {
             })
         };
         let coordinate = check_coordinate(degrees(1)?, degrees(0)?)?;
-        if let Some((lat, lng)) = coordinate
-            && lat.abs() < f64::MIN_POSITIVE
-            && lng.abs() < f64::MIN_POSITIVE
-        {
-            // The Gulf of Guinea: what a receiver without a fix tells.
+        if coordinate.is_some_and(is_nowhere) {
             let detail = "VehicleLocation is 0, 0: the vehicle does not know where it is";
             return Err(Fault::new(Reason::BadCoordinate, detail));
         }

@@ -24,6 +24,9 @@ const NAME_BYTES_MAX: usize = 128;
 /// The longest `ResponseTimestamp` that goes with the bytes of a record.
 const TIME_BYTES_MAX: usize = 64;
 
+/// The longest start tag of the root that goes with the bytes of a record: there may be many.
+const ROOT_BYTES_MAX: usize = 2_048;
+
 /// What a piece of a delivery is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -107,7 +110,7 @@ pub(super) struct Pieces<'b, 'p> {
     from: usize,
     count: usize,
     root: Option<Name<'b>>,
-    /// The root's start tag, unless it must not be kept.
+    /// The root's start tag, unless it must not be kept or is too long.
     root_tag: Option<&'b str>,
     response: Option<&'b str>,
     /// The last piece was cut by the end of the document.
@@ -166,7 +169,8 @@ impl<'b, 'p> Pieces<'b, 'p> {
                 Ok(Token::Open(tag)) => {
                     if self.root.is_none() {
                         self.root = Some(tag.name);
-                        self.root_tag = Some(tag.raw).filter(|_| !tag.empty);
+                        let kept = !tag.empty && tag.raw.len() <= ROOT_BYTES_MAX;
+                        self.root_tag = kept.then_some(tag.raw);
                     }
                     in_response = tag.name.local() == "ResponseTimestamp";
                 }

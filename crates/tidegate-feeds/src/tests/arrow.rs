@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, Float32Array, Float64Array,
     Int8Array, Int64Array, ListArray, NullArray, RecordBatch, StringArray, StringViewArray,
-    StructArray, TimestampMicrosecondArray, TimestampNanosecondArray, TimestampSecondArray,
-    UInt32Array, UInt64Array,
+    StringViewBuilder, StructArray, TimestampMicrosecondArray, TimestampNanosecondArray,
+    TimestampSecondArray, UInt32Array, UInt64Array,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, TimeUnit};
@@ -253,6 +253,32 @@ fn columns_that_nobody_wants() {
     ] {
         check_message(&stream(&columns), "personal_data -: column");
     }
+}
+
+/// Many views of one long text would be looked through one by one.
+#[test]
+fn views_do_not_read_their_data_again_and_again() {
+    let sites = |rows: usize| -> Columns {
+        let mut sites = StringViewBuilder::new();
+        let block = sites.append_block(vec![b'g'; 20_000].into());
+        for _ in 0..rows {
+            sites.try_append_view(block, 0, 20_000).unwrap();
+        }
+        let start = TimestampMicrosecondArray::from(vec![START * 1_000_000; rows]);
+        vec![
+            ("site", Arc::new(sites.finish())),
+            ("start", Arc::new(start.with_timezone("UTC"))),
+            ("measure", Arc::new(StringArray::from(vec!["in"; rows]))),
+            ("count", Arc::new(Int64Array::from(vec![1; rows]))),
+        ]
+    };
+    let mut bench = Bench::of("format = 'arrow'");
+    bench.feed(stream(&sites(60)));
+    assert_eq!(bench.rejected.len(), 60);
+    check_message(
+        &stream(&sites(100)),
+        "malformed -: column site: views of 2000000 bytes into 21600, more than 64 times as many",
+    );
 }
 
 /// However a stream with such a column is cut or changed, its name is never kept.

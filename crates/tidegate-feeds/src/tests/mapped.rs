@@ -648,6 +648,8 @@ fn records_are_cut_out_of_their_payload() {
         ),
         [row(1, "A,B\r\n3,4"), row(2, "A,B\r\n5,\"6\n7\"")]
     );
+    // Found by fuzzing: a header alone is one rejection, which is the whole payload.
+    assert_eq!(cut(turnstile, "A,B", &[0, 1]), [row(0, "A,B")]);
     let objects = turnstile.replace("format = \"csv\"", "format = \"mapped_json\"");
     assert_eq!(
         cut(&objects, "[{\"a\":1}, {\"a\":2}]", &[1]),

@@ -149,11 +149,15 @@ fn text_in_other_encodings_is_read_and_kept_as_it_came() {
         assert_eq!(bench.rejections()[0][1..], rejections[0][1..]);
         let rows = std::collections::BTreeSet::from([1]);
         assert_eq!(bench.decoder.record_bytes(&bytes, &rows)[&1], kept);
-        bench.feed(b"site,t,n\n\xff\xff\xff,x,1\n");
+        let broken = b"site,t,n\n\xff\xff\xff,x,1\n";
+        bench.feed(broken);
         assert_eq!(
             bench.rejections(),
             [format!("0 not_utf8 -: bytes that are not {}", label.name())]
         );
+        // Found by fuzzing: the rejection is of the whole payload, not of its first row.
+        let found = bench.decoder.record_bytes(broken, &[0, 1].into());
+        assert_eq!(found, [(0, broken.to_vec())].into());
     };
     check("gbk", "汉口站");
     check("euc-kr", "서울역");
