@@ -85,6 +85,36 @@ fn a_bad_pipeline_exits_78_and_lists_all_problems() {
     }
 }
 
+/// What says how feeds come into Kafka is part of the folder.
+#[test]
+fn check_reads_ingest_toml() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write(
+        "pipeline.toml",
+        "name = \"p\"\n[[window]]\nname = \"w\"\nsize = \"5m\"\n",
+    );
+    write("feeds/gate.toml", "format = \"json\"\n");
+    write(
+        "windows/w.sql",
+        "SELECT sum(count) AS persons FROM observation",
+    );
+    let check = || tidegate(["check", folder.path().to_str().unwrap()]);
+    assert_eq!(check().status.code(), Some(0), "the file may be left out");
+    write(
+        "ingest.toml",
+        "[poll.gates]\nurl = \"https://data.example.org/x\"\nevery = \"30s\"\n",
+    );
+    let output = check();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(78), "{text}");
+    assert!(text.contains("ingest.toml: poll.gates"), "{text}");
+}
+
 #[test]
 fn wrong_command_lines_exit_2_and_name_the_word() {
     for (args, wanted) in [

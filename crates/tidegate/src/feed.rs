@@ -4,12 +4,19 @@ mod bring;
 mod schemas;
 mod stops;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use tidegate_pipeline::Pipeline;
 
 use crate::cli::Feed;
 use bring::Way;
+
+/// Checks what a pipeline folder says of how its feeds come into Kafka, if it does.
+pub(crate) fn check(folder: &Path, pipeline: &Pipeline) -> Result<()> {
+    bring::check(folder, pipeline)
+}
 
 /// Where lines of text go.
 type Print = fn(&str);

@@ -131,7 +131,11 @@ async fn execute(cli: Cli) -> Result<ExitCode> {
 }
 
 async fn check(args: &Folder) -> Result<ExitCode> {
-    let problems = match folder::load(&args.pipeline).await {
+    let checked = match folder::load(&args.pipeline).await {
+        Ok(pipeline) => feed::check(&args.pipeline, &pipeline).map(|()| pipeline),
+        Err(error) => Err(error),
+    };
+    let problems = match checked {
         Ok(pipeline) => {
             if args.json {
                 print_json(&serde_json::json!({ "ok": true, "problems": [] }))?;

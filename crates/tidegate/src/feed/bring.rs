@@ -30,7 +30,7 @@ pub(super) enum Way {
 /// Works until SIGINT or SIGTERM; gives what happened.
 pub(super) async fn bring(way: Way, args: &FeedArgs) -> Result<Summary> {
     let pipeline = folder::load(&args.pipeline).await?;
-    let plan = read_plan(&args.pipeline, &pipeline, args)?;
+    let plan = read_plan(args, &pipeline)?;
     let (is_asked, table) = match way {
         Way::Poll => (plan.has_poll(), "[poll.NAME]"),
         Way::Receive => (plan.has_receive(), "[receive.feeds.NAME]"),
@@ -70,14 +70,29 @@ pub(super) async fn bring(way: Way, args: &FeedArgs) -> Result<Summary> {
     Ok(summary)
 }
 
-fn read_plan(folder: &Path, pipeline: &Pipeline, args: &FeedArgs) -> Result<IngestPlan> {
+/// Checks the file, where the folder has one.
+pub(super) fn check(folder: &Path, pipeline: &Pipeline) -> Result<()> {
+    read_file(folder, pipeline).map(drop)
+}
+
+/// What the command asks for of the file.
+fn read_plan(args: &FeedArgs, pipeline: &Pipeline) -> Result<IngestPlan> {
+    let Some(plan) = read_file(&args.pipeline, pipeline)? else {
+        let message = "is not there: it says what comes from where; see docs/guide/ingest.md";
+        return Err(BadPipeline(vec![Problem::new(FILE, "", message.to_owned())]).into());
+    };
+    if args.feed.is_empty() {
+        return Ok(plan);
+    }
+    let asked: BTreeSet<String> = args.feed.iter().cloned().collect();
+    Ok(plan.only(&asked).map_err(bad_file)?)
+}
+
+fn read_file(folder: &Path, pipeline: &Pipeline) -> Result<Option<IngestPlan>> {
     let path = folder.join(FILE);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let message = "is not there: it says what comes from where; see docs/guide/ingest.md";
-            return Err(BadPipeline(vec![Problem::new(FILE, "", message.to_owned())]).into());
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("cannot read {FILE}")),
     };
     let topics: BTreeMap<String, String> = pipeline
@@ -89,11 +104,7 @@ fn read_plan(folder: &Path, pipeline: &Pipeline, args: &FeedArgs) -> Result<Inge
         .map_err(|problem| vec![problem])
         .and_then(|config| config.check(folder, &topics))
         .map_err(bad_file)?;
-    if args.feed.is_empty() {
-        return Ok(plan);
-    }
-    let asked: BTreeSet<String> = args.feed.iter().cloned().collect();
-    Ok(plan.only(&asked).map_err(bad_file)?)
+    Ok(Some(plan))
 }
 
 fn bad_file(problems: Vec<ConfigProblem>) -> BadPipeline {
