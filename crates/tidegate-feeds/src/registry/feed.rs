@@ -82,12 +82,11 @@ fn check_mapped(
         _ => &schema,
     };
     let mut problems = Vec::new();
-    match record["properties"].as_object() {
-        Some(fields) => check_fields(mapper, fields, &mut problems),
-        None => {
-            let message = "tells no fields: an object with `properties` is expected at its top";
-            problems.push(ConfigProblem::new("schema", message));
-        }
+    if let Some(fields) = record["properties"].as_object() {
+        check_fields(mapper, fields, &mut problems);
+    } else {
+        let message = "tells no fields: an object with `properties` is expected at its top";
+        problems.push(ConfigProblem::new("schema", message));
     }
     check_json_names(&schema, personal, &mut problems);
     if problems.is_empty() {
