@@ -236,7 +236,7 @@ fn a_feed_s_site_ids_are_those_of_the_file() {
     let (folder, _) = recorded(&data.join("siri_et/RailStations.zip"), &[]);
     folder.write(
         "feeds/rail.toml",
-        "format = \"siri\"\nunknown_site = \"accept\"\nout_of_orderness = \"2h\"\n\
+        "format = \"siri\"\nout_of_orderness = \"2h\"\n\
          payload_bytes_max = 67108864\n[siri]\nzone = \"Europe/Oslo\"\n",
     );
     let delivery = data.join("siri_et/siri-et-from-bnr.xml");
