@@ -193,12 +193,12 @@ fn recorded(source: &Path, more: &[&str]) -> (Folder, Value) {
     let sites = folder.sites();
     let told: Value = serde_json::from_str(&text).unwrap();
     let ids = ids(&sites);
-    assert!(ids.is_sorted(), "{source:?}");
+    assert!(ids.is_sorted(), "{}", source.display());
     assert_eq!(told["written"], ids.len());
     let (code, again) = folder.stops(source, &[more.as_slice(), &["--force"]].concat());
     assert_eq!((code, again, folder.sites()), (Some(0), text, sites));
     let counted = format!(" {} sites,", ids.len());
-    assert!(folder.check().contains(&counted), "{source:?}");
+    assert!(folder.check().contains(&counted), "{}", source.display());
     (folder, told)
 }
 

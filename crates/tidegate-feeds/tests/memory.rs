@@ -4,6 +4,12 @@
 //! records as fit, long headers above short records, and values whose form in memory is large. The
 //! tests of this file run one after another, since they read one counter of allocated bytes.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a helper of tests fails and speaks as a test does"
+)]
+
 use std::alloc::System;
 use std::sync::{Arc, Mutex, PoisonError};
 

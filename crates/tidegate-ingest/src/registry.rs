@@ -127,7 +127,7 @@ impl SchemaRegistry {
     /// [`RegistryError`] when the registry does not say.
     pub async fn versions(&self, subject: &str) -> Result<Option<Vec<u32>>, RegistryError> {
         let asked = self.ask(&["subjects", subject, "versions"]).await?;
-        asked.map(|answer| answer.versions()).transpose()
+        asked.map(answer::Answer::versions).transpose()
     }
 
     /// The schema of one version of a subject; `None` when the registry has no such version.

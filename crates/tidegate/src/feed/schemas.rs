@@ -17,7 +17,7 @@ use tidegate_pipeline::{Feed, Pipeline};
 use super::Print;
 use crate::cli::FeedSchemas;
 use crate::folder;
-use report::{FeedReport, Id, Reading, Version};
+use report::{FeedReport, ListedId, Reading, SubjectVersion};
 
 /// The most versions of a subject that are looked at: the newest.
 const VERSIONS_MAX: usize = 1_000;
@@ -124,7 +124,7 @@ async fn ask(
         };
         let reading = read(feed, &schema);
         readings.insert(schema.id, reading.clone());
-        versions.push(Version {
+        versions.push(SubjectVersion {
             version: number,
             id: schema.id,
             kind: schema.kind,
@@ -150,7 +150,7 @@ async fn listed(
     feed: &Feed,
     accepted: AcceptedSchemas,
     readings: &BTreeMap<u32, Reading>,
-) -> Result<Option<Vec<Id>>> {
+) -> Result<Option<Vec<ListedId>>> {
     let AcceptedSchemas::Listed(accepted) = accepted else {
         return Ok(None);
     };
@@ -164,7 +164,7 @@ async fn listed(
                 None => Reading::Unknown,
             },
         };
-        ids.push(Id {
+        ids.push(ListedId {
             id,
             is_of_subject: known.is_some(),
             reading,

@@ -17,7 +17,7 @@ pub(super) enum Reading {
 
 /// One version of a subject.
 #[derive(Debug, PartialEq, Eq, serde::Serialize)]
-pub(super) struct Version {
+pub(super) struct SubjectVersion {
     pub(super) version: u32,
     pub(super) id: u32,
     /// What the registry calls `schemaType`.
@@ -28,7 +28,7 @@ pub(super) struct Version {
 
 /// One of the ids in a feed's file.
 #[derive(Debug, PartialEq, Eq, serde::Serialize)]
-pub(super) struct Id {
+pub(super) struct ListedId {
     pub(super) id: u32,
     pub(super) is_of_subject: bool,
     #[serde(flatten)]
@@ -44,9 +44,9 @@ pub(super) struct FeedReport {
     pub(super) is_known: bool,
     /// How many older versions were not looked at.
     pub(super) older: usize,
-    pub(super) versions: Vec<Version>,
+    pub(super) versions: Vec<SubjectVersion>,
     /// The ids in the feed's file; `None` where it accepts every id.
-    pub(super) schema_ids: Option<Vec<Id>>,
+    pub(super) schema_ids: Option<Vec<ListedId>>,
     /// The ids to accept: those of versions and of the file that the feed can read. Ids of the file
     /// stay although no version has them any more: records with them may be in the topic.
     pub(super) proposed: BTreeSet<u32>,
@@ -139,9 +139,9 @@ fn tell(what: &str, reading: &Reading, lines: &mut Vec<String>) {
 mod tests {
     use super::*;
 
-    fn version(version: u32, id: u32, reading: Reading) -> Version {
+    fn version(version: u32, id: u32, reading: Reading) -> SubjectVersion {
         let kind = "PROTOBUF".to_owned();
-        Version {
+        SubjectVersion {
             version,
             id,
             kind,
@@ -149,7 +149,7 @@ mod tests {
         }
     }
 
-    fn report(versions: Vec<Version>, schema_ids: Option<Vec<Id>>) -> FeedReport {
+    fn report(versions: Vec<SubjectVersion>, schema_ids: Option<Vec<ListedId>>) -> FeedReport {
         let report = FeedReport {
             feed: "gates".to_owned(),
             subject: "city.gates-value".to_owned(),
@@ -166,8 +166,8 @@ mod tests {
         Reading::Bad(vec!["Observation.count: is needed".to_owned()])
     }
 
-    fn id(id: u32, is_of_subject: bool, reading: Reading) -> Id {
-        Id {
+    fn id(id: u32, is_of_subject: bool, reading: Reading) -> ListedId {
+        ListedId {
             id,
             is_of_subject,
             reading,
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn a_feed_that_lists_what_it_cannot_read_is_not_good() {
         let versions = || vec![version(1, 21, Reading::Good), version(2, 17, bad())];
-        let check = |ids: Option<Vec<Id>>, is_good: bool, proposed: &[u32]| {
+        let check = |ids: Option<Vec<ListedId>>, is_good: bool, proposed: &[u32]| {
             let report = report(versions(), ids);
             assert_eq!(report.is_good(), is_good, "{report:?}");
             assert_eq!(report.proposed, proposed.iter().copied().collect());
