@@ -1,5 +1,6 @@
 //! The stored form of this crate's state: what a snapshot holds of an
-//! [`Occupancy`](crate::occupancy::Occupancy) and of the streams of [`aberration`](crate::aberration).
+//! [`Occupancy`](crate::occupancy::Occupancy) and of the streams of
+//! [`aberration`](crate::aberration).
 //!
 //! A stored format: snapshots of running pipelines hold these bytes (postcard), so the order and
 //! the types of the fields are a promise, and a change of them is a new version of the snapshot,

@@ -66,9 +66,10 @@ fn tail(z: f64) -> f64 {
     0.5 * libm::erfc(z / SQRT_2)
 }
 
+/// [`upper_quantile`] for `p` up to ½, so 0 or more.
 fn positive_upper_quantile(p: f64) -> f64 {
-    // Within rounding of the middle the start is worse than nothing.
-    if p == 0.5 {
+    // The iteration would leave rounding errors where the median is exactly 0.
+    if p >= 0.5 {
         return 0.0;
     }
     let t = libm::sqrt(-2.0 * libm::log(p));

@@ -124,8 +124,8 @@ proptest! {
     /// A value that does not train changes no later C1.
     #[test]
     fn what_does_not_train_changes_no_baseline(
-        rule in rules(), points in points(), at in any::<prop::sample::Index>(), value in any_value(),
-        next in any_value(),
+        rule in rules(), points in points(), at in any::<prop::sample::Index>(),
+        value in any_value(), next in any_value(),
     ) {
         let c1_after = |points: &[Point]| {
             let mut stream = Ears::new(rule);
@@ -207,7 +207,9 @@ proptest! {
 
     /// The EWMA is linear; its limit is that of the formula with a power.
     #[test]
-    fn ewma_is_linear(values in prop::collection::vec(-9.0..9.0_f64, 1..40), weight in 0.01..1.0_f64) {
+    fn ewma_is_linear(
+        values in prop::collection::vec(-9.0..9.0_f64, 1..40), weight in 0.01..1.0_f64,
+    ) {
         let rule = EwmaRule::try_new(weight, 3.0).unwrap();
         let doubled: Vec<f64> = values.iter().map(|z| 2.0 * z).collect();
         let (plain, doubled) = (ewma(rule, &values).unwrap(), ewma(rule, &doubled).unwrap());
@@ -285,7 +287,9 @@ proptest! {
     }
 
     #[test]
-    fn tails_and_quantiles_are_inverse(z in -30.0..37.0_f64, t in -1e9..1e9_f64, freedom in 1..=59_u8) {
+    fn tails_and_quantiles_are_inverse(
+        z in -30.0..37.0_f64, t in -1e9..1e9_f64, freedom in 1..=59_u8,
+    ) {
         let tail = upper_tail(z).unwrap();
         if z > -5.0 {
             prop_assert!((upper_quantile(tail).unwrap() - z).abs() < 1e-9, "{z}");
