@@ -37,8 +37,43 @@ pub const INFLOW_AT_LEAST_ONE: &str = "inflow/at-least-one-exact@1";
 /// Infectious arrivals under a tested prevalence: [`crate::importation::BetaPosterior`].
 pub const INFLOW_BETA_BINOMIAL: &str = "inflow/beta-binomial@1";
 
+/// Mean and deviation of the same slot before: [`crate::aberration::baseline::SlotBaselines`].
+pub const BASELINE_SAME_SLOT: &str = "baseline/same-slot@1";
+
+/// A window against those just before: [`crate::aberration::ears`].
+pub const EARS_C1: &str = "aberration/ears-c1@1";
+
+/// A window against those before a guard of two: [`crate::aberration::ears`].
+pub const EARS_C2: &str = "aberration/ears-c2@1";
+
+/// What exceeds 1 in three C2: [`crate::aberration::ears`].
+pub const EARS_C3: &str = "aberration/ears-c3@1";
+
+/// Chance of a score this high: [`crate::aberration::baseline::Score::p_value`].
+pub const ABERRATION_P_VALUE: &str = "aberration/p-value@1";
+
+/// A count against its expectation: [`crate::aberration::residual::Expectation::anscombe`].
+pub const RESIDUAL_ANSCOMBE: &str = "residual/anscombe@1";
+
+/// The same by square roots:
+/// [`crate::aberration::residual::Expectation::square_root`].
+pub const RESIDUAL_SQUARE_ROOT: &str = "residual/square-root@1";
+
+/// Cumulated excess of residuals: [`crate::aberration::chart::Cusum`].
+pub const CUSUM: &str = "aberration/cusum@1";
+
+/// Weighted average of residuals: [`crate::aberration::chart::Ewma`].
+pub const EWMA: &str = "aberration/ewma@1";
+
+/// Some of the last windows raised: [`crate::aberration::multiplicity::KOfN`].
+pub const ABERRATION_K_OF_N: &str = "aberration/k-of-n@1";
+
+/// Which of many venues are raised:
+/// [`crate::aberration::multiplicity::benjamini_hochberg`].
+pub const ABERRATION_BH: &str = "aberration/benjamini-hochberg@1";
+
 /// Every id of this module.
-pub const ALL: [&str; 11] = [
+pub const ALL: [&str; 22] = [
     OCCUPANCY_CONSERVATION,
     DENSITY_USABLE_AREA,
     INTENSITY_CELL_AREA,
@@ -50,6 +85,17 @@ pub const ALL: [&str; 11] = [
     INFLOW_LAMBDA,
     INFLOW_AT_LEAST_ONE,
     INFLOW_BETA_BINOMIAL,
+    BASELINE_SAME_SLOT,
+    EARS_C1,
+    EARS_C2,
+    EARS_C3,
+    ABERRATION_P_VALUE,
+    RESIDUAL_ANSCOMBE,
+    RESIDUAL_SQUARE_ROOT,
+    CUSUM,
+    EWMA,
+    ABERRATION_K_OF_N,
+    ABERRATION_BH,
 ];
 
 #[cfg(test)]
