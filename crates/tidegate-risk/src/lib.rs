@@ -14,6 +14,7 @@ pub mod method;
 
 pub mod density;
 pub mod importation;
+pub mod indicators;
 pub mod occupancy;
 
 pub mod state;

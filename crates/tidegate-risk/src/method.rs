@@ -37,8 +37,20 @@ pub const INFLOW_AT_LEAST_ONE: &str = "inflow/at-least-one-exact@1";
 /// Infectious arrivals under a tested prevalence: [`crate::importation::BetaPosterior`].
 pub const INFLOW_BETA_BINOMIAL: &str = "inflow/beta-binomial@1";
 
+/// Which way the people go: [`crate::indicators::imbalance`].
+pub const INDICATOR_IMBALANCE: &str = "indicator/imbalance@1";
+
+/// The difference of arrivals and departures against chance: [`crate::indicators::skellam_z`].
+pub const INDICATOR_SKELLAM: &str = "indicator/skellam-z@1";
+
+/// Minutes until a threshold is met: [`crate::indicators::time_to_threshold`].
+pub const INDICATOR_TIME_TO_THRESHOLD: &str = "indicator/time-to-threshold@1";
+
+/// Volume over capacity of a door: [`crate::indicators::door_load`].
+pub const INDICATOR_DOOR: &str = "indicator/door-load@1";
+
 /// Every id of this module.
-pub const ALL: [&str; 11] = [
+pub const ALL: [&str; 15] = [
     OCCUPANCY_CONSERVATION,
     DENSITY_USABLE_AREA,
     INTENSITY_CELL_AREA,
@@ -50,6 +62,10 @@ pub const ALL: [&str; 11] = [
     INFLOW_LAMBDA,
     INFLOW_AT_LEAST_ONE,
     INFLOW_BETA_BINOMIAL,
+    INDICATOR_IMBALANCE,
+    INDICATOR_SKELLAM,
+    INDICATOR_TIME_TO_THRESHOLD,
+    INDICATOR_DOOR,
 ];
 
 #[cfg(test)]
