@@ -49,8 +49,23 @@ pub const INDICATOR_TIME_TO_THRESHOLD: &str = "indicator/time-to-threshold@1";
 /// Volume over capacity of a door: [`crate::indicators::door_load`].
 pub const INDICATOR_DOOR: &str = "indicator/door-load@1";
 
+/// A forecast: the last value. [`crate::forecast::Model::LastValue`].
+pub const FORECAST_LAST_VALUE: &str = "forecast/last-value@1";
+
+/// A forecast: the same slot a week before. [`crate::forecast::Model::SeasonalNaive`].
+pub const FORECAST_SEASONAL_NAIVE: &str = "forecast/seasonal-naive@1";
+
+/// A forecast: a seasonal profile and a decaying residual. [`crate::forecast::Model::Profile`].
+pub const FORECAST_PROFILE: &str = "forecast/profile-residual@1";
+
+/// A forecast: Holt-Winters with two seasons. [`crate::forecast::Model::DoubleSeasonal`].
+pub const FORECAST_DOUBLE_SEASONAL: &str = "forecast/double-seasonal@1";
+
+/// A forecast: a local level over a profile. [`crate::forecast::Model::LocalLevel`].
+pub const FORECAST_LOCAL_LEVEL: &str = "forecast/local-level@1";
+
 /// Every id of this module.
-pub const ALL: [&str; 15] = [
+pub const ALL: [&str; 20] = [
     OCCUPANCY_CONSERVATION,
     DENSITY_USABLE_AREA,
     INTENSITY_CELL_AREA,
@@ -66,6 +81,11 @@ pub const ALL: [&str; 15] = [
     INDICATOR_SKELLAM,
     INDICATOR_TIME_TO_THRESHOLD,
     INDICATOR_DOOR,
+    FORECAST_LAST_VALUE,
+    FORECAST_SEASONAL_NAIVE,
+    FORECAST_PROFILE,
+    FORECAST_DOUBLE_SEASONAL,
+    FORECAST_LOCAL_LEVEL,
 ];
 
 #[cfg(test)]

@@ -1,0 +1,65 @@
+//! How far off a forecaster's own forecasts were, a number of steps ahead, in bounded memory.
+//!
+//! Errors are differences of square roots, so that a quiet night and a full evening speak of the
+//! same thing (Anscombe 1948, Biometrika 35:246), and an interval cannot go below 0.
+//! The 0.8 and 0.95 quantiles of their size are followed by the quantile tracker of Gibbs and
+//! Candès 2021 (NeurIPS 34, "Adaptive conformal inference under distribution shift"): up by a
+//! step on a miss, down by a little on a hit, which brings the long-run coverage to the level
+//! whatever the series. The first [`WARM_UP`] errors are taken as normal instead.
+
+use super::{Interval, VALUE_MAX};
+use crate::state::SpreadState;
+
+/// Errors before there is an interval.
+pub(super) const ERRORS_MIN: u32 = 8;
+/// Errors after which quantiles are followed.
+const WARM_UP: u32 = 32;
+/// Errors that the scale remembers.
+const MEMORY: f64 = 256.0;
+/// A step of a quantile, as a share of the scale.
+const STEP: f64 = 0.1;
+/// Standard deviations in a mean absolute error of a normal variable: `√(π/2)`.
+const SD_IN_MEAN: f64 = 1.253_314_137_315_500_3;
+const Z_90: f64 = 1.281_551_565_544_600_4;
+const Z_975: f64 = 1.959_963_984_540_054;
+
+/// Takes one forecast and what came of it.
+pub(super) fn learn(spread: &mut SpreadState, forecast: f64, value: f64) {
+    let error = (value.sqrt() - forecast.sqrt()).abs();
+    let (missed80, missed95) = (error > spread.q80, error > spread.q95);
+    spread.errors = spread.errors.saturating_add(1);
+    let share = (1.0 / f64::from(spread.errors)).max(1.0 / MEMORY);
+    spread.scale += (error - spread.scale) * share;
+    if spread.errors <= WARM_UP {
+        spread.q80 = Z_90 * SD_IN_MEAN * spread.scale;
+        spread.q95 = Z_975 * SD_IN_MEAN * spread.scale;
+    } else {
+        spread.q80 = followed(spread.q80, STEP * spread.scale, 0.2, missed80);
+        spread.q95 = followed(spread.q95, STEP * spread.scale, 0.05, missed95);
+    }
+}
+
+fn followed(quantile: f64, step: f64, miss_share: f64, missed: bool) -> f64 {
+    let miss = if missed { 1.0 } else { 0.0 };
+    (quantile + step * (miss - miss_share)).max(0.0)
+}
+
+/// The 80 % and 95 % intervals around `value`, errors being `widening` times those learned.
+pub(super) fn intervals(
+    spread: &SpreadState,
+    value: f64,
+    widening: f64,
+) -> Option<(Interval, Interval)> {
+    let around = |quantile: f64| {
+        let (root, half) = (value.sqrt(), quantile * widening);
+        let low = (root - half).max(0.0);
+        // Squares of roots round; the value itself stays inside.
+        Interval {
+            lo: (low * low).min(value),
+            hi: ((root + half) * (root + half))
+                .max(value)
+                .min(4.0 * VALUE_MAX),
+        }
+    };
+    (spread.errors >= ERRORS_MIN).then(|| (around(spread.q80), around(spread.q95.max(spread.q80))))
+}
