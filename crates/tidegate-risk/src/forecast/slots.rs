@@ -78,9 +78,9 @@ impl Calendar {
             DayKind::Holiday => self.holiday,
         };
         Ok(Slot {
-            of_day,
-            of_week: u16::from(weekday) * self.slots_per_day + of_day,
-            of_profile: u16::from(day_type) * self.slots_per_day + of_day,
+            day: of_day,
+            week: u16::from(weekday) * self.slots_per_day + of_day,
+            profile: u16::from(day_type) * self.slots_per_day + of_day,
         })
     }
 
@@ -107,21 +107,21 @@ impl Calendar {
 /// A step's place in the seasons of the [`Calendar`] that gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot {
-    of_day: u16,
-    of_week: u16,
-    of_profile: u16,
+    day: u16,
+    week: u16,
+    profile: u16,
 }
 
 impl Slot {
     pub(super) fn of_day(self) -> usize {
-        usize::from(self.of_day)
+        usize::from(self.day)
     }
 
     pub(super) fn of_week(self) -> usize {
-        usize::from(self.of_week)
+        usize::from(self.week)
     }
 
     pub(super) fn of_profile(self) -> usize {
-        usize::from(self.of_profile)
+        usize::from(self.profile)
     }
 }

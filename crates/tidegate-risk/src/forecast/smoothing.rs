@@ -54,7 +54,7 @@ impl HoltWinters {
             }
         }
         let period = first.len() / 2;
-        if period < 2 || first.len() % 2 == 1 {
+        if period < 2 || !first.len().is_multiple_of(2) {
             return Err(ForecastError::Periods(first.len()));
         }
         if let Some(bad) = first
@@ -117,8 +117,8 @@ fn moving_averages(series: &[f64], period: usize) -> Vec<f64> {
     let half = period / 2;
     let average = |at: usize| {
         let window = &series[at - half..=at + half];
-        let ends = (series[at - half] + series[at + half]) / 2.0;
-        let even = period % 2 == 0;
+        let ends = f64::midpoint(series[at - half], series[at + half]);
+        let even = period.is_multiple_of(2);
         let sum = window.iter().sum::<f64>() - if even { ends } else { 0.0 };
         sum / count(period)
     };

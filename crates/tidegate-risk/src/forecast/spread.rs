@@ -3,9 +3,9 @@
 //! Errors are differences of square roots, so that a quiet night and a full evening speak of the
 //! same thing (Anscombe 1948, Biometrika 35:246), and an interval cannot go below 0.
 //! The 0.8 and 0.95 quantiles of their size are followed by the quantile tracker of Gibbs and
-//! Candès 2021 (NeurIPS 34, "Adaptive conformal inference under distribution shift"): up by a
-//! step on a miss, down by a little on a hit, which brings the long-run coverage to the level
-//! whatever the series. The first [`WARM_UP`] errors are taken as normal instead.
+//! Candès 2021 ("Adaptive conformal inference under distribution shift"): up by a step on
+//! a miss, down by a little on a hit, which brings the long-run coverage to the level whatever the
+//! series. The first [`WARM_UP`] errors are taken as normal instead.
 
 use super::{Interval, VALUE_MAX};
 use crate::state::SpreadState;
@@ -62,4 +62,59 @@ pub(super) fn intervals(
         }
     };
     (spread.errors >= ERRORS_MIN).then(|| (around(spread.q80), around(spread.q95.max(spread.q80))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Forecasts of 100 whose errors grow to five times what they were, and fall again.
+    #[test]
+    fn coverage_holds_when_errors_change() {
+        let mut spread = SpreadState::default();
+        let (mut inside80, mut inside95, mut outcomes) = (0.0, 0.0, 0.0);
+        for step in 0..6000_u32 {
+            let size = if (2000..4000).contains(&step) {
+                50.0
+            } else {
+                10.0
+            };
+            let value = 100.0 + size * libm::sin(f64::from(step) * 2.399_963);
+            if let Some((inner, outer)) = intervals(&spread, 100.0, 1.0) {
+                let inside = |interval: Interval| {
+                    f64::from(u8::from((interval.lo..=interval.hi).contains(&value)))
+                };
+                inside80 += inside(inner);
+                inside95 += inside(outer);
+                outcomes += 1.0;
+            }
+            learn(&mut spread, 100.0, value);
+        }
+        assert!(
+            (inside80 / outcomes - 0.8).abs() < 0.01,
+            "{inside80} of {outcomes}"
+        );
+        assert!(
+            (inside95 / outcomes - 0.95).abs() < 0.01,
+            "{inside95} of {outcomes}"
+        );
+    }
+
+    #[test]
+    fn wider_beyond_the_longest_horizon() {
+        let spread = SpreadState {
+            errors: ERRORS_MIN,
+            scale: 1.0,
+            q80: 2.0,
+            q95: 1.0,
+        };
+        let (inner, outer) = intervals(&spread, 9.0, 2.0).unwrap();
+        // (3 - 4)² would be 1, but a root is not below 0; and the outer is never the narrower.
+        assert_eq!((inner, outer), (Interval { lo: 0.0, hi: 49.0 }, inner));
+        let few = SpreadState {
+            errors: ERRORS_MIN - 1,
+            ..spread
+        };
+        assert_eq!(intervals(&few, 9.0, 1.0), None);
+    }
 }

@@ -2,8 +2,9 @@
 //! zeros, the largest values, and a restart between any two steps. Series are made from slots, so
 //! that what is expected is known in closed form.
 
+mod laws;
+
 use super::*;
-use proptest::prelude::*;
 
 const QUARTERS: u16 = 96;
 
@@ -56,7 +57,7 @@ fn check(model: Model, values: &[f64], steps: u16, expected: Result<f64, NoForec
             "{model:?}: {prediction:?} is not {expected}"
         ),
         (prediction, expected) => {
-            assert_eq!(prediction.map(|got| got.value), expected, "{model:?}")
+            assert_eq!(prediction.map(|got| got.value), expected, "{model:?}");
         }
     }
 }
@@ -74,8 +75,8 @@ fn city(slots_per_day: u16, weeks: usize, share: f64) -> Vec<f64> {
     let value = |step: usize| {
         let of_day = step % slots * 24 / slots;
         let day = if step / slots % 7 < 5 { 1.0 } else { 0.6 };
-        let shape = [20.0, 10.0, 5.0, 80.0, 300.0, 500.0, 450.0, 150.0][of_day / 3];
-        (shape * day * (1.0 + share * (noise(step) - 0.5))).round()
+        let usual = [20.0, 10.0, 5.0, 80.0, 300.0, 500.0, 450.0, 150.0][of_day / 3];
+        (usual * day * (1.0 + share * (noise(step) - 0.5))).round()
     };
     (0..weeks * 7 * slots).map(value).collect()
 }
@@ -340,6 +341,50 @@ fn no_steps_leave_such_a_state() {
     }
 }
 
+/// Snapshots of running pipelines hold these bytes.
+#[test]
+fn the_stored_form_stays() {
+    let values = [3.0, 5.0, 4.0, 6.0];
+    let form = |model| {
+        let horizons = Horizons::try_new(&[1]).unwrap();
+        let mut forecaster = Forecaster::new(model, calendar(1), horizons);
+        for sample in series(1, &values) {
+            forecaster.observe(sample.slot, sample.point);
+        }
+        let bytes = postcard::to_stdvec(&forecaster.state()).unwrap();
+        bytes
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    let expected = [
+        concat!(
+            "0001000000000000184000010101000000000000184000000000000000000103c3b5773daa60d93f",
+            "b1d861ae6d61e43f0a91df435e2bef3f",
+        ),
+        concat!(
+            "011c000040400000a040000080400000c040ffffffffffffffffffffffff04010100000000000000",
+            "0000000000000000000100000000000000000000000000000000000000000000000000",
+        ),
+        concat!(
+            "02200003000500040006ffffffffffffffffffffffffffffffffffffffffffffffff000000000000",
+            "0040017777777777f70f400000000000000000bcbbbbbbbbfbff3f0401010000000000000040a306",
+            "072d268add3f0103c3b5773daa60d93fb1d861ae6d61e43f0a91df435e2bef3f",
+        ),
+        concat!(
+            "03045d8cb93e1cffffffffffffffffffffffffffffffffffffffffffffffffffffffffca94b35811",
+            "06fc3facc9a1d31e39dd3f040101ca94b3581106fc3facc9a1d31e39dd3f01037b2fe021ef9fdb3f",
+            "94fb4a596c2fe63f924336d2f6f6f03f",
+        ),
+        concat!(
+            "04200003000500040006ffffffffffffffffffffffffffffffffffffffffffffffff6fc098d3944a",
+            "cc3f69222e208275b53f0401016fc098d3944acc3f000000000000000001030009cfb6ece7d83f9a",
+            "d54b727600e43f67c35a671297ee3f",
+        ),
+    ];
+    assert_eq!(Model::ALL.map(form), expected);
+}
+
 /// The largest value is held to 12 bits, a little above itself, and the deviation from it is too.
 #[test]
 fn the_largest_deviation_can_be_restored() {
@@ -401,135 +446,4 @@ fn words_and_methods_are_distinct() {
         assert!(method::ALL.contains(&model.method()));
     }
     assert_eq!(Model::from_word("arima"), None);
-}
-
-/// Values as feeds have them: mostly counts, some gaps and faults, the smallest and the largest.
-fn any_value() -> impl Strategy<Value = f64> {
-    prop_oneof![
-        8 => (0..3000_u32).prop_map(f64::from),
-        1 => Just(0.0),
-        1 => 0.0..1e9_f64,
-        1 => Just(VALUE_MAX),
-        1 => Just(1e-300),
-        1 => prop::num::f64::ANY,
-    ]
-}
-
-fn any_model() -> impl Strategy<Value = Model> {
-    (0..Model::ALL.len()).prop_map(|index| Model::ALL[index])
-}
-
-proptest! {
-    /// Whatever comes, in whatever slot, what goes out is finite and in order.
-    #[test]
-    fn never_a_nan_and_always_in_order(
-        model in any_model(), steps in 0..2000_u16,
-        values in prop::collection::vec((any_value(), 0..28_usize), 0..200),
-    ) {
-        let mut forecaster = forecaster(model, 4);
-        let calendar = forecaster.calendar;
-        for (value, at) in values {
-            forecaster.observe(slot(&calendar, at), Point::from_value(value));
-            let Ok(got) = forecaster.forecast(steps, slot(&calendar, at + 1)) else { continue };
-            prop_assert!((0.0..=VALUE_MAX).contains(&got.value));
-            prop_assert_eq!(got.interval80.is_some(), got.interval95.is_some());
-            if let (Some(inner), Some(outer)) = (got.interval80, got.interval95) {
-                let ends = [0.0, outer.lo, inner.lo, got.value, inner.hi, outer.hi];
-                prop_assert!(ends.is_sorted() && outer.hi.is_finite(), "{got:?}");
-            }
-        }
-        // What was reached can be restored.
-        let horizons = Horizons::try_new(&[1, 2, 4]).unwrap();
-        prop_assert!(Forecaster::restore(model, calendar, horizons, forecaster.state()).is_ok());
-    }
-
-    /// A restart between any two steps changes no bit.
-    #[test]
-    fn restored_is_continued(
-        model in any_model(), cut in 0..100_usize,
-        values in prop::collection::vec(any_value(), 100..150),
-    ) {
-        let mut whole = learned(model, 4, &values[..cut]);
-        let bytes = postcard::to_stdvec(&whole.state()).unwrap();
-        let state = postcard::from_bytes(&bytes).unwrap();
-        let horizons = Horizons::try_new(&[1, 2, 4]).unwrap();
-        let mut restored = Forecaster::restore(model, calendar(4), horizons, state).unwrap();
-        for sample in &series(4, &values)[cut..] {
-            whole.observe(sample.slot, sample.point);
-            restored.observe(sample.slot, sample.point);
-            prop_assert_eq!(whole.forecast(2, sample.slot), restored.forecast(2, sample.slot));
-        }
-        let bytes = |forecaster: &Forecaster| postcard::to_stdvec(&forecaster.state()).unwrap();
-        prop_assert_eq!(bytes(&whole), bytes(&restored));
-    }
-
-    /// Whole persons that repeat each week are forecast exactly by last week, and those that
-    /// repeat on days of a type by the profile, with an interval of no width.
-    #[test]
-    fn exact_on_what_repeats(
-        week in prop::collection::vec(0..4096_u16, 28), types in prop::collection::vec(0..4096_u16, 16),
-        steps in 1..9_u16,
-    ) {
-        let of_week: Vec<f64> = (0..5 * 28).map(|step| f64::from(week[step % 28])).collect();
-        let day_type = [0, 0, 0, 0, 1, 2, 3];
-        let of_type = |step: usize| f64::from(types[day_type[step / 4 % 7] * 4 + step % 4]);
-        let of_types: Vec<f64> = (0..5 * 28).map(of_type).collect();
-        for (model, values) in [(Model::SeasonalNaive, of_week), (Model::Profile, of_types)] {
-            let got = ahead(&learned(model, 4, &values), 5 * 28, steps).unwrap();
-            let expected = values[usize::from(steps) - 1];
-            let exactly = Interval { lo: expected, hi: expected };
-            prop_assert_eq!(got.value, expected);
-            let interval = got.interval95.unwrap();
-            prop_assert!((interval.lo - exactly.lo).abs() < 1e-6);
-            prop_assert!((interval.hi - exactly.hi).abs() < 1e-6);
-        }
-    }
-
-    /// Twice, four or eight times the persons: so many times the forecast and its ends. The local
-    /// level is not in it, which adds one person to each side of its ratio.
-    #[test]
-    fn scale_equivariant(
-        index in 0..4_usize, power in 1..4_i32,
-        values in prop::collection::vec(16..4000_u32, 60..100), steps in 1..5_u16,
-    ) {
-        let (model, factor) = (Model::ALL[index], 2_f64.powi(power));
-        let values: Vec<f64> = values.into_iter().map(f64::from).collect();
-        let scaled: Vec<f64> = values.iter().map(|value| value * factor).collect();
-        let at = values.len();
-        let (one, many) = (learned(model, 4, &values), learned(model, 4, &scaled));
-        let (one, many) = (ahead(&one, at, steps).unwrap(), ahead(&many, at, steps).unwrap());
-        let near = |a: f64, b: f64| (a * factor - b).abs() <= 1e-4 * b.max(1.0);
-        prop_assert!(near(one.value, many.value), "{model:?} {one:?} {many:?}");
-        let (one, many) = (one.interval95.unwrap(), many.interval95.unwrap());
-        prop_assert!(near(one.lo, many.lo) && near(one.hi, many.hi), "{model:?} {one:?} {many:?}");
-    }
-
-    /// Faulty and suppressed points are as missing ones, and none of them changes a season or an
-    /// error.
-    #[test]
-    fn only_observed_points_teach(
-        model in any_model(), values in prop::collection::vec(0..500_u32, 60..90),
-        gaps in prop::collection::vec(0..3_usize, 1..20),
-    ) {
-        let values: Vec<f64> = values.into_iter().map(f64::from).collect();
-        let mut forecaster = learned(model, 4, &values);
-        let mut missing = forecaster.clone();
-        let before = forecaster.state();
-        for (index, gap) in gaps.into_iter().enumerate() {
-            let at = slot(&forecaster.calendar, values.len() + index);
-            forecaster.observe(at, [Point::Missing, Point::Faulty, Point::Suppressed][gap]);
-            missing.observe(at, Point::Missing);
-        }
-        prop_assert_eq!(&forecaster, &missing);
-        let after = forecaster.state();
-        prop_assert_eq!(&after.spreads, &before.spreads);
-        let seasons = |state: &ForecastState| match &state.model {
-            crate::state::ModelState::LastValue { .. } => (Vec::new(), Vec::new()),
-            crate::state::ModelState::SeasonalNaive { week, .. } => (week.clone(), Vec::new()),
-            crate::state::ModelState::Profile { profile, .. }
-            | crate::state::ModelState::LocalLevel { profile, .. } => (profile.clone(), Vec::new()),
-            crate::state::ModelState::DoubleSeasonal { day, week, .. } => (day.clone(), week.clone()),
-        };
-        prop_assert_eq!(seasons(&after), seasons(&before));
-    }
 }
