@@ -41,7 +41,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "model,steps,series,forecasts,none,mase_median,mae_mean,rmse_mean,pinball_mean,coverage80,coverage95"
+        "model,steps,series,forecasts,none,mase_median,mae_mean,rmse_mean,pinball_mean,\
+         coverage80,coverage95"
     )?;
     for model in Model::ALL {
         for steps in &steps {

@@ -352,10 +352,8 @@ fn the_stored_form_stays() {
             forecaster.observe(sample.slot, sample.point);
         }
         let bytes = postcard::to_stdvec(&forecaster.state()).unwrap();
-        bytes
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
+        let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        hex.concat()
     };
     let expected = [
         concat!(
