@@ -241,9 +241,11 @@ pub struct Interval {
 pub struct Prediction {
     /// What is expected.
     pub value: f64,
-    /// Where 80 % of such forecasts' outcomes were; `None` before 8 errors are known.
+    /// Where 80 % of such forecasts' outcomes were; `None` before 8 errors are known, in which
+    /// the hours that are closed (nobody expected, nobody came) are not counted.
     pub interval80: Option<Interval>,
-    /// Where 95 % of such forecasts' outcomes were; `None` before 8 errors are known.
+    /// Where 95 % of such forecasts' outcomes were; `None` before 8 errors are known, in which
+    /// the hours that are closed (nobody expected, nobody came) are not counted.
     pub interval95: Option<Interval>,
 }
 

@@ -5,7 +5,7 @@
 //! The 0.8 and 0.95 quantiles of their size are followed by the quantile tracker of Gibbs and
 //! Candès 2021 ("Adaptive conformal inference under distribution shift"): up by a step on
 //! a miss, down by a little on a hit, which brings the long-run coverage to the level whatever the
-//! series. The first [`WARM_UP`] errors are taken as normal instead.
+//! series. The sizes of the first [`WARM_UP`] errors are taken as exponential.
 
 use super::{Interval, VALUE_MAX};
 use crate::state::SpreadState;
@@ -16,26 +16,31 @@ pub(super) const ERRORS_MIN: u32 = 8;
 const WARM_UP: u32 = 32;
 /// Errors that the scale remembers.
 const MEMORY: f64 = 256.0;
-/// A step of a quantile, as a share of the scale.
+/// A step of a quantile, as a share of the scale: this, or while errors are few `1.5 / √n`.
 const STEP: f64 = 0.1;
-/// Standard deviations in a mean absolute error of a normal variable: `√(π/2)`.
-const SD_IN_MEAN: f64 = 1.253_314_137_315_500_3;
-const Z_90: f64 = 1.281_551_565_544_600_4;
-const Z_975: f64 = 1.959_963_984_540_054;
+const STEP_YOUNG: f64 = 1.5;
+/// Quantiles of an exponential variable of mean 1, `-ln(1 - p)`: tails heavier than the normal's.
+const EXPONENTIAL_80: f64 = 1.609_437_912_434_100_4;
+const EXPONENTIAL_95: f64 = 2.995_732_273_553_991;
 
-/// Takes one forecast and what came of it.
+/// Takes one forecast and what came of it. A closed hour, when nobody was expected and nobody
+/// came, is left out: many of them would make the intervals of the others too narrow.
 pub(super) fn learn(spread: &mut SpreadState, forecast: f64, value: f64) {
+    if forecast <= 0.0 && value <= 0.0 {
+        return;
+    }
     let error = (value.sqrt() - forecast.sqrt()).abs();
     let (missed80, missed95) = (error > spread.q80, error > spread.q95);
     spread.errors = spread.errors.saturating_add(1);
     let share = (1.0 / f64::from(spread.errors)).max(1.0 / MEMORY);
     spread.scale += (error - spread.scale) * share;
     if spread.errors <= WARM_UP {
-        spread.q80 = Z_90 * SD_IN_MEAN * spread.scale;
-        spread.q95 = Z_975 * SD_IN_MEAN * spread.scale;
+        spread.q80 = EXPONENTIAL_80 * spread.scale;
+        spread.q95 = EXPONENTIAL_95 * spread.scale;
     } else {
-        spread.q80 = followed(spread.q80, STEP * spread.scale, 0.2, missed80);
-        spread.q95 = followed(spread.q95, STEP * spread.scale, 0.05, missed95);
+        let step = spread.scale * STEP.max(STEP_YOUNG / f64::from(spread.errors).sqrt());
+        spread.q80 = followed(spread.q80, step, 0.2, missed80);
+        spread.q95 = followed(spread.q95, step, 0.05, missed95);
     }
 }
 
@@ -98,6 +103,15 @@ mod tests {
             (inside95 / outcomes - 0.95).abs() < 0.01,
             "{inside95} of {outcomes}"
         );
+    }
+
+    #[test]
+    fn a_closed_hour_teaches_nothing() {
+        let mut spread = SpreadState::default();
+        learn(&mut spread, 0.0, 0.0);
+        assert_eq!(spread, SpreadState::default());
+        learn(&mut spread, 0.0, 1.0);
+        assert_eq!((spread.errors, spread.scale), (1, 1.0));
     }
 
     #[test]

@@ -358,7 +358,7 @@ fn the_stored_form_stays() {
     let expected = [
         concat!(
             "0001000000000000184000010101000000000000184000000000000000000103c3b5773daa60d93f",
-            "b1d861ae6d61e43f0a91df435e2bef3f",
+            "11a76e4efd6be43fa7137f379101f33f",
         ),
         concat!(
             "011c000040400000a040000080400000c040ffffffffffffffffffffffff04010100000000000000",
@@ -367,17 +367,17 @@ fn the_stored_form_stays() {
         concat!(
             "02200003000500040006ffffffffffffffffffffffffffffffffffffffffffffffff000000000000",
             "0040017777777777f70f400000000000000000bcbbbbbbbbfbff3f0401010000000000000040a306",
-            "072d268add3f0103c3b5773daa60d93fb1d861ae6d61e43f0a91df435e2bef3f",
+            "072d268add3f0103c3b5773daa60d93f11a76e4efd6be43fa7137f379101f33f",
         ),
         concat!(
             "03045d8cb93e1cffffffffffffffffffffffffffffffffffffffffffffffffffffffffca94b35811",
             "06fc3facc9a1d31e39dd3f040101ca94b3581106fc3facc9a1d31e39dd3f01037b2fe021ef9fdb3f",
-            "94fb4a596c2fe63f924336d2f6f6f03f",
+            "3bb32760eb3ae63fcf9c96c267b0f43f",
         ),
         concat!(
             "04200003000500040006ffffffffffffffffffffffffffffffffffffffffffffffff6fc098d3944a",
-            "cc3f69222e208275b53f0401016fc098d3944acc3f000000000000000001030009cfb6ece7d83f9a",
-            "d54b727600e43f67c35a671297ee3f",
+            "cc3f69222e208275b53f0401016fc098d3944acc3f000000000000000001030009cfb6ece7d83f4d",
+            "7b2ad3d30ae43f08bef50c24a7f23f",
         ),
     ];
     assert_eq!(Model::ALL.map(form), expected);
