@@ -3,8 +3,8 @@
 //!
 //! This crate promises units in its types, and that no function returns a NaN or an infinity: what
 //! cannot be computed is a typed error or `None`, for the reason stated at the function.
-//! It does no I/O, asks no clock, and holds no state but [`occupancy::Occupancy`] and the small
-//! streams of [`aberration`].
+//! It does no I/O, asks no clock, and holds no state but [`occupancy::Occupancy`],
+//! [`forecast::Forecaster`] and the small streams of [`aberration`].
 //! Sums run in an order that depends on the terms alone, and logarithms come from `libm`, so that
 //! the same input gives the same bits whatever the order of rows and the platform.
 //!
@@ -15,7 +15,9 @@ pub mod method;
 
 pub mod aberration;
 pub mod density;
+pub mod forecast;
 pub mod importation;
+pub mod indicators;
 pub mod occupancy;
 
 pub mod state;

@@ -72,8 +72,35 @@ pub const ABERRATION_K_OF_N: &str = "aberration/k-of-n@1";
 /// [`crate::aberration::multiplicity::benjamini_hochberg`].
 pub const ABERRATION_BH: &str = "aberration/benjamini-hochberg@1";
 
+/// Which way the people go: [`crate::indicators::imbalance`].
+pub const INDICATOR_IMBALANCE: &str = "indicator/imbalance@1";
+
+/// The difference of arrivals and departures against chance: [`crate::indicators::skellam_z`].
+pub const INDICATOR_SKELLAM: &str = "indicator/skellam-z@1";
+
+/// Minutes until a threshold is met: [`crate::indicators::time_to_threshold`].
+pub const INDICATOR_TIME_TO_THRESHOLD: &str = "indicator/time-to-threshold@1";
+
+/// Volume over capacity of a door: [`crate::indicators::door_load`].
+pub const INDICATOR_DOOR: &str = "indicator/door-load@1";
+
+/// A forecast: the last value. [`crate::forecast::Model::LastValue`].
+pub const FORECAST_LAST_VALUE: &str = "forecast/last-value@1";
+
+/// A forecast: the same slot a week before. [`crate::forecast::Model::SeasonalNaive`].
+pub const FORECAST_SEASONAL_NAIVE: &str = "forecast/seasonal-naive@1";
+
+/// A forecast: a seasonal profile and a decaying residual. [`crate::forecast::Model::Profile`].
+pub const FORECAST_PROFILE: &str = "forecast/profile-residual@1";
+
+/// A forecast: Holt-Winters with two seasons. [`crate::forecast::Model::DoubleSeasonal`].
+pub const FORECAST_DOUBLE_SEASONAL: &str = "forecast/double-seasonal@1";
+
+/// A forecast: a local level over a profile. [`crate::forecast::Model::LocalLevel`].
+pub const FORECAST_LOCAL_LEVEL: &str = "forecast/local-level@1";
+
 /// Every id of this module.
-pub const ALL: [&str; 22] = [
+pub const ALL: &[&str] = &[
     OCCUPANCY_CONSERVATION,
     DENSITY_USABLE_AREA,
     INTENSITY_CELL_AREA,
@@ -96,6 +123,15 @@ pub const ALL: [&str; 22] = [
     EWMA,
     ABERRATION_K_OF_N,
     ABERRATION_BH,
+    INDICATOR_IMBALANCE,
+    INDICATOR_SKELLAM,
+    INDICATOR_TIME_TO_THRESHOLD,
+    INDICATOR_DOOR,
+    FORECAST_LAST_VALUE,
+    FORECAST_SEASONAL_NAIVE,
+    FORECAST_PROFILE,
+    FORECAST_DOUBLE_SEASONAL,
+    FORECAST_LOCAL_LEVEL,
 ];
 
 #[cfg(test)]
@@ -110,7 +146,7 @@ mod tests {
             .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'))
             .collect();
         documented.sort_unstable();
-        let mut ids = super::ALL;
+        let mut ids = super::ALL.to_vec();
         ids.sort_unstable();
         assert_eq!(documented, ids);
     }

@@ -1,6 +1,6 @@
 //! The stored form of this crate's state: what a snapshot holds of an
-//! [`Occupancy`](crate::occupancy::Occupancy) and of the streams of
-//! [`aberration`](crate::aberration).
+//! [`Occupancy`](crate::occupancy::Occupancy), a [`Forecaster`](crate::forecast::Forecaster) and of
+//! the streams of [`aberration`](crate::aberration).
 //!
 //! A stored format: snapshots of running pipelines hold these bytes (postcard), so the order and
 //! the types of the fields are a promise, and a change of them is a new version of the snapshot,
@@ -71,4 +71,99 @@ pub struct EwmaState {
 pub struct KOfNState {
     /// The last windows, the newest in the lowest bit, 1 when raised.
     pub raised: u64,
+}
+
+/// Everything that a forecaster remembers; its model's name, calendar and horizons come from the
+/// pipeline. At most [`STATE_BYTES_MAX`](crate::forecast::STATE_BYTES_MAX) as postcard.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ForecastState {
+    /// What the model knows.
+    pub model: ModelState,
+    /// What it knew of the present after each of the last steps, oldest first.
+    pub origins: Vec<Option<[f64; 2]>>,
+    /// Its past errors, for each horizon.
+    pub spreads: Vec<SpreadState>,
+}
+
+/// What a model of a forecaster knows. Seasons are bytes, little-endian: a 4-byte float a slot
+/// (a NaN is no value), profiles four 2-byte codes a slot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ModelState {
+    /// Of [`Model::LastValue`](crate::forecast::Model::LastValue).
+    LastValue {
+        /// The last value observed.
+        last: Option<f64>,
+        /// Steps since.
+        age: u32,
+        /// Steps after which it says nothing.
+        age_max: u16,
+    },
+    /// Of [`Model::SeasonalNaive`](crate::forecast::Model::SeasonalNaive).
+    SeasonalNaive {
+        /// The last value of each slot of the week.
+        week: Vec<u8>,
+        /// Steps observed.
+        observed: u32,
+    },
+    /// Of [`Model::Profile`](crate::forecast::Model::Profile).
+    Profile {
+        /// The last four values of each slot of each day type.
+        profile: Vec<u8>,
+        /// The present deviation from it.
+        residual: ResidualState,
+        /// Steps observed.
+        observed: u32,
+    },
+    /// Of [`Model::DoubleSeasonal`](crate::forecast::Model::DoubleSeasonal), in square roots.
+    DoubleSeasonal {
+        /// The daily season.
+        day: Vec<u8>,
+        /// The weekly season.
+        week: Vec<u8>,
+        /// The level.
+        level: f64,
+        /// What is left of the last one-step error.
+        error: f64,
+        /// Steps observed.
+        observed: u32,
+    },
+    /// Of [`Model::LocalLevel`](crate::forecast::Model::LocalLevel).
+    LocalLevel {
+        /// As in a profile.
+        profile: Vec<u8>,
+        /// The logarithm of the ratio to the profile.
+        mean: f64,
+        /// Its variance.
+        variance: f64,
+        /// Steps observed.
+        observed: u32,
+    },
+}
+
+/// The deviation from a profile, and what is known of its decay.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct ResidualState {
+    /// What is left of the last deviation observed.
+    pub residual: f64,
+    /// Whether the last step was observed.
+    pub fresh: bool,
+    /// Weighted sum of the squares of deviations.
+    pub squares: f64,
+    /// Weighted sum of the products of neighbouring deviations.
+    pub products: f64,
+    /// Sum of the weights.
+    pub weight: f64,
+}
+
+/// The size of past errors of one horizon, as differences of square roots.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct SpreadState {
+    /// How many errors there were.
+    pub errors: u32,
+    /// Their mean size.
+    pub scale: f64,
+    /// The size that 80 % did not exceed.
+    pub q80: f64,
+    /// The size that 95 % did not exceed.
+    pub q95: f64,
 }
