@@ -4,7 +4,7 @@
 //! This crate promises units in its types, and that no function returns a NaN or an infinity: what
 //! cannot be computed is a typed error or `None`, for the reason stated at the function.
 //! It does no I/O, asks no clock, and holds no state but [`occupancy::Occupancy`] and
-//! [`forecast::Forecaster`].
+//! what [`forecast`] remembers of a series.
 //! Sums run in an order that depends on the terms alone, and logarithms come from `libm`, so that
 //! the same input gives the same bits whatever the order of rows and the platform.
 //!
