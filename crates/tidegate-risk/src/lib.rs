@@ -1,5 +1,5 @@
 //! Pure functions and small state behind the numbers of Tidegate's layers: occupancy, density,
-//! level of service and importation risk.
+//! level of service, leading indicators, forecasts and importation risk.
 //!
 //! This crate promises units in its types, and that no function returns a NaN or an infinity: what
 //! cannot be computed is a typed error or `None`, for the reason stated at the function.
