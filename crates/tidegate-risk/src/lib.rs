@@ -1,10 +1,10 @@
 //! Pure functions and small state behind the numbers of Tidegate's layers: occupancy, density,
-//! level of service, importation risk and aberrations.
+//! level of service, leading indicators, forecasts, aberrations and importation risk.
 //!
 //! This crate promises units in its types, and that no function returns a NaN or an infinity: what
 //! cannot be computed is a typed error or `None`, for the reason stated at the function.
-//! It does no I/O, asks no clock, and holds no state but [`occupancy::Occupancy`],
-//! [`forecast::Forecaster`] and the small streams of [`aberration`].
+//! It does no I/O, asks no clock, and holds no state but what [`occupancy`], [`forecast`] and
+//! [`aberration`] remember of a venue, in the forms of [`state`].
 //! Sums run in an order that depends on the terms alone, and logarithms come from `libm`, so that
 //! the same input gives the same bits whatever the order of rows and the platform.
 //!

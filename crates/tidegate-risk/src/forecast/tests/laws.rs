@@ -71,7 +71,8 @@ proptest! {
     /// repeat on days of a type by the profile, with an interval of no width.
     #[test]
     fn exact_on_what_repeats(
-        week in prop::collection::vec(0..4096_u16, 28), types in prop::collection::vec(0..4096_u16, 16),
+        week in prop::collection::vec(0..4096_u16, 28),
+        types in prop::collection::vec(0..4096_u16, 16),
         steps in 1..9_u16,
     ) {
         let of_week: Vec<f64> = (0..5 * 28).map(|step| f64::from(week[step % 28])).collect();
