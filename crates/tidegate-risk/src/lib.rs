@@ -3,7 +3,7 @@
 //!
 //! This crate promises units in its types, and that no function returns a NaN or an infinity: what
 //! cannot be computed is a typed error or `None`, for the reason stated at the function.
-//! It does no I/O, asks no clock, and holds no state but [`occupancy::Occupancy`].
+//! It does no I/O, asks no clock, and holds no state but that of [`occupancy`].
 //! Sums run in an order that depends on the terms alone, and logarithms come from `libm`, so that
 //! the same input gives the same bits whatever the order of rows and the platform.
 //!
@@ -12,6 +12,7 @@
 
 pub mod method;
 
+pub mod counts;
 pub mod density;
 pub mod importation;
 pub mod occupancy;

@@ -6,6 +6,18 @@
 /// Persons inside by conservation of counts: [`crate::occupancy::Occupancy`].
 pub const OCCUPANCY_CONSERVATION: &str = "occupancy/conservation@1";
 
+/// The factor of one side of the counts from past days: [`crate::occupancy::GainHistory`].
+pub const OCCUPANCY_GAIN: &str = "occupancy/gain@1";
+
+/// Persons inside by their entries: [`crate::occupancy::EntriesOccupancy`].
+pub const OCCUPANCY_DWELL: &str = "occupancy/dwell@1";
+
+/// Persons expected inside: [`crate::occupancy::expected_presence`].
+pub const OCCUPANCY_DWELL_FORECAST: &str = "occupancy/dwell-forecast@1";
+
+/// Persons inside by all that is known: [`crate::occupancy::Blend`].
+pub const OCCUPANCY_BLEND: &str = "occupancy/blend@1";
+
 /// Persons per square metre of a venue's usable area: [`crate::density::density`].
 pub const DENSITY_USABLE_AREA: &str = "density/usable-area@1";
 
@@ -38,8 +50,12 @@ pub const INFLOW_AT_LEAST_ONE: &str = "inflow/at-least-one-exact@1";
 pub const INFLOW_BETA_BINOMIAL: &str = "inflow/beta-binomial@1";
 
 /// Every id of this module.
-pub const ALL: [&str; 11] = [
+pub const ALL: [&str; 15] = [
     OCCUPANCY_CONSERVATION,
+    OCCUPANCY_GAIN,
+    OCCUPANCY_DWELL,
+    OCCUPANCY_DWELL_FORECAST,
+    OCCUPANCY_BLEND,
     DENSITY_USABLE_AREA,
     INTENSITY_CELL_AREA,
     LOS_FRUIN_WALKWAY,

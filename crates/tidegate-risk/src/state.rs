@@ -1,5 +1,5 @@
-//! The stored form of this crate's state: what a snapshot holds of an
-//! [`Occupancy`](crate::occupancy::Occupancy).
+//! The stored form of this crate's state: what a snapshot holds of the types of
+//! [`occupancy`](crate::occupancy).
 //!
 //! A stored format: snapshots of running pipelines hold these bytes (postcard), so the order and
 //! the types of the fields are a promise, and a change of them is a new version of the snapshot,
@@ -19,4 +19,53 @@ pub struct OccupancyState {
     pub departures: i64,
     /// Persons whom clamps at zero added, 0 or more.
     pub clamped: i64,
+}
+
+/// Everything that an occupancy with a gain remembers.
+///
+/// The capture probability and the side of the gain are not in it, they come from the pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CorrectedOccupancyState {
+    /// The counts, the scaled side scaled.
+    pub counts: OccupancyState,
+    /// The gain in millionths.
+    pub gain_ppm: u32,
+    /// Millionths of a person of the scaled side, below 1 000 000.
+    pub carry_ppm: u32,
+    /// Steps in which a clamp added persons.
+    pub clamps: u32,
+}
+
+/// The service days from which a venue's gains come, by type of day, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct GainState {
+    /// The days.
+    pub days: Vec<GainDayState>,
+}
+
+/// The counts of one whole service day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GainDayState {
+    /// The place of its type in [`DayType::ALL`](crate::occupancy::DayType::ALL).
+    pub day_type: u8,
+    /// Persons counted in, above 0.
+    pub arrivals: i64,
+    /// Persons counted out, above 0.
+    pub departures: i64,
+}
+
+/// Arrivals of a venue whose exits are not counted, oldest window first.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct EntriesState {
+    /// Persons counted in, 0 or more; nothing where no counter was heard.
+    pub arrivals: Vec<Option<i64>>,
+}
+
+/// What a blend holds of the persons inside.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct BlendState {
+    /// Expected persons, 0 or more.
+    pub persons: f64,
+    /// Their variance, persons², 0 or more.
+    pub variance: f64,
 }
