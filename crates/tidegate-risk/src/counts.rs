@@ -134,32 +134,38 @@ pub fn interval95(mean: f64, dispersion: Dispersion) -> Result<(u64, u64), Count
 /// The regularized incomplete gamma function `P(a, x)`, for `a` of at least 1 and `x` above 0.
 fn gamma_below(a: f64, x: f64) -> f64 {
     let scale = libm::exp(a * libm::log(x) - x - libm::lgamma(a));
-    if x < a + 1.0 {
-        let (mut term, mut sum, mut n) = (1.0 / a, 1.0 / a, a);
-        for _ in 0..TERMS_MAX {
-            n += 1.0;
-            term *= x / n;
-            sum += term;
-            if term < sum * f64::EPSILON {
-                break;
-            }
-        }
-        return (sum * scale).clamp(0.0, 1.0);
-    }
-    let mut b = x + 1.0 - a;
-    let mut d = 1.0 / b;
-    let (mut c, mut h) = (1.0 / TINY, d);
-    for n in 1..TERMS_MAX {
-        let n = f64::from(n);
-        let numerator = -n * (n - a);
-        b += 2.0;
-        let factor = lentz(&mut c, &mut d, numerator, b);
-        h *= factor;
-        if (factor - 1.0).abs() < f64::EPSILON {
+    let below = if x < a + 1.0 {
+        scale * gamma_series(a, x)
+    } else {
+        1.0 - scale * gamma_fraction(a, x)
+    };
+    below.clamp(0.0, 1.0)
+}
+
+fn gamma_series(a: f64, x: f64) -> f64 {
+    let (mut term, mut sum, mut divisor) = (1.0 / a, 1.0 / a, a);
+    for _ in 0..TERMS_MAX {
+        divisor += 1.0;
+        term *= x / divisor;
+        sum += term;
+        if term < sum * f64::EPSILON {
             break;
         }
     }
-    (1.0 - h * scale).clamp(0.0, 1.0)
+    sum
+}
+
+fn gamma_fraction(a: f64, x: f64) -> f64 {
+    let mut denominator = x + 1.0 - a;
+    let mut lentz = Lentz::new(1.0 / TINY, denominator);
+    for term in 1..TERMS_MAX {
+        let term = f64::from(term);
+        denominator += 2.0;
+        if lentz.step(-term * (term - a), denominator).is_last() {
+            break;
+        }
+    }
+    lentz.value
 }
 
 /// `1 - I_x(b, a)`, which is `I_(1-x)(a, b)`, for `x` between 0 and 1.
@@ -176,28 +182,50 @@ fn beta_below(a: f64, b: f64, x: f64) -> f64 {
 
 /// The continued fraction of the incomplete beta function.
 fn beta_fraction(a: f64, b: f64, x: f64) -> f64 {
-    let first = 1.0 - (a + b) * x / (a + 1.0);
-    let mut d = 1.0 / away_from_zero(first);
-    let (mut c, mut h) = (1.0, d);
+    let mut lentz = Lentz::new(1.0, 1.0 - (a + b) * x / (a + 1.0));
     for m in 1..TERMS_MAX {
         let m = f64::from(m);
         let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
-        h *= lentz(&mut c, &mut d, even, 1.0);
+        lentz.step(even, 1.0);
         let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
-        let factor = lentz(&mut c, &mut d, odd, 1.0);
-        h *= factor;
-        if (factor - 1.0).abs() < f64::EPSILON {
+        if lentz.step(odd, 1.0).is_last() {
             break;
         }
     }
-    h
+    lentz.value
 }
 
-/// One step of Lentz's method: the factor of the fraction's next term.
-fn lentz(c: &mut f64, d: &mut f64, numerator: f64, denominator: f64) -> f64 {
-    *d = 1.0 / away_from_zero(denominator + numerator * *d);
-    *c = away_from_zero(denominator + numerator / *c);
-    *c * *d
+/// A continued fraction so far, by Lentz's method.
+struct Lentz {
+    value: f64,
+    /// The ratio of this numerator to the one before, and of the denominator before to this one.
+    numerators: f64,
+    denominators: f64,
+    factor: f64,
+}
+
+impl Lentz {
+    fn new(numerators: f64, first: f64) -> Self {
+        let denominators = 1.0 / away_from_zero(first);
+        Self {
+            value: denominators,
+            numerators,
+            denominators,
+            factor: denominators,
+        }
+    }
+
+    fn step(&mut self, numerator: f64, denominator: f64) -> &Self {
+        self.denominators = 1.0 / away_from_zero(denominator + numerator * self.denominators);
+        self.numerators = away_from_zero(denominator + numerator / self.numerators);
+        self.factor = self.denominators * self.numerators;
+        self.value *= self.factor;
+        self
+    }
+
+    fn is_last(&self) -> bool {
+        (self.factor - 1.0).abs() < f64::EPSILON
+    }
 }
 
 fn away_from_zero(value: f64) -> f64 {

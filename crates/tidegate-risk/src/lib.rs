@@ -12,9 +12,13 @@
 
 pub mod method;
 
+pub mod area;
+pub mod capacity;
 pub mod counts;
+pub mod crowding;
 pub mod density;
 pub mod importation;
 pub mod occupancy;
+pub mod spatial;
 
 pub mod state;

@@ -187,8 +187,8 @@ impl Blend {
     }
 
     /// Takes one window's counts: `N + A - D` with one side scaled by `gain`, and
-    /// `Q = c (1 - c) (A + D)`. Gives what the clamp at zero added, and the scaling changed, in the
-    /// order in which they were made.
+    /// `Q = c (1 - c) (A + D)`. Gives what the gain changed and what the clamp at zero added, in
+    /// this order, where they did.
     ///
     /// # Errors
     /// [`BlendError::Negative`] and [`BlendError::Range`].
@@ -217,11 +217,11 @@ impl Blend {
             return Err(BlendError::Range { persons, variance });
         }
         (self.persons, self.variance) = (persons, variance);
-        let changes = [
+        let made = [
             (CorrectionKind::Gain, counted, scaled),
             (CorrectionKind::ClampedAtZero, scaled, persons),
         ];
-        let changed = changes
+        let changed = made
             .into_iter()
             .filter(|(_, before, after)| before < after || after < before);
         let correction = |(kind, before, after)| EstimateCorrection {

@@ -132,7 +132,7 @@ impl Dwell {
     /// The share that stays longer than `minutes`, 0 to 1; all of them for a time below 0, and
     /// for none at all (NaN).
     pub fn survival(self, minutes: f64) -> f64 {
-        if !(minutes > 0.0) {
+        if minutes.is_nan() || minutes <= 0.0 {
             return 1.0;
         }
         match self.shape {
@@ -143,7 +143,7 @@ impl Dwell {
 
     /// `∫ S(s) ds` over `[0, minutes]`: the mean of stays cut at `minutes`, at most the mean.
     fn cut_mean(self, minutes: f64) -> f64 {
-        if !(minutes > 0.0) {
+        if minutes.is_nan() || minutes <= 0.0 {
             return 0.0;
         }
         let cut = match self.shape {

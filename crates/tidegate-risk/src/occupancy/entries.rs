@@ -66,6 +66,13 @@ impl EntriesModel {
         &self.weights[1]
     }
 
+    /// The weights at the low, middle and high mean, as [`expected_presence`] takes them.
+    ///
+    /// [`expected_presence`]: super::expected_presence
+    pub const fn all_weights(&self) -> [&DwellWeights; 3] {
+        self.weights.each_ref()
+    }
+
     /// Windows that a stay may span.
     pub fn windows(&self) -> usize {
         self.weights[1].as_slice().len()

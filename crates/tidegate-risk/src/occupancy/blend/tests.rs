@@ -107,12 +107,15 @@ fn bad_input_leaves_the_state() {
     assert!(update.surprise.is_finite() && update.weight.abs() < f64::EPSILON);
 }
 
-fn inputs() -> impl Strategy<Value = Vec<(i64, i64, Option<(f64, f64)>)>> {
+/// Arrivals, departures, and persons observed with their variance.
+type Input = (i64, i64, Option<(f64, f64)>);
+
+fn inputs() -> impl Strategy<Value = Vec<Input>> {
     let observation = prop::option::of((0.0..5_000.0_f64, 0.0..1e6_f64));
     prop::collection::vec((0..2_000_i64, 0..2_000_i64, observation), 0..50)
 }
 
-fn take(hall: &mut Blend, inputs: &[(i64, i64, Option<(f64, f64)>)]) {
+fn take(hall: &mut Blend, inputs: &[Input]) {
     for &(arrivals, departures, observed) in inputs {
         hall.step(arrivals, departures, Gain::ONE).unwrap();
         if let Some((persons, variance)) = observed {

@@ -188,7 +188,6 @@ proptest! {
         let state = postcard::from_bytes(&bytes).unwrap();
         let second =
             CorrectedOccupancy::restore(CaptureProbability::DEFAULT, first.side(), state);
-        // The side of a gain of one is not stored, because it makes no difference.
         let second = replay(second.unwrap(), &windows[cut..]).unwrap();
         prop_assert_eq!(second.occupancy, whole.occupancy);
         prop_assert_eq!(&second.steps[..], &whole.steps[cut..]);
