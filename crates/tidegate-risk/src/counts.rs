@@ -85,7 +85,9 @@ impl Dispersion {
         let above = persons as f64 + 1.0;
         match self {
             Self::Poisson => 1.0 - gamma_below(above, mean),
-            Self::NegativeBinomial(Size(k)) => beta_below(k, above, mean / (k + mean)),
+            Self::NegativeBinomial(Size(k)) => {
+                beta_below(k, above, [k, mean].map(|part| part / (k + mean)))
+            }
         }
     }
 
@@ -168,14 +170,14 @@ fn gamma_fraction(a: f64, x: f64) -> f64 {
     lentz.value
 }
 
-/// `1 - I_x(b, a)`, which is `I_(1-x)(a, b)`, for `x` between 0 and 1.
-fn beta_below(a: f64, b: f64, x: f64) -> f64 {
+/// The regularized incomplete beta function `I_x(a, b)`, of `x` and `1 - x`, both between 0 and 1.
+fn beta_below(a: f64, b: f64, [x, complement]: [f64; 2]) -> f64 {
     let ln_beta = libm::lgamma(a) + libm::lgamma(b) - libm::lgamma(a + b);
-    let scale = libm::exp(a * libm::log1p(-x) + b * libm::log(x) - ln_beta);
-    let below = if 1.0 - x < (a + 1.0) / (a + b + 2.0) {
-        scale * beta_fraction(a, b, 1.0 - x) / a
+    let scale = libm::exp(a * libm::log(x) + b * libm::log1p(-x) - ln_beta);
+    let below = if x < (a + 1.0) / (a + b + 2.0) {
+        scale * beta_fraction(a, b, x) / a
     } else {
-        1.0 - scale * beta_fraction(b, a, x) / b
+        1.0 - scale * beta_fraction(b, a, complement) / b
     };
     below.clamp(0.0, 1.0)
 }
@@ -280,6 +282,18 @@ mod tests {
             lo.abs_diff(9_991_235) <= 5 && hi.abs_diff(10_008_765) <= 5,
             "{lo} {hi}"
         );
+    }
+
+    #[test]
+    fn corners_have_an_interval() {
+        for mean in [1e-300, 1e-9, 0.1, 1e3, 1e7] {
+            for k in [0.01, 1.0, 1e3, 1e7] {
+                let (lo, hi) = interval95(mean, spread(k)).unwrap();
+                assert!(lo <= hi && hi < 10_000_000_000, "{mean} {k}: {lo} {hi}");
+                let poisson = interval95(mean, Dispersion::Poisson).unwrap();
+                assert!(lo <= poisson.0, "{mean} {k}: {lo} {poisson:?}");
+            }
+        }
     }
 
     #[test]

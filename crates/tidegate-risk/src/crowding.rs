@@ -143,7 +143,8 @@ impl LoadBounds {
         Ok(Self { watch, amber, red })
     }
 
-    /// The level of `load`; a bound belongs to the worse level. Method [`crate::method::LEVEL_LOAD`].
+    /// The level of `load`; a bound belongs to the worse level.
+    /// Method [`crate::method::LEVEL_LOAD`].
     pub fn level(self, load: Load) -> CrowdLevel {
         let bounds = [
             (self.red, CrowdLevel::Red),

@@ -6,7 +6,7 @@
 //! journal, never silent. What remains is in the interval, whose width grows with the flow since
 //! the last reset.
 //! Late counts are not taken incrementally: start again from the last known-empty reset
-//! ([`replay`]).
+//! ([`replay()`]).
 //!
 //! Beside the ledger of counts there are a [`Gain`] from past days ([`CorrectedOccupancy`]), a
 //! venue of which only entries are counted ([`EntriesOccupancy`]), and a filter that weighs all of

@@ -69,3 +69,47 @@ pub struct BlendState {
     /// Their variance, persons², 0 or more.
     pub variance: f64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<'a, S>(state: &S, expected: &'a [u8])
+    where
+        S: Serialize + Deserialize<'a> + PartialEq + std::fmt::Debug,
+    {
+        assert_eq!(postcard::to_stdvec(state).unwrap(), expected, "{state:?}");
+        assert_eq!(&postcard::from_bytes::<S>(expected).unwrap(), state);
+    }
+
+    /// The bytes are a stored format: a change of them is a new version of the snapshot.
+    #[test]
+    fn the_stored_forms_stay() {
+        let counts = OccupancyState {
+            arrivals: 3,
+            departures: 300,
+            clamped: 297,
+        };
+        let corrected = CorrectedOccupancyState {
+            counts,
+            gain_ppm: 1_000_000,
+            carry_ppm: 7,
+            clamps: 1,
+        };
+        check(&corrected, &[6, 0xd8, 4, 0xd2, 4, 0xc0, 0x84, 0x3d, 7, 1]);
+        let day = GainDayState {
+            day_type: 2,
+            arrivals: 100,
+            departures: 1,
+        };
+        check(&GainState { days: vec![day] }, &[1, 2, 0xc8, 1, 2]);
+        let arrivals = vec![Some(5), None];
+        check(&EntriesState { arrivals }, &[2, 1, 10, 0]);
+        let blend = BlendState {
+            persons: 1.0,
+            variance: 0.0,
+        };
+        let bytes = [0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 0, 0, 0, 0, 0, 0, 0, 0];
+        check(&blend, &bytes);
+    }
+}

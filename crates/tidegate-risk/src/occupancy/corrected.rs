@@ -1,7 +1,9 @@
 //! Conservation of counts with one side scaled by a [`Gain`], every correction returned.
 //!
 //! Scaled counts are whole persons: the part of a person that scaling leaves is carried to the next
-//! step. So the sum over any windows is the scaled sum rounded down once, however they are split.
+//! step. So the sum over any windows is the scaled sum rounded down once, however they are split;
+//! and where that is the side of arrivals, a clamp that falls between two such roundings can leave
+//! one person fewer after more arrivals, never two.
 
 use super::gain::PPM;
 use super::{

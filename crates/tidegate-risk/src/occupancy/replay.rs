@@ -64,7 +64,7 @@ pub fn replay(reset: CorrectedOccupancy, windows: &[FlowWindow]) -> Result<Repla
 /// the occupancy without them; `None` when the persons inside are as many as before.
 ///
 /// # Errors
-/// As [`replay`]; `present` then stands.
+/// As [`replay()`]; `present` then stands.
 pub fn revise(
     present: &CorrectedOccupancy,
     reset: CorrectedOccupancy,

@@ -28,8 +28,9 @@ pub enum AllocationError {
 /// `persons` to cells by their weights, such as the areas of a polygon in each: whole numbers that
 /// add up to `persons`, each within 1 of its exact share.
 ///
-/// By largest remainder (Hamilton's method): every cell gets its share rounded down, and the persons
-/// left over go one each to the cells with the largest remainders; of equal ones to the lower id.
+/// By largest remainder (Hamilton's method): every cell gets its share rounded down, and the
+/// persons left over go one each to the cells with the largest remainders; of equal ones to the
+/// lower id.
 /// Weights need not add up to 1. A cell of weight 0 gets nobody.
 /// Method [`crate::method::ALLOCATION_LARGEST_REMAINDER`].
 ///

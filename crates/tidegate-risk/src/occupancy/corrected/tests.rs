@@ -153,6 +153,24 @@ proptest! {
         }
     }
 
+    /// More arrivals at any time never leave fewer persons, whatever gain and clamps do; but for
+    /// one person of rounding where arrivals are scaled.
+    #[test]
+    fn monotone_in_arrivals(
+        gain in gains(), steps in prop::collection::vec((0..500_i64, 0..500_i64), 1..40),
+        more in 1..500_i64, at in any::<prop::sample::Index>(),
+    ) {
+        let (mut fewer_venue, mut more_venue) = (venue(gain), venue(gain));
+        let at = at.index(steps.len());
+        for (index, (arrivals, departures)) in steps.into_iter().enumerate() {
+            let added = if index == at { more } else { 0 };
+            let fewer = fewer_venue.step(arrivals, departures).unwrap().persons;
+            let more = more_venue.step(arrivals + added, departures).unwrap().persons;
+            let rounding = i64::from(gain.side() == GainSide::Arrivals);
+            prop_assert!(fewer <= more + rounding);
+        }
+    }
+
     /// Scaling does not depend on how the counts are split into windows.
     #[test]
     fn splits_do_not_matter(

@@ -117,7 +117,9 @@ fn windows() -> impl Strategy<Value = Vec<Option<i64>>> {
 proptest! {
     /// A late count gives what it would have given on time.
     #[test]
-    fn late_equals_on_time(arrivals in windows(), late in 0..5_000_i64, at in any::<prop::sample::Index>()) {
+    fn late_equals_on_time(
+        arrivals in windows(), late in 0..5_000_i64, at in any::<prop::sample::Index>(),
+    ) {
         let mut market = venue(&arrivals);
         let lag = at.index(arrivals.len().min(16));
         let correction = market.revise(lag, Some(late)).unwrap();
@@ -145,7 +147,9 @@ proptest! {
 
     /// More arrivals never give fewer persons, nor a lower high end; no end leaves what can be.
     #[test]
-    fn monotone_in_arrivals(arrivals in windows(), more in 1..500_i64, at in any::<prop::sample::Index>()) {
+    fn monotone_in_arrivals(
+        arrivals in windows(), more in 1..500_i64, at in any::<prop::sample::Index>(),
+    ) {
         let mut raised = arrivals.clone();
         let at = at.index(raised.len());
         if let Some(value) = &mut raised[at] {
