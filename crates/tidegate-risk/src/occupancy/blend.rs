@@ -135,6 +135,19 @@ impl Observation {
         Self::try_new(ObservationSource::DwellModel, presence.persons, variance)
     }
 
+    /// The same observation where its error lasts for `windows` windows and it is taken in each:
+    /// `R` so many times as large, so that together they say as much as one. For a dwell model that
+    /// is the mean dwell over the window; below 1 it is taken as 1.
+    ///
+    /// # Errors
+    /// [`BlendError::Variance`] when `windows` is no number or the variance becomes too large.
+    pub fn repeated_over(self, windows: f64) -> Result<Self, BlendError> {
+        if windows.is_nan() {
+            return Err(BlendError::Variance(windows));
+        }
+        Self::try_new(self.source, self.persons, self.variance * windows.max(1.0))
+    }
+
     /// Nobody, with a variance of 1 person²: a guard may be inside.
     pub const fn nightly_zero() -> Self {
         Self {

@@ -84,6 +84,27 @@ fn observations_from_intervals() {
     assert!(Observation::from_interval(TransitLoad, 60.0, 0.0, f64::INFINITY).is_err());
 }
 
+/// Twice the variance taken twice narrows as the variance taken once.
+#[test]
+fn a_repeated_observation_says_as_much_as_one() {
+    let state = BlendState {
+        persons: 100.0,
+        variance: 400.0,
+    };
+    let restored = || Blend::restore(CaptureProbability::DEFAULT, state).unwrap();
+    let (mut once, mut twice) = (restored(), restored());
+    once.observe(camera(130.0, 200.0));
+    let half = camera(130.0, 200.0).repeated_over(2.0).unwrap();
+    twice.observe(half);
+    twice.observe(half);
+    close(twice.variance(), once.variance(), 1e-9);
+    close(twice.persons(), once.persons(), 1e-9);
+    assert_eq!(camera(1.0, 2.0).repeated_over(0.0), Ok(camera(1.0, 2.0)));
+    for bad in [f64::NAN, f64::INFINITY] {
+        assert!(camera(1.0, 2.0).repeated_over(bad).is_err(), "{bad}");
+    }
+}
+
 #[test]
 fn bad_input_leaves_the_state() {
     let mut hall = Blend::empty(CaptureProbability::DEFAULT);
