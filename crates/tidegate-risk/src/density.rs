@@ -381,6 +381,39 @@ mod tests {
         assert!((value - 10_000.0).abs() < 1e-6, "{value}");
     }
 
+    /// Domain notes, section 5: the average area of resolution 9 overstates Seoul's cells 1.4529
+    /// times, so that the intensity would be 31 % too low.
+    #[test]
+    fn the_average_area_will_not_do() {
+        let at = |area| {
+            intensity(1_000.0, SquareMetres::try_new(area).unwrap())
+                .unwrap()
+                .get()
+        };
+        for (true_area, expected) in [
+            (72_502.471, 0.6883),
+            (80_346.735, 0.7628),
+            (81_927.120, 0.7778),
+            (94_175.340, 0.8941),
+            (86_151.242, 0.8179),
+            (100_702.828, 0.9560),
+            (105_818.022, 1.0046),
+            (109_343.376, 1.0381),
+        ] {
+            let ratio = at(105_332.513) / at(true_area);
+            assert!((ratio - expected).abs() < 5.001e-5, "{true_area}: {ratio}");
+        }
+        let overstated = at(72_502.471) / at(105_332.513);
+        assert!((overstated - 1.4529).abs() < 1e-4, "{overstated}");
+    }
+
+    /// Golden value D6.
+    #[test]
+    fn persons_over_usable_area() {
+        let hall = SquareMetres::try_new(800.0).unwrap();
+        assert!((density(1_200.0, hall).unwrap().get() - 1.5).abs() < 1e-15);
+    }
+
     #[test]
     fn words_and_methods_are_distinct() {
         for scheme in LosScheme::ALL {

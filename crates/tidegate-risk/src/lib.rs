@@ -14,10 +14,15 @@
 pub mod method;
 
 pub mod aberration;
+pub mod area;
+pub mod capacity;
+pub mod counts;
+pub mod crowding;
 pub mod density;
 pub mod forecast;
 pub mod importation;
 pub mod indicators;
 pub mod occupancy;
+pub mod spatial;
 
 pub mod state;
