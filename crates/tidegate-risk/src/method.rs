@@ -131,7 +131,6 @@ pub const FORECAST_LOCAL_LEVEL: &str = "forecast/local-level@1";
 
 /// Every id of this module.
 pub const ALL: &[&str] = &[
-pub const ALL: [&str; 21] = [
     OCCUPANCY_CONSERVATION,
     OCCUPANCY_GAIN,
     OCCUPANCY_DWELL,
