@@ -428,7 +428,7 @@ fn decode(criterion: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    config = Criterion::default().with_measurement(CpuTime);
+    config = criterion::Criterion::default().with_measurement(CpuTime);
     targets = decode_own, decode
 }
 criterion_main!(benches);

@@ -358,7 +358,7 @@ fn ingest_one(
 
 criterion_group! {
     name = benches;
-    config = Criterion::default().with_measurement(CpuTime);
+    config = criterion::Criterion::default().with_measurement(CpuTime);
     targets = ingest, locate, aggregate
 }
 criterion_main!(benches);
