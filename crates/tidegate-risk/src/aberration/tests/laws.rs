@@ -312,7 +312,7 @@ proptest! {
     /// was asked for.
     #[test]
     fn run_lengths_rise_with_the_limit(
-        k in 0.0..5.0_f64, h in 0.01..19.0_f64, shift in -5.0..5.0_f64, windows in 12.0..1e6_f64,
+        k in 0.0..5.0_f64, h in 0.01..19.0_f64, shift in -4.9..5.0_f64, windows in 12.0..1e6_f64,
     ) {
         let run = |h, shift| cusum_run_length(k, h, shift).unwrap();
         prop_assert!(run(h, shift).is_finite() && run(h, shift) >= 1.0);
