@@ -636,7 +636,7 @@ fn take_over(
 /// librdkafka 2.12.1 waits without a limit for a group's coordinator that has left the cluster's
 /// metadata (its issue 5511), and a producer does nothing else meanwhile. A new one that takes over
 /// the transactional id goes on; should the call ever come back, the broker refuses what it adds.
-fn bounded<T: Send + 'static>(
+pub(crate) fn bounded<T: Send + 'static>(
     within: Duration,
     call: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {

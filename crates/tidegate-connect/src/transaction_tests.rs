@@ -71,6 +71,15 @@ fn the_limit_is_what_the_client_is_told() {
 }
 
 #[test]
+fn a_call_that_does_not_come_back_is_left_alone() {
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let stuck = crate::transaction::bounded(Duration::from_millis(50), move || held.recv());
+    assert!(stuck.is_none());
+    drop(hold);
+    assert_eq!(crate::transaction::bounded(LONG, || 7), Some(7));
+}
+
+#[test]
 fn the_flow_of_calls() {
     let broker = EmbeddedBroker::start(&[("a", 2), ("b", 1)]).unwrap();
     let mut epochs = open(broker.bootstrap(), "flow", &[]);
