@@ -33,8 +33,17 @@ async fn poll(
     let plan = plan(&config(&server.url("/x"), lines), folder.path());
     let running = Running::start(Way::Poll, plan, &kafka.sink);
     wait_for("requests", || server.requests().len() > asked).await;
+    // A fetch that follows redirects makes several requests before it ends.
+    let is_told = |summary: &Summary| outcomes(&summary.feed("a")) > 0;
+    running.until("an outcome", is_told).await;
     let summary = running.stop().await.unwrap();
     (summary.feed("a"), server, kafka.values("topic-a"))
+}
+
+fn outcomes(counts: &FeedCounts) -> u64 {
+    let refused: u64 = counts.refused.values().sum();
+    let errors: u64 = counts.errors.values().sum();
+    counts.accepted + counts.unchanged + refused + errors
 }
 
 fn refused(counts: &FeedCounts) -> Vec<Refusal> {
