@@ -49,6 +49,19 @@ const DECODE_ROWS: usize = 8_192;
 /// Windowed rows collected before they are aggregated: an aggregation has a fixed cost.
 const AGGREGATE_ROWS: usize = 32_768;
 
+/// A record has about so many bytes where a message holds many.
+const RECORD_BYTES: usize = 64;
+
+/// For how many rows of these messages there should be room: columns that grow are slow.
+fn rows_expected(payloads: &[Payload<'_>]) -> usize {
+    let bytes: usize = payloads
+        .iter()
+        .filter_map(|p| p.bytes)
+        .map(<[u8]>::len)
+        .sum();
+    payloads.len().max(bytes / RECORD_BYTES).min(DECODE_ROWS)
+}
+
 /// How input is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -296,7 +309,7 @@ impl Runtime {
             self.count_payloads(feed, payloads.len());
             return Ok(());
         }
-        let mut builder = ObservationBuilder::new(feed.clone(), payloads.len().min(DECODE_ROWS));
+        let mut builder = ObservationBuilder::new(feed.clone(), rows_expected(payloads));
         let (mut faults, mut counter_faults) = (Vec::new(), Vec::new());
         let mut from = 0;
         for (index, payload) in payloads.iter().enumerate() {
