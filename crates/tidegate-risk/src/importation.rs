@@ -299,7 +299,7 @@ pub fn inflow_risk(arrivals: &[(u64, PrevalenceRange)]) -> InflowRisk {
 
 /// `1 - e^x` for `x <= 0`, without loss where `x` is small; never the negative zero that prints
 /// as `-0`.
-fn one_minus_exp(x: f64) -> f64 {
+pub(crate) fn one_minus_exp(x: f64) -> f64 {
     (0.0 - libm::expm1(x)).clamp(0.0, 1.0)
 }
 
@@ -311,7 +311,7 @@ fn ordered_sum(mut terms: Vec<f64>) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 persons")]
-fn count(n: u64) -> f64 {
+pub(crate) fn count(n: u64) -> f64 {
     n as f64
 }
 

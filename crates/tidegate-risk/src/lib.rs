@@ -12,8 +12,12 @@
 
 pub mod method;
 
+pub mod counts;
 pub mod density;
 pub mod importation;
 pub mod occupancy;
+pub mod outbreak;
+
+mod special;
 
 pub mod state;

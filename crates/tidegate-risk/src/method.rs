@@ -37,8 +37,15 @@ pub const INFLOW_AT_LEAST_ONE: &str = "inflow/at-least-one-exact@1";
 /// Infectious arrivals under a tested prevalence: [`crate::importation::BetaPosterior`].
 pub const INFLOW_BETA_BINOMIAL: &str = "inflow/beta-binomial@1";
 
+/// Probability that introductions start an outbreak:
+/// [`crate::outbreak::Offspring::outbreak_probability`].
+pub const OUTBREAK_BRANCHING: &str = "outbreak/branching@1";
+
+/// Time to the first detected introduction: [`crate::outbreak::Detection`].
+pub const DETECTION_FIRST: &str = "detection/first-import@1";
+
 /// Every id of this module.
-pub const ALL: [&str; 11] = [
+pub const ALL: [&str; 13] = [
     OCCUPANCY_CONSERVATION,
     DENSITY_USABLE_AREA,
     INTENSITY_CELL_AREA,
@@ -50,6 +57,8 @@ pub const ALL: [&str; 11] = [
     INFLOW_LAMBDA,
     INFLOW_AT_LEAST_ONE,
     INFLOW_BETA_BINOMIAL,
+    OUTBREAK_BRANCHING,
+    DETECTION_FIRST,
 ];
 
 #[cfg(test)]
