@@ -161,9 +161,7 @@ impl CountDistribution {
         let above = crate::importation::count(persons) + 1.0;
         match self.family {
             Family::Poisson => 1.0 - gamma_p(above, self.mean),
-            Family::NegativeBinomial { size } => {
-                beta_cdf(size / (size + self.mean), size, above)
-            }
+            Family::NegativeBinomial { size } => beta_cdf(size / (size + self.mean), size, above),
             Family::Binomial {
                 trials,
                 probability,

@@ -167,7 +167,10 @@ mod tests {
         for x in [1e-9, 0.2, 0.5, 0.999] {
             check(beta_cdf(x, 1.0, 1.0), x);
             check(beta_cdf(x, 3.0, 1.0), x * x * x);
-            check(beta_cdf(x, 0.5, 0.5), 2.0 * libm::asin(x.sqrt()) / std::f64::consts::PI);
+            check(
+                beta_cdf(x, 0.5, 0.5),
+                2.0 * libm::asin(x.sqrt()) / std::f64::consts::PI,
+            );
         }
         check(beta_quantile(0.25, 1.0, 1.0), 0.25);
         check(beta_quantile(1e-9, 1.0, 1.0), 1e-9);

@@ -42,8 +42,13 @@ fn golden_o4() {
     check(controlled(1.5, 0.5, 0.2, 0.0), 0.090_705_98, 8);
     check(controlled(1.5, 0.5, 0.0, 0.2), 0.113_382_5, 7);
     check(controlled(1.5, 0.5, 0.1, 0.1), 0.108_492_4, 7);
-    let five = outbreak_of(5, controlled(1.5, 1.0, 0.1, 0.1)).unwrap();
-    check(five, 0.579_292_8, 7);
+    // The package's 0.5792928 is its method "grid", q searched in steps of 0.001: the root here,
+    // put on that grid, gives it to all digits. In closed form, s = 1 - c - 1/R after control.
+    let s = controlled(1.5, 1.0, 0.1, 0.1);
+    check(s, 0.9 - 1.0 / 1.35, 14);
+    let on_grid = 1.0 - ((1.0 - s) * 1e3).round() / 1e3;
+    check(outbreak_of(5, on_grid).unwrap(), 0.579_292_8, 7);
+    check(outbreak_of(5, s).unwrap(), 0.579_940_834_6, 10);
 }
 
 #[test]
@@ -144,7 +149,13 @@ fn bad_input_is_a_typed_error() {
 }
 
 fn dispersions() -> impl Strategy<Value = f64> {
-    prop_oneof![Just(f64::INFINITY), Just(1e-9), 1e-3..1.0_f64, 1.0..1e6_f64, Just(1e16)]
+    prop_oneof![
+        Just(f64::INFINITY),
+        Just(1e-9),
+        1e-3..1.0_f64,
+        1.0..1e6_f64,
+        Just(1e16)
+    ]
 }
 
 proptest! {
