@@ -10,8 +10,10 @@
 //! probability, not in λ's interval.
 
 mod beta;
+mod sample;
 
-pub use beta::{BetaBinomial, BetaPosterior};
+pub use beta::{BetaBinomial, BetaPosterior, arrivals_at_least_one};
+pub use sample::{Interval, Sample, TestAccuracy};
 
 /// A share of people who are infectious and still travel: 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
@@ -74,6 +76,29 @@ pub enum ImportationError {
         positive: u64,
         /// All tests.
         tested: u64,
+    },
+    /// Nobody was tested.
+    #[error("0 tests say nothing of a prevalence")]
+    NoTests,
+    /// A test that tells the infected no better than chance.
+    #[error(
+        "sensitivity {sensitivity} and specificity {specificity} must be shares whose sum is above 1"
+    )]
+    Accuracy {
+        /// The share of infected who test positive.
+        sensitivity: f64,
+        /// The share of others who test negative.
+        specificity: f64,
+    },
+    /// Slices of different lengths.
+    #[error("{rows} rows, {arrivals} arrivals and room for {out} results")]
+    Lengths {
+        /// Rows of prevalence.
+        rows: usize,
+        /// Rows of arrivals.
+        arrivals: usize,
+        /// Room for results.
+        out: usize,
     },
 }
 

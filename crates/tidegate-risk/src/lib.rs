@@ -14,9 +14,11 @@ pub mod method;
 
 pub mod counts;
 pub mod density;
+pub mod exposure;
 pub mod importation;
 pub mod occupancy;
 pub mod outbreak;
+pub mod presence;
 
 mod special;
 

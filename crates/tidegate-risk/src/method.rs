@@ -37,6 +37,24 @@ pub const INFLOW_AT_LEAST_ONE: &str = "inflow/at-least-one-exact@1";
 /// Infectious arrivals under a tested prevalence: [`crate::importation::BetaPosterior`].
 pub const INFLOW_BETA_BINOMIAL: &str = "inflow/beta-binomial@1";
 
+/// Prevalence from a sample of tests: [`crate::importation::Sample`].
+pub const PREVALENCE_SAMPLE: &str = "prevalence/tested-sample@1";
+
+/// Persons present in the long run: [`crate::presence::present`].
+pub const PRESENCE_LITTLE: &str = "presence/little@1";
+
+/// Persons present from arrivals and stays: [`crate::presence::StayWeights`].
+pub const PRESENCE_STAY: &str = "presence/stay@1";
+
+/// Contacts of infectious visitors: [`crate::exposure::Contacts`].
+pub const EXPOSURE_CONTACTS: &str = "exposure/contacts@1";
+
+/// Infections by shared air: [`crate::exposure::infection_steady`].
+pub const EXPOSURE_WELLS_RILEY: &str = "exposure/wells-riley@1";
+
+/// Persons who may be inside by space for each: [`crate::density::places`].
+pub const CAPACITY_SPACE: &str = "capacity/space-per-person@1";
+
 /// Probability that introductions start an outbreak:
 /// [`crate::outbreak::Offspring::outbreak_probability`].
 pub const OUTBREAK_BRANCHING: &str = "outbreak/branching@1";
@@ -45,7 +63,7 @@ pub const OUTBREAK_BRANCHING: &str = "outbreak/branching@1";
 pub const DETECTION_FIRST: &str = "detection/first-import@1";
 
 /// Every id of this module.
-pub const ALL: [&str; 13] = [
+pub const ALL: [&str; 19] = [
     OCCUPANCY_CONSERVATION,
     DENSITY_USABLE_AREA,
     INTENSITY_CELL_AREA,
@@ -57,6 +75,12 @@ pub const ALL: [&str; 13] = [
     INFLOW_LAMBDA,
     INFLOW_AT_LEAST_ONE,
     INFLOW_BETA_BINOMIAL,
+    PREVALENCE_SAMPLE,
+    PRESENCE_LITTLE,
+    PRESENCE_STAY,
+    EXPOSURE_CONTACTS,
+    EXPOSURE_WELLS_RILEY,
+    CAPACITY_SPACE,
     OUTBREAK_BRANCHING,
     DETECTION_FIRST,
 ];

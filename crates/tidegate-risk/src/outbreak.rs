@@ -274,7 +274,7 @@ impl Detection {
     /// [`OutbreakError::Introductions`] and [`OutbreakError::Share`]: at a rate of 0 the first
     /// detection never comes, and its mean time is not a number.
     pub fn try_new(introductions_per_day: f64, detected: f64) -> Result<Self, OutbreakError> {
-        if !(introductions_per_day >= 1e-9 && introductions_per_day <= 1e9) {
+        if !(1e-9..=1e9).contains(&introductions_per_day) {
             return Err(OutbreakError::Introductions(introductions_per_day));
         }
         if !(1e-9..=1.0).contains(&detected) {

@@ -2,8 +2,8 @@
 //!
 //! All take checked arguments from their callers in this crate. A relative error is that of
 //! `libm::lgamma` at the size of the parameters: about 1e-12 at 10⁴, 1e-9 at 10⁷.
-//! Formulas: NIST Digital Library of Mathematical Functions, chapters 7, 8 and 17 of its
-//! companions Press et al. 2007, "Numerical Recipes", 6.2 and 6.4.
+//! Formulas: NIST Digital Library of Mathematical Functions (DLMF), chapters 7 and 8; Lentz's
+//! method as in Press et al. 2007, "Numerical Recipes", 5.2.
 
 /// Most terms of a series or a continued fraction. Both need about √parameter terms, so this is
 /// enough to 10⁹; beyond, the last partial sum stands.
@@ -50,6 +50,10 @@ fn gamma_series(a: f64, x: f64) -> f64 {
 }
 
 /// The continued fraction of `Γ(a, x) x^-a e^x` (DLMF 8.9.2) by Lentz's method.
+#[expect(
+    clippy::many_single_char_names,
+    reason = "the names of Lentz's method as printed"
+)]
 fn gamma_fraction(a: f64, x: f64) -> f64 {
     let mut b = x + 1.0 - a;
     let mut c = 1.0 / TINY;
@@ -91,6 +95,10 @@ pub(crate) fn beta_cdf(x: f64, a: f64, b: f64) -> f64 {
 }
 
 /// The continued fraction of `I_x(a, b)` (DLMF 8.17.22) by Lentz's method.
+#[expect(
+    clippy::many_single_char_names,
+    reason = "the names of Lentz's method as printed"
+)]
 fn beta_fraction(x: f64, a: f64, b: f64) -> f64 {
     let mut c = 1.0;
     let mut d = 1.0 / nonzero(1.0 - (a + b) * x / (a + 1.0));

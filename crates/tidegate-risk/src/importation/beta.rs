@@ -1,6 +1,8 @@
 //! Infectious arrivals when the prevalence itself was estimated from tests.
 
-use super::{ImportationError, count, one_minus_exp};
+use super::{ImportationError, Interval, count, one_minus_exp};
+use crate::counts::Coverage;
+use crate::special::beta_quantile;
 
 /// The largest parameter of a [`BetaPosterior`]; beyond it rounding would show.
 const PARAMETER_MAX: f64 = 1e9;
@@ -60,6 +62,14 @@ impl BetaPosterior {
         self.alpha / (self.alpha + self.beta)
     }
 
+    /// The central interval of the prevalence, both ends in [0, 1].
+    pub fn interval(self, coverage: Coverage) -> Interval {
+        Interval {
+            lo: beta_quantile(coverage.tail(), self.alpha, self.beta),
+            hi: beta_quantile(1.0 - coverage.tail(), self.alpha, self.beta),
+        }
+    }
+
     /// The infectious among `n` arrivals. Method [`crate::method::INFLOW_BETA_BINOMIAL`].
     pub fn arrivals(self, n: u64) -> BetaBinomial {
         let (share, size, persons) = (self.mean(), self.alpha + self.beta, count(n));
@@ -95,6 +105,29 @@ impl BetaPosterior {
             + stirling_rest(x + a);
         head + tail.min(0.0)
     }
+}
+
+/// [`BetaBinomial::at_least_one`] of each row, into `out`, without allocation.
+///
+/// # Errors
+/// [`ImportationError::Lengths`] when the slices differ in length; `out` is as it was.
+pub fn arrivals_at_least_one(
+    posteriors: &[BetaPosterior],
+    arrivals: &[u64],
+    out: &mut [f64],
+) -> Result<(), ImportationError> {
+    let (rows, persons, room) = (posteriors.len(), arrivals.len(), out.len());
+    if rows != persons || rows != room {
+        return Err(ImportationError::Lengths {
+            rows,
+            arrivals: persons,
+            out: room,
+        });
+    }
+    for ((slot, posterior), n) in out.iter_mut().zip(posteriors).zip(arrivals) {
+        *slot = one_minus_exp(posterior.log_none(*n));
+    }
+    Ok(())
 }
 
 /// `ln Γ(z) - ((z-½) ln z - z + ½ ln 2π)` for `z >= 32` (NIST DLMF 5.11.1).
