@@ -10,9 +10,19 @@
 //! probability, not in λ's interval.
 
 mod beta;
+mod joint;
+mod origin;
+mod reported;
+mod risk;
 mod sample;
 
 pub use beta::{BetaBinomial, BetaPosterior, arrivals_at_least_one};
+pub use joint::{
+    Arrivals, Evidence, JointRisk, OriginArrivals, UnknownArrivals, UnknownAssumption, Workspace,
+};
+pub use origin::{Held, Origin, OriginError, OriginKind, Origins, TierRule};
+pub use reported::{DailyReports, InfectiousCurve, Reported};
+pub use risk::{CordonRisk, ImportLevel, ImportShare, Signal, VenueRisk};
 pub use sample::{Interval, Sample, TestAccuracy};
 
 /// A share of people who are infectious and still travel: 0 to 1.
@@ -90,6 +100,51 @@ pub enum ImportationError {
         /// The share of others who test negative.
         specificity: f64,
     },
+    /// A share that is not between 0 and 1.
+    #[error("share {0} is not between 0 and 1")]
+    Share(f64),
+    /// A curve of infectiousness that is empty, too long, or not of shares with a sum above 0.
+    #[error("an infectious curve of {0} days must have 1 to 1000 shares that are not all 0")]
+    Curve(usize),
+    /// A day whose infections have not been reported yet.
+    #[error("day {day} and a delay of {delay} days need reports to day {}, there are {reports}", day + delay)]
+    NotYetReported {
+        /// The day asked for, from 0.
+        day: usize,
+        /// Days from infection to report.
+        delay: usize,
+        /// Days of reports.
+        reports: usize,
+    },
+    /// Fewer days of reports before the day than people are infectious.
+    #[error(
+        "an infectious curve of {curve} days reaches back before the first of {reports} reports"
+    )]
+    TooFewDays {
+        /// Days of reports up to the day asked for and its delay.
+        reports: usize,
+        /// Days of the curve.
+        curve: usize,
+    },
+    /// Arrivals of unknown origin without an assumption about them.
+    #[error("{0} arrivals of unknown origin and nothing assumed of them")]
+    UnknownOrigin(u64),
+    /// A factor that does not widen.
+    #[error("a range is widened by 1 to 1000, not by {0}")]
+    Widening(f64),
+    /// A number of persons that is not finite or below 0.
+    #[error("{0} persons is not a finite number of 0 or more")]
+    Persons(f64),
+    /// A range whose ends do not ascend.
+    #[error("low {lo}, middle {mid}, high {hi} must ascend")]
+    RangeOrder {
+        /// The low end.
+        lo: f64,
+        /// The middle.
+        mid: f64,
+        /// The high end.
+        hi: f64,
+    },
     /// Slices of different lengths.
     #[error("{rows} rows, {arrivals} arrivals and room for {out} results")]
     Lengths {
@@ -126,6 +181,21 @@ impl Ascertainment {
         } else {
             Err(ImportationError::AscertainmentOrder { low, mid, high })
         }
+    }
+}
+
+impl Ascertainment {
+    /// Low, middle and high.
+    pub const fn get(self) -> [f64; 3] {
+        [self.low, self.mid, self.high]
+    }
+}
+
+fn checked_share(value: f64) -> Result<f64, ImportationError> {
+    if (0.0..=1.0).contains(&value) {
+        Ok(value)
+    } else {
+        Err(ImportationError::Share(value))
     }
 }
 

@@ -37,6 +37,20 @@ pub const INFLOW_AT_LEAST_ONE: &str = "inflow/at-least-one-exact@1";
 /// Infectious arrivals under a tested prevalence: [`crate::importation::BetaPosterior`].
 pub const INFLOW_BETA_BINOMIAL: &str = "inflow/beta-binomial@1";
 
+/// Prevalence from daily reports and their delay:
+/// [`crate::importation::Reported::try_daily`].
+pub const PREVALENCE_DAILY: &str = "prevalence/daily-reports@1";
+
+/// Expected infectious arrivals and the probability of at least one, with shared ascertainment:
+/// [`crate::importation::JointRisk`].
+pub const INFLOW_LAMBDA_JOINT: &str = "inflow/lambda-joint@1";
+
+/// Shares of origins: [`crate::importation::Workspace::origin_shares`].
+pub const INFLOW_ORIGIN_SHARE: &str = "inflow/origin-share@1";
+
+/// Imports beside a city's own infections: [`crate::importation::CordonRisk::import_share`].
+pub const INFLOW_IMPORT_SHARE: &str = "inflow/import-share@1";
+
 /// Prevalence from a sample of tests: [`crate::importation::Sample`].
 pub const PREVALENCE_SAMPLE: &str = "prevalence/tested-sample@1";
 
@@ -63,7 +77,7 @@ pub const OUTBREAK_BRANCHING: &str = "outbreak/branching@1";
 pub const DETECTION_FIRST: &str = "detection/first-import@1";
 
 /// Every id of this module.
-pub const ALL: [&str; 19] = [
+pub const ALL: [&str; 23] = [
     OCCUPANCY_CONSERVATION,
     DENSITY_USABLE_AREA,
     INTENSITY_CELL_AREA,
@@ -75,6 +89,10 @@ pub const ALL: [&str; 19] = [
     INFLOW_LAMBDA,
     INFLOW_AT_LEAST_ONE,
     INFLOW_BETA_BINOMIAL,
+    PREVALENCE_DAILY,
+    INFLOW_LAMBDA_JOINT,
+    INFLOW_ORIGIN_SHARE,
+    INFLOW_IMPORT_SHARE,
     PREVALENCE_SAMPLE,
     PRESENCE_LITTLE,
     PRESENCE_STAY,

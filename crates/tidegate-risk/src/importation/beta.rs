@@ -32,6 +32,21 @@ pub struct BetaBinomial {
 }
 
 impl BetaPosterior {
+    /// The distribution of mean `mean` whose first parameter is `alpha`, above 0, whatever the
+    /// second becomes: for rare infections that is the shape of the gamma distribution they have
+    /// in the limit. `mean` is above 0 and below 1.
+    pub(super) fn with_mean(alpha: f64, mean: f64) -> Self {
+        Self {
+            alpha,
+            beta: alpha * ((1.0 - mean) / mean),
+        }
+    }
+
+    /// The first parameter.
+    pub(super) const fn alpha(self) -> f64 {
+        self.alpha
+    }
+
     /// The distribution Beta(`alpha`, `beta`).
     ///
     /// # Errors
@@ -85,7 +100,10 @@ impl BetaPosterior {
     /// The difference of four log-gammas loses all digits for large parameters. So the first
     /// terms are taken one by one, and of the rest the parts of Stirling's series that cancel
     /// are cancelled on paper.
-    fn log_none(self, n: u64) -> f64 {
+    pub(super) fn log_none(self, n: u64) -> f64 {
+        if self.beta > PARAMETER_MAX && count(n) < self.beta / 8.0 {
+            return self.log_none_rare(n);
+        }
         let exact = n.min(TERMS_EXACT);
         let head: f64 = (0..exact)
             .map(|i| libm::log1p(-self.alpha / (self.alpha + self.beta + count(i))))
@@ -104,6 +122,28 @@ impl BetaPosterior {
             - stirling_rest(y + a)
             + stirling_rest(x + a);
         head + tail.min(0.0)
+    }
+}
+
+impl BetaPosterior {
+    /// [`Self::log_none`] where `n` is small against an enormous `beta`: the sum as an integral
+    /// by the midpoint rule, whose error is of the order of `1 / beta²`, and that by Gauss and
+    /// Legendre's five points (DLMF 3.5), since nothing cancels there.
+    fn log_none_rare(self, n: u64) -> f64 {
+        const NODES: [(f64, f64); 5] = [
+            (0.046_910_077_030_668, 0.118_463_442_528_094_5),
+            (0.230_765_344_947_158_5, 0.239_314_335_249_683_2),
+            (0.5, 0.284_444_444_444_444_4),
+            (0.769_234_655_052_841_5, 0.239_314_335_249_683_2),
+            (0.953_089_922_969_332, 0.118_463_442_528_094_5),
+        ];
+        let persons = count(n);
+        let from = self.alpha + self.beta - 0.5;
+        let mean: f64 = NODES
+            .iter()
+            .map(|(at, weight)| weight * libm::log1p(-self.alpha / (from + at * persons)))
+            .sum();
+        persons * mean
     }
 }
 
