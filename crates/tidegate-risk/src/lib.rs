@@ -19,6 +19,8 @@ pub mod importation;
 pub mod occupancy;
 pub mod outbreak;
 pub mod presence;
+pub mod quarantine;
+pub mod stagger;
 
 mod special;
 

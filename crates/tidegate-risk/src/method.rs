@@ -76,8 +76,14 @@ pub const OUTBREAK_BRANCHING: &str = "outbreak/branching@1";
 /// Time to the first detected introduction: [`crate::outbreak::Detection`].
 pub const DETECTION_FIRST: &str = "detection/first-import@1";
 
+/// Persons in quarantine on days ahead: [`crate::quarantine::load`].
+pub const QUARANTINE_LOAD: &str = "quarantine/load@1";
+
+/// Slots with room near those over capacity: [`crate::stagger::hints`].
+pub const STAGGER_NEAREST: &str = "stagger/nearest-slot@1";
+
 /// Every id of this module.
-pub const ALL: [&str; 23] = [
+pub const ALL: [&str; 25] = [
     OCCUPANCY_CONSERVATION,
     DENSITY_USABLE_AREA,
     INTENSITY_CELL_AREA,
@@ -101,6 +107,8 @@ pub const ALL: [&str; 23] = [
     CAPACITY_SPACE,
     OUTBREAK_BRANCHING,
     DETECTION_FIRST,
+    QUARANTINE_LOAD,
+    STAGGER_NEAREST,
 ];
 
 #[cfg(test)]
