@@ -9,6 +9,7 @@
 //! their high values together. Chance (will one of these travellers be the one?) is in the
 //! probability, not in λ's interval.
 
+mod arrivals;
 mod beta;
 mod joint;
 mod origin;
@@ -16,10 +17,9 @@ mod reported;
 mod risk;
 mod sample;
 
+pub use arrivals::{Arrivals, Evidence, OriginArrivals, UnknownArrivals, UnknownAssumption};
 pub use beta::{BetaBinomial, BetaPosterior, arrivals_at_least_one};
-pub use joint::{
-    Arrivals, Evidence, JointRisk, OriginArrivals, UnknownArrivals, UnknownAssumption, Workspace,
-};
+pub use joint::{JointRisk, Workspace};
 pub use origin::{Held, Origin, OriginError, OriginKind, Origins, TierRule};
 pub use reported::{DailyReports, InfectiousCurve, Reported};
 pub use risk::{CordonRisk, ImportLevel, ImportShare, Signal, VenueRisk};

@@ -8,7 +8,7 @@
 //! its distribution is taken as the binomial, Poisson or negative binomial number with these two
 //! moments ([`crate::counts`]), which is exact when all terms share the held share and have no
 //! forecast error, and when all are Poisson. Otherwise quantiles are off by at most one person
-//! or 2 % (`docs/METHODS.md`).
+//! or 2 %, and 7 % where the forecasts' intervals are as wide as ± 100 %.
 
 use crate::counts::{CountDistribution, CountError, CountInterval, Coverage};
 use crate::importation::{Held, count};

@@ -217,7 +217,7 @@ mod tests {
             &[(0, 8, 5), (60, 9, 9), (90, 0, 4), (100, 7, 5)],
             200,
             &[(0, 2, 2), (3, 2, 2)],
-            &[],
+            &[(0, 1)],
         );
         // At the same distance, the earlier full slot.
         check(

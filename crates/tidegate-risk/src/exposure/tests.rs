@@ -24,6 +24,7 @@ fn shared(hours: f64) -> SharedTime {
     SharedTime::try_new(1.0, hours).unwrap()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what the forms take")]
 fn air(volume: f64, changes: f64) -> Option<CleanAir> {
     Some(CleanAir::try_new(volume, [changes, 0.0, 0.0, 0.0]).unwrap())
 }

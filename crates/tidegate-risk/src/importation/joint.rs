@@ -14,11 +14,8 @@
 //! (Jensen's inequality, the union bound) hold for it without error. Given `u`, λ is taken as
 //! gamma distributed with its exact mean and variance.
 
-use super::{
-    Ascertainment, BetaPosterior, ImportationError, Interval, Prevalence, Range, Reported,
-    checked_share, count, one_minus_exp,
-};
-use crate::counts::Coverage;
+use super::arrivals::Row;
+use super::{Arrivals, ImportationError, Interval, Range, checked_share, count, one_minus_exp};
 use crate::special::{gamma_p, normal_cdf};
 
 /// Nodes and weights on [0, 1], each half of `u`.
@@ -26,8 +23,8 @@ const HALF: [(f64, f64); 8] = [
     (0.019_855_071_751_231_856, 0.050_614_268_145_188_13),
     (0.101_666_761_293_186_64, 0.111_190_517_226_687_24),
     (0.237_233_795_041_835_5, 0.156_853_322_938_943_64),
-    (0.408_282_678_752_175_1, 0.181_341_891_689_180_99),
-    (0.591_717_321_247_824_9, 0.181_341_891_689_180_99),
+    (0.408_282_678_752_175_1, 0.181_341_891_689_181),
+    (0.591_717_321_247_825, 0.181_341_891_689_181),
     (0.762_766_204_958_164_5, 0.156_853_322_938_943_64),
     (0.898_333_238_706_813_4, 0.111_190_517_226_687_24),
     (0.980_144_928_248_768_1, 0.050_614_268_145_188_13),
@@ -36,108 +33,17 @@ const HALF: [(f64, f64); 8] = [
 /// Points of `u` at which λ is computed: the nodes, the ends and the middle.
 const POINTS: usize = 19;
 
-/// Halvings of the search for a quantile: 40 units of logarithm to one in 10⁷.
-const HALVINGS: u32 = 29;
+/// Steps of the search for a quantile, of which a third halve 40 units of logarithm or more.
+const STEPS_MAX: u32 = 99;
+
+/// The probability of a quantile is met this well,
+const QUANTILE_TOLERANCE: f64 = 1e-9;
+
+/// or the quantile itself, as a share of it.
+const LOG_TOLERANCE: f64 = 1e-8;
 
 /// Squared coefficient of variation below which the cube root of a gamma distributed λ is normal.
 const NORMAL_BELOW: f64 = 1e-3;
-
-/// What is known of an origin's prevalence.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Evidence {
-    /// Reported cases, at an ascertainment that is shared.
-    Reported(Reported),
-    /// Tests of a sample, for which ascertainment does not matter.
-    Tested(BetaPosterior),
-    /// A prevalence without uncertainty.
-    Exactly(Prevalence),
-}
-
-/// Arrivals from one origin.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct OriginArrivals {
-    arrivals: u64,
-    evidence: Evidence,
-    entry_effect: f64,
-}
-
-impl OriginArrivals {
-    /// `arrivals` of whom the share `entry_effect` of infectious ones is kept out by what is done
-    /// before or at entry (tests, vaccination, screening): 0 for nothing.
-    ///
-    /// # Errors
-    /// [`ImportationError::Share`].
-    pub fn try_new(
-        arrivals: u64,
-        evidence: Evidence,
-        entry_effect: f64,
-    ) -> Result<Self, ImportationError> {
-        Ok(Self {
-            arrivals,
-            evidence,
-            entry_effect: checked_share(entry_effect)?,
-        })
-    }
-}
-
-/// What is assumed of arrivals whose origin is unknown. Never nothing: reported cases, even 0,
-/// have a prevalence above 0, and nothing is taken off at entry.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct UnknownAssumption {
-    reported: Reported,
-}
-
-impl UnknownAssumption {
-    /// They are like the people of `reported` (the city itself, or the mean of all origins), with
-    /// both ends of its ascertainment moved away by the factor `widening`, 1 to 1000, the high
-    /// one to 1 at most.
-    ///
-    /// # Errors
-    /// [`ImportationError::Widening`].
-    pub fn try_new(reported: Reported, widening: f64) -> Result<Self, ImportationError> {
-        if !(1.0..=1e3).contains(&widening) {
-            return Err(ImportationError::Widening(widening));
-        }
-        let [low, mid, high] = reported.ascertainment.get();
-        let wide = [
-            (low / widening).max(f64::MIN_POSITIVE),
-            mid,
-            (high * widening).min(1.0),
-        ];
-        Ok(Self {
-            reported: Reported {
-                ascertainment: Ascertainment::try_new(wide)?,
-                ..reported
-            },
-        })
-    }
-}
-
-/// Arrivals of unknown origin and what is assumed of them.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct UnknownArrivals {
-    /// Arrivals.
-    pub arrivals: u64,
-    /// May be missing only when there are none.
-    pub assumption: Option<UnknownAssumption>,
-}
-
-impl UnknownArrivals {
-    /// Every origin is known.
-    pub const NONE: Self = Self {
-        arrivals: 0,
-        assumption: None,
-    };
-}
-
-/// All arrivals of one window through one set of counters.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Arrivals<'a> {
-    /// By origin; the order does not change a bit.
-    pub origins: &'a [OriginArrivals],
-    /// Without one.
-    pub unknown: UnknownArrivals,
-}
 
 /// λ and the probability of at least one, under everything that is uncertain.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -168,89 +74,6 @@ pub struct JointRisk {
     pub age_days_max: Option<u32>,
 }
 
-/// One origin in numbers.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Row {
-    arrivals: u64,
-    /// First parameter of the beta distribution; infinite for an exact prevalence.
-    shape: f64,
-    /// Mean prevalence at an ascertainment of 1.
-    unit_mean: f64,
-    /// 1, 1, 1 where ascertainment does not matter.
-    ascertainment: [f64; 3],
-    /// What entry lets through.
-    passing: f64,
-}
-
-impl Row {
-    fn new(arrivals: u64, evidence: Evidence, passing: f64) -> Self {
-        let (shape, unit_mean, ascertainment) = match evidence {
-            Evidence::Reported(it) => (it.shape, it.unit_mean, it.ascertainment.get()),
-            Evidence::Tested(it) => (it.alpha(), it.mean(), [1.0; 3]),
-            Evidence::Exactly(it) => (f64::INFINITY, it.get(), [1.0; 3]),
-        };
-        Self {
-            arrivals,
-            shape,
-            unit_mean,
-            ascertainment,
-            passing,
-        }
-    }
-
-    fn key(&self) -> [f64; 7] {
-        let [low, mid, high] = self.ascertainment;
-        [
-            count(self.arrivals),
-            self.shape,
-            self.unit_mean,
-            self.passing,
-            low,
-            mid,
-            high,
-        ]
-    }
-
-    /// The mean prevalence at the quantile `u` of ascertainment.
-    fn mean(&self, u: f64) -> f64 {
-        let [low, mid, high] = self.ascertainment;
-        let (from, to, part) = if u < 0.5 {
-            (low, mid, 2.0 * u)
-        } else {
-            (mid, high, 2.0 * u - 1.0)
-        };
-        // Ends are exact, and so is a range of one point.
-        let ascertainment = if part <= 0.0 || from >= to {
-            from
-        } else if part >= 1.0 {
-            to
-        } else {
-            let (low, high) = (libm::log(from), libm::log(to));
-            libm::exp(low + (high - low) * part).clamp(from, to)
-        };
-        (self.unit_mean / ascertainment).min(1.0) * self.passing
-    }
-
-    /// Variance of λ from this origin around a mean prevalence `p`: of a beta distribution of
-    /// this shape, `p² (1-p) / (α + p)`.
-    fn variance(&self, p: f64) -> f64 {
-        let relative = (1.0 - p) / (self.shape + p);
-        let lambda = count(self.arrivals) * p;
-        lambda * lambda * relative
-    }
-
-    /// The logarithm of the probability that none of the arrivals is infectious.
-    fn log_none(&self, p: f64) -> f64 {
-        if self.arrivals == 0 || p <= 0.0 {
-            0.0
-        } else if self.shape.is_infinite() || p >= 1.0 {
-            count(self.arrivals) * libm::log1p(-p)
-        } else {
-            BetaPosterior::with_mean(self.shape, p).log_none(self.arrivals)
-        }
-    }
-}
-
 /// λ at one quantile of ascertainment.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct Point {
@@ -279,11 +102,7 @@ impl Workspace {
         self.load(arrivals, 1.0)?;
         let lambda_mean = self.integral(|point| point.mean);
         let at_least_one = self.integral(|point| one_minus_exp(point.log_none));
-        let interval = |coverage: Coverage| Interval {
-            lo: self.quantile(coverage.tail()),
-            hi: self.quantile(1.0 - coverage.tail()),
-        };
-        let (lambda95, lambda80) = (interval(Coverage::NinetyFive), interval(Coverage::Eighty));
+        let [lo95, lo80, lambda_median, hi80, hi95] = self.quantiles();
         // u = 1 is the highest ascertainment, where the fewest travel unseen.
         let ends = [
             &self.points[POINTS - 1],
@@ -297,9 +116,9 @@ impl Workspace {
         };
         Ok(JointRisk {
             lambda_mean,
-            lambda_median: self.quantile(0.5),
-            lambda80,
-            lambda95,
+            lambda_median,
+            lambda80: Interval { lo: lo80, hi: hi80 },
+            lambda95: Interval { lo: lo95, hi: hi95 },
             lambda_by_ascertainment: range(|point| point.mean),
             at_least_one: at_least_one.min(lambda_mean.min(1.0)),
             at_least_one_by_ascertainment: range(|point| {
@@ -307,8 +126,8 @@ impl Workspace {
             }),
             at_least_one_plug_in: self.plug_in().min(lambda_mean),
             unknown_share: unknown_share(arrivals, lambda_mean),
-            known_arrivals_share: known_share(arrivals),
-            age_days_max: age_days_max(arrivals),
+            known_arrivals_share: arrivals.known_share(),
+            age_days_max: arrivals.age_days_max(),
         })
     }
 
@@ -402,19 +221,42 @@ impl Workspace {
         one_minus_exp(log_none.fold(0.0, |sum, term| sum + term))
     }
 
-    /// The `q` quantile of λ, 0 when λ is 0.
+    /// The 2.5 %, 10 %, 50 %, 90 % and 97.5 % quantiles of λ, ascending; 0 when λ is 0.
+    fn quantiles(&self) -> [f64; 5] {
+        let mut least = 0.0_f64;
+        [0.025, 0.1, 0.5, 0.9, 0.975].map(|q| {
+            // The tolerance of the search must not reverse them.
+            least = least.max(self.quantile(q));
+            least
+        })
+    }
+
+    /// By the rule of false position, as the Illinois method has it (Dowell and Jarratt 1971, BIT
+    /// 11:168); each third step halves, so that flat stretches do not hold it up.
     fn quantile(&self, q: f64) -> f64 {
         let (most, least) = (self.points[0].mean, self.points[POINTS - 1].mean);
         if least <= 0.0 {
             return 0.0;
         }
         let (mut lo, mut hi) = (libm::log(least) - 30.0, libm::log(most) + 10.0);
-        for _ in 0..HALVINGS {
-            let mid = f64::midpoint(lo, hi);
-            if self.at_most(mid) < q {
-                lo = mid;
+        let (mut below, mut above) = (-q, 1.0 - q);
+        for step in 0..STEPS_MAX {
+            let mid = if step % 3 == 0 {
+                f64::midpoint(lo, hi)
             } else {
-                hi = mid;
+                (lo - below * (hi - lo) / (above - below)).clamp(lo, hi)
+            };
+            let off = self.at_most(mid) - q;
+            if off.abs() < QUANTILE_TOLERANCE {
+                return libm::exp(mid);
+            }
+            if off < 0.0 {
+                (lo, below, above) = (mid, off, above / 2.0);
+            } else {
+                (hi, above, below) = (mid, off, below / 2.0);
+            }
+            if hi - lo < LOG_TOLERANCE {
+                break;
             }
         }
         libm::exp(f64::midpoint(lo, hi))
@@ -486,26 +328,6 @@ impl Workspace {
     }
 }
 
-impl OriginArrivals {
-    fn row(&self, part: f64) -> Row {
-        let passing = (1.0 - self.entry_effect) * part;
-        Row::new(self.arrivals, self.evidence, passing)
-    }
-}
-
-impl UnknownArrivals {
-    fn row(&self, part: f64) -> Result<Option<Row>, ImportationError> {
-        match self.assumption {
-            Some(assumption) => {
-                let evidence = Evidence::Reported(assumption.reported);
-                Ok(Some(Row::new(self.arrivals, evidence, part)))
-            }
-            None if self.arrivals == 0 => Ok(None),
-            None => Err(ImportationError::UnknownOrigin(self.arrivals)),
-        }
-    }
-}
-
 /// The points of `u`, ascending, with the weights of the integral over [0, 1].
 fn grid() -> impl Iterator<Item = (f64, f64)> {
     let half = |start: f64| {
@@ -543,29 +365,6 @@ fn unknown_share(arrivals: &Arrivals<'_>, lambda_mean: f64) -> Option<f64> {
     } else {
         Some(share)
     }
-}
-
-fn known_share(arrivals: &Arrivals<'_>) -> Option<f64> {
-    let known: u128 = arrivals
-        .origins
-        .iter()
-        .map(|origin| u128::from(origin.arrivals))
-        .sum();
-    let all = known + u128::from(arrivals.unknown.arrivals);
-    #[expect(clippy::cast_precision_loss, reason = "a share")]
-    (all > 0).then(|| known as f64 / all as f64)
-}
-
-fn age_days_max(arrivals: &Arrivals<'_>) -> Option<u32> {
-    let origins = arrivals.origins.iter().filter(|origin| origin.arrivals > 0);
-    let ages = origins.filter_map(|origin| match origin.evidence {
-        Evidence::Reported(reported) => Some(reported.age_days()),
-        Evidence::Tested(_) | Evidence::Exactly(_) => None,
-    });
-    let unknown = arrivals.unknown.assumption.iter();
-    let unknown = unknown.filter(|_| arrivals.unknown.arrivals > 0);
-    ages.chain(unknown.map(|assumption| assumption.reported.age_days()))
-        .max()
 }
 
 #[cfg(test)]
