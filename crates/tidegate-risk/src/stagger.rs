@@ -107,8 +107,8 @@ impl Hints {
 ///
 /// ```
 /// use tidegate_risk::stagger::{Move, Slot, hints};
-/// let slot = |hour, persons| Slot { start_minute: hour * 60, persons, capacity: 100 };
-/// let hints = hints(&[slot(8, 90), slot(9, 130), slot(10, 60)], 60)?;
+/// let slot = |start_minute, persons| Slot { start_minute, persons, capacity: 100 };
+/// let hints = hints(&[slot(480, 90), slot(540, 130), slot(600, 60)], 60)?;
 /// assert_eq!(hints.moves, [
 ///     Move { from: 1, to: 0, persons: 10 },
 ///     Move { from: 1, to: 2, persons: 20 },

@@ -37,13 +37,13 @@ const POINTS: usize = 19;
 const STEPS_MAX: u32 = 99;
 
 /// The probability of a quantile is met this well,
-const QUANTILE_TOLERANCE: f64 = 1e-9;
+const QUANTILE_TOLERANCE: f64 = 1e-7;
 
 /// or the quantile itself, as a share of it.
-const LOG_TOLERANCE: f64 = 1e-8;
+const LOG_TOLERANCE: f64 = 1e-7;
 
 /// Squared coefficient of variation below which the cube root of a gamma distributed λ is normal.
-const NORMAL_BELOW: f64 = 1e-3;
+const NORMAL_BELOW: f64 = 1e-2;
 
 /// λ and the probability of at least one, under everything that is uncertain.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -320,7 +320,7 @@ impl Workspace {
             return if distance >= 0.0 { 1.0 } else { 0.0 };
         }
         if spread < NORMAL_BELOW {
-            // Wilson and Hilferty 1931, PNAS 17:684; wrong by less than 1e-5 here.
+            // Wilson and Hilferty 1931, PNAS 17:684; wrong by less than 5e-5 here.
             let root = libm::exp(distance / 3.0) - 1.0 + spread / 9.0;
             return normal_cdf(3.0 * root / spread.sqrt());
         }

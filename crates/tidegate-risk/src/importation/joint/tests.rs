@@ -450,6 +450,15 @@ proptest! {
         prop_assert!((sum - whole).abs() <= 1e-12 * whole.max(1.0));
     }
 
+    #[test]
+    fn shares_add_up(origins in origins()) {
+        let mut shares = vec![0.0; origins.len() + 1];
+        let any = Workspace::default().origin_shares(&known(&origins), &mut shares).unwrap();
+        prop_assert_eq!(any, risk(&origins).lambda_mean > 0.0);
+        let sum: f64 = shares.iter().sum();
+        prop_assert!((sum - if any { 1.0 } else { 0.0 }).abs() < 1e-9);
+    }
+
     /// Shared ascertainment gives a lower probability than one that each origin had for itself.
     #[test]
     fn shared_is_not_independent(origins in origins()) {
