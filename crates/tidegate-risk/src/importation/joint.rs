@@ -12,7 +12,7 @@
 //! Integrals over `u` are by Gauss and Legendre's eight points on each half (DLMF 3.5). Weights
 //! are positive, so the integral is itself a distribution of 16 ascertainments and the laws
 //! (Jensen's inequality, the union bound) hold for it without error. Given `u`, λ is taken as
-//! gamma distributed with its exact mean and variance.
+//! gamma distributed with its exact mean and variance; `docs/METHODS.md` has the error of that.
 
 use super::arrivals::Row;
 use super::{Arrivals, ImportationError, Interval, Range, checked_share, count, one_minus_exp};
@@ -320,7 +320,7 @@ impl Workspace {
             return if distance >= 0.0 { 1.0 } else { 0.0 };
         }
         if spread < NORMAL_BELOW {
-            // Wilson and Hilferty 1931, PNAS 17:684; wrong by less than 5e-5 here.
+            // Wilson and Hilferty 1931, PNAS 17:684; wrong by less than 6e-5 here.
             let root = libm::exp(distance / 3.0) - 1.0 + spread / 9.0;
             return normal_cdf(3.0 * root / spread.sqrt());
         }
