@@ -456,7 +456,7 @@ proptest! {
         let any = Workspace::default().origin_shares(&known(&origins), &mut shares).unwrap();
         prop_assert_eq!(any, risk(&origins).lambda_mean > 0.0);
         let sum: f64 = shares.iter().sum();
-        prop_assert!((sum - if any { 1.0 } else { 0.0 }).abs() < 1e-9);
+        prop_assert!((sum - f64::from(u8::from(any))).abs() < 1e-9);
     }
 
     /// Shared ascertainment gives a lower probability than one that each origin had for itself.
