@@ -118,6 +118,26 @@ pub fn density(
     PersonsPerSquareMetre::try_new(checked_persons(persons)? / usable_area.0)
 }
 
+/// The persons who may be inside when each needs `space_per_person`: `⌊area / space⌋`, at most
+/// 2⁵³. A quotient this close below a whole number (1 in 10¹²) is that number.
+/// Method [`method::CAPACITY_SPACE`].
+///
+/// ```
+/// use tidegate_risk::density::{SquareMetres, places};
+/// let hall = SquareMetres::try_new(800.0)?;
+/// assert_eq!(places(hall, SquareMetres::try_new(2.25)?), 355);
+/// # Ok::<(), tidegate_risk::density::DensityError>(())
+/// ```
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "between 0 and 2^53"
+)]
+pub fn places(usable_area: SquareMetres, space_per_person: SquareMetres) -> u64 {
+    let quotient = usable_area.0 / space_per_person.0 * (1.0 + BOUNDARY_TOLERANCE);
+    quotient.min(9_007_199_254_740_992.0) as u64
+}
+
 /// Persons over the true area of a cell, per square kilometre.
 ///
 /// Method [`method::INTENSITY_CELL_AREA`].
@@ -352,6 +372,19 @@ mod tests {
                 assert!((density - expected).abs() < 5e-4, "{density} {expected}");
             }
         }
+    }
+
+    #[test]
+    fn golden_d6() {
+        let hall = SquareMetres::try_new(800.0).unwrap();
+        assert!((density(1_200.0, hall).unwrap().get() - 1.5).abs() < 1e-15);
+        for (space, expected) in [(4.0, 200), (2.25, 355), (2.0, 400), (1e-300, 1 << 53)] {
+            let space = SquareMetres::try_new(space).unwrap();
+            assert_eq!(places(hall, space), expected, "{space:?}");
+        }
+        // 0.3 / 0.1 is 2.9999999999999996.
+        let three = SquareMetres::try_new(0.3).unwrap();
+        assert_eq!(places(three, SquareMetres::try_new(0.1).unwrap()), 3);
     }
 
     #[test]

@@ -9,9 +9,21 @@
 //! their high values together. Chance (will one of these travellers be the one?) is in the
 //! probability, not in λ's interval.
 
+mod arrivals;
 mod beta;
+mod joint;
+mod origin;
+mod reported;
+mod risk;
+mod sample;
 
-pub use beta::{BetaBinomial, BetaPosterior};
+pub use arrivals::{Arrivals, Evidence, OriginArrivals, UnknownArrivals, UnknownAssumption};
+pub use beta::{BetaBinomial, BetaPosterior, arrivals_at_least_one};
+pub use joint::{JointRisk, Workspace};
+pub use origin::{Held, Origin, OriginError, OriginKind, Origins, TierRule};
+pub use reported::{DailyReports, InfectiousCurve, Reported};
+pub use risk::{CordonRisk, ImportLevel, ImportShare, Signal, VenueRisk};
+pub use sample::{Interval, Sample, TestAccuracy};
 
 /// A share of people who are infectious and still travel: 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
@@ -75,6 +87,74 @@ pub enum ImportationError {
         /// All tests.
         tested: u64,
     },
+    /// Nobody was tested.
+    #[error("0 tests say nothing of a prevalence")]
+    NoTests,
+    /// A test that tells the infected no better than chance.
+    #[error(
+        "sensitivity {sensitivity} and specificity {specificity} must be shares whose sum is above 1"
+    )]
+    Accuracy {
+        /// The share of infected who test positive.
+        sensitivity: f64,
+        /// The share of others who test negative.
+        specificity: f64,
+    },
+    /// A share that is not between 0 and 1.
+    #[error("share {0} is not between 0 and 1")]
+    Share(f64),
+    /// A curve of infectiousness that is empty, too long, or not of shares with a sum above 0.
+    #[error("an infectious curve of {0} days must have 1 to 1000 shares that are not all 0")]
+    Curve(usize),
+    /// A day whose infections have not been reported yet.
+    #[error("day {day} and a delay of {delay} days need reports to day {}, there are {reports}", day + delay)]
+    NotYetReported {
+        /// The day asked for, from 0.
+        day: usize,
+        /// Days from infection to report.
+        delay: usize,
+        /// Days of reports.
+        reports: usize,
+    },
+    /// Fewer days of reports before the day than people are infectious.
+    #[error(
+        "an infectious curve of {curve} days reaches back before the first of {reports} reports"
+    )]
+    TooFewDays {
+        /// Days of reports up to the day asked for and its delay.
+        reports: usize,
+        /// Days of the curve.
+        curve: usize,
+    },
+    /// Arrivals of unknown origin without an assumption about them.
+    #[error("{0} arrivals of unknown origin and nothing assumed of them")]
+    UnknownOrigin(u64),
+    /// A factor that does not widen.
+    #[error("a range is widened by 1 to 1000, not by {0}")]
+    Widening(f64),
+    /// A number of persons that is not finite or below 0.
+    #[error("{0} persons is not a finite number of 0 or more")]
+    Persons(f64),
+    /// A range whose ends do not ascend.
+    #[error("low {lo}, middle {mid}, high {hi} must ascend")]
+    RangeOrder {
+        /// The low end.
+        lo: f64,
+        /// The middle.
+        mid: f64,
+        /// The high end.
+        hi: f64,
+    },
+    /// Slices of different lengths.
+    #[error("{rows} rows, {arrivals} arrivals and room for {out} results")]
+    Lengths {
+        /// Rows of prevalence.
+        rows: usize,
+        /// Rows of arrivals.
+        arrivals: usize,
+        /// Room for results.
+        out: usize,
+    },
 }
 
 /// Low, middle and high probability that an infection is reported: each above 0 and at most 1,
@@ -101,6 +181,21 @@ impl Ascertainment {
         } else {
             Err(ImportationError::AscertainmentOrder { low, mid, high })
         }
+    }
+}
+
+impl Ascertainment {
+    /// Low, middle and high.
+    pub const fn get(self) -> [f64; 3] {
+        [self.low, self.mid, self.high]
+    }
+}
+
+fn checked_share(value: f64) -> Result<f64, ImportationError> {
+    if (0.0..=1.0).contains(&value) {
+        Ok(value)
+    } else {
+        Err(ImportationError::Share(value))
     }
 }
 
@@ -299,7 +394,7 @@ pub fn inflow_risk(arrivals: &[(u64, PrevalenceRange)]) -> InflowRisk {
 
 /// `1 - e^x` for `x <= 0`, without loss where `x` is small; never the negative zero that prints
 /// as `-0`.
-fn one_minus_exp(x: f64) -> f64 {
+pub(crate) fn one_minus_exp(x: f64) -> f64 {
     (0.0 - libm::expm1(x)).clamp(0.0, 1.0)
 }
 
@@ -311,7 +406,7 @@ fn ordered_sum(mut terms: Vec<f64>) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 persons")]
-fn count(n: u64) -> f64 {
+pub(crate) fn count(n: u64) -> f64 {
     n as f64
 }
 

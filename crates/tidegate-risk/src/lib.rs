@@ -19,10 +19,17 @@ pub mod capacity;
 pub mod counts;
 pub mod crowding;
 pub mod density;
+pub mod exposure;
 pub mod forecast;
 pub mod importation;
 pub mod indicators;
+pub mod moments;
 pub mod occupancy;
+pub mod outbreak;
+pub mod presence;
+pub mod quarantine;
 pub mod spatial;
+pub mod stagger;
 
+mod special;
 pub mod state;

@@ -129,6 +129,51 @@ pub const FORECAST_DOUBLE_SEASONAL: &str = "forecast/double-seasonal@1";
 /// A forecast: a local level over a profile. [`crate::forecast::Model::LocalLevel`].
 pub const FORECAST_LOCAL_LEVEL: &str = "forecast/local-level@1";
 
+/// Prevalence from daily reports and their delay:
+/// [`crate::importation::Reported::try_daily`].
+pub const PREVALENCE_DAILY: &str = "prevalence/daily-reports@1";
+
+/// Expected infectious arrivals and the probability of at least one, with shared ascertainment:
+/// [`crate::importation::JointRisk`].
+pub const INFLOW_LAMBDA_JOINT: &str = "inflow/lambda-joint@1";
+
+/// Shares of origins: [`crate::importation::Workspace::origin_shares`].
+pub const INFLOW_ORIGIN_SHARE: &str = "inflow/origin-share@1";
+
+/// Imports beside a city's own infections: [`crate::importation::CordonRisk::import_share`].
+pub const INFLOW_IMPORT_SHARE: &str = "inflow/import-share@1";
+
+/// Prevalence from a sample of tests: [`crate::importation::Sample`].
+pub const PREVALENCE_SAMPLE: &str = "prevalence/tested-sample@1";
+
+/// Persons present in the long run: [`crate::presence::present`].
+pub const PRESENCE_LITTLE: &str = "presence/little@1";
+
+/// Persons present from arrivals and stays: [`crate::presence::StayWeights`].
+pub const PRESENCE_STAY: &str = "presence/stay@1";
+
+/// Contacts of infectious visitors: [`crate::exposure::Contacts`].
+pub const EXPOSURE_CONTACTS: &str = "exposure/contacts@1";
+
+/// Infections by shared air: [`crate::exposure::infection_steady`].
+pub const EXPOSURE_WELLS_RILEY: &str = "exposure/wells-riley@1";
+
+/// Persons who may be inside by space for each: [`crate::density::places`].
+pub const CAPACITY_SPACE: &str = "capacity/space-per-person@1";
+
+/// Probability that introductions start an outbreak:
+/// [`crate::outbreak::Offspring::outbreak_probability`].
+pub const OUTBREAK_BRANCHING: &str = "outbreak/branching@1";
+
+/// Time to the first detected introduction: [`crate::outbreak::Detection`].
+pub const DETECTION_FIRST: &str = "detection/first-import@1";
+
+/// Persons in quarantine on days ahead: [`crate::quarantine::load`].
+pub const QUARANTINE_LOAD: &str = "quarantine/load@1";
+
+/// Slots with room near those over capacity: [`crate::stagger::hints`].
+pub const STAGGER_NEAREST: &str = "stagger/nearest-slot@1";
+
 /// Every id of this module.
 pub const ALL: &[&str] = &[
     OCCUPANCY_CONSERVATION,
@@ -172,6 +217,20 @@ pub const ALL: &[&str] = &[
     FORECAST_PROFILE,
     FORECAST_DOUBLE_SEASONAL,
     FORECAST_LOCAL_LEVEL,
+    PREVALENCE_DAILY,
+    INFLOW_LAMBDA_JOINT,
+    INFLOW_ORIGIN_SHARE,
+    INFLOW_IMPORT_SHARE,
+    PREVALENCE_SAMPLE,
+    PRESENCE_LITTLE,
+    PRESENCE_STAY,
+    EXPOSURE_CONTACTS,
+    EXPOSURE_WELLS_RILEY,
+    CAPACITY_SPACE,
+    OUTBREAK_BRANCHING,
+    DETECTION_FIRST,
+    QUARANTINE_LOAD,
+    STAGGER_NEAREST,
 ];
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Infectious arrivals when the prevalence itself was estimated from tests.
 
-use super::{ImportationError, count, one_minus_exp};
+use super::{ImportationError, Interval, count, one_minus_exp};
+use crate::moments::Coverage;
+use crate::special::beta_quantile;
 
 /// The largest parameter of a [`BetaPosterior`]; beyond it rounding would show.
 const PARAMETER_MAX: f64 = 1e9;
@@ -30,6 +32,21 @@ pub struct BetaBinomial {
 }
 
 impl BetaPosterior {
+    /// The distribution of mean `mean` whose first parameter is `alpha`, above 0, whatever the
+    /// second becomes: for rare infections that is the shape of the gamma distribution they have
+    /// in the limit. `mean` is above 0 and below 1.
+    pub(super) fn with_mean(alpha: f64, mean: f64) -> Self {
+        Self {
+            alpha,
+            beta: alpha * ((1.0 - mean) / mean),
+        }
+    }
+
+    /// The first parameter.
+    pub(super) const fn alpha(self) -> f64 {
+        self.alpha
+    }
+
     /// The distribution Beta(`alpha`, `beta`).
     ///
     /// # Errors
@@ -60,6 +77,14 @@ impl BetaPosterior {
         self.alpha / (self.alpha + self.beta)
     }
 
+    /// The central interval of the prevalence, both ends in [0, 1].
+    pub fn interval(self, coverage: Coverage) -> Interval {
+        Interval {
+            lo: beta_quantile(coverage.tail(), self.alpha, self.beta),
+            hi: beta_quantile(1.0 - coverage.tail(), self.alpha, self.beta),
+        }
+    }
+
     /// The infectious among `n` arrivals. Method [`crate::method::INFLOW_BETA_BINOMIAL`].
     pub fn arrivals(self, n: u64) -> BetaBinomial {
         let (share, size, persons) = (self.mean(), self.alpha + self.beta, count(n));
@@ -75,7 +100,10 @@ impl BetaPosterior {
     /// The difference of four log-gammas loses all digits for large parameters. So the first
     /// terms are taken one by one, and of the rest the parts of Stirling's series that cancel
     /// are cancelled on paper.
-    fn log_none(self, n: u64) -> f64 {
+    pub(super) fn log_none(self, n: u64) -> f64 {
+        if self.beta > PARAMETER_MAX && count(n) < self.beta / 8.0 {
+            return self.log_none_rare(n);
+        }
         let exact = n.min(TERMS_EXACT);
         let head: f64 = (0..exact)
             .map(|i| libm::log1p(-self.alpha / (self.alpha + self.beta + count(i))))
@@ -95,6 +123,51 @@ impl BetaPosterior {
             + stirling_rest(x + a);
         head + tail.min(0.0)
     }
+}
+
+impl BetaPosterior {
+    /// [`Self::log_none`] where `n` is small against an enormous `beta`: the sum as an integral
+    /// by the midpoint rule, whose error is of the order of `1 / beta²`, and that by Gauss and
+    /// Legendre's five points (DLMF 3.5), since nothing cancels there.
+    fn log_none_rare(self, n: u64) -> f64 {
+        const NODES: [(f64, f64); 5] = [
+            (0.046_910_077_030_668, 0.118_463_442_528_094_5),
+            (0.230_765_344_947_158_5, 0.239_314_335_249_683_2),
+            (0.5, 0.284_444_444_444_444_4),
+            (0.769_234_655_052_841_5, 0.239_314_335_249_683_2),
+            (0.953_089_922_969_332, 0.118_463_442_528_094_5),
+        ];
+        let persons = count(n);
+        let from = self.alpha + self.beta - 0.5;
+        let mean: f64 = NODES
+            .iter()
+            .map(|(at, weight)| weight * libm::log1p(-self.alpha / (from + at * persons)))
+            .sum();
+        persons * mean
+    }
+}
+
+/// [`BetaBinomial::at_least_one`] of each row, into `out`, without allocation.
+///
+/// # Errors
+/// [`ImportationError::Lengths`] when the slices differ in length; `out` is as it was.
+pub fn arrivals_at_least_one(
+    posteriors: &[BetaPosterior],
+    arrivals: &[u64],
+    out: &mut [f64],
+) -> Result<(), ImportationError> {
+    let (rows, persons, room) = (posteriors.len(), arrivals.len(), out.len());
+    if rows != persons || rows != room {
+        return Err(ImportationError::Lengths {
+            rows,
+            arrivals: persons,
+            out: room,
+        });
+    }
+    for ((slot, posterior), n) in out.iter_mut().zip(posteriors).zip(arrivals) {
+        *slot = one_minus_exp(posterior.log_none(*n));
+    }
+    Ok(())
 }
 
 /// `ln Γ(z) - ((z-½) ln z - z + ½ ln 2π)` for `z >= 32` (NIST DLMF 5.11.1).
