@@ -72,10 +72,10 @@ fn the_limit_is_what_the_client_is_told() {
 
 #[test]
 fn a_call_that_does_not_come_back_is_left_alone() {
-    let (hold, held) = std::sync::mpsc::channel::<()>();
-    let stuck = crate::transaction::bounded(Duration::from_millis(50), move || held.recv());
+    let (keep, waits) = std::sync::mpsc::channel::<()>();
+    let stuck = crate::transaction::bounded(Duration::from_millis(50), move || waits.recv());
     assert!(stuck.is_none());
-    drop(hold);
+    drop(keep);
     assert_eq!(crate::transaction::bounded(LONG, || 7), Some(7));
 }
 

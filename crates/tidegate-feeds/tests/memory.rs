@@ -4,12 +4,6 @@
 //! records as fit, long headers above short records, and values whose form in memory is large. The
 //! tests of this file run one after another, since they read one counter of allocated bytes.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a helper of tests fails and speaks as a test does"
-)]
-
 use std::alloc::System;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -36,9 +30,9 @@ const FACTOR: usize = 192;
 
 /// The most bytes at once, while `payload` is decoded.
 fn peak(toml: &str, payload: &[u8]) -> usize {
-    let config: FeedConfig = toml::from_str(toml).unwrap();
+    let config: FeedConfig = toml::from_str(toml).expect("the file is valid");
     let feed = FeedId::new("test");
-    let mut decoder = Decoder::try_new(feed.clone(), &config).unwrap();
+    let mut decoder = Decoder::try_new(feed.clone(), &config).expect("the file is valid");
     let mut out = ObservationBuilder::new(feed, 1);
     let mut rejected = Vec::new();
     let limit = TimeLimit {
@@ -60,6 +54,10 @@ fn peak(toml: &str, payload: &[u8]) -> usize {
 }
 
 #[track_caller]
+#[expect(
+    clippy::print_stdout,
+    reason = "with --nocapture it tells how near a payload comes"
+)]
 fn check(toml: &str, make: impl Fn(usize) -> Vec<u8>) {
     // Held also while payloads are made, which takes memory.
     let _guard = ONE_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -196,10 +194,10 @@ fn stream(rows: usize, count: i8, ids: usize) -> Vec<u8> {
         let ids = DictionaryArray::<Int32Type>::new(keys, Arc::new(values));
         columns.push(("id", Arc::new(ids)));
     }
-    let batch = RecordBatch::try_from_iter(columns).unwrap();
-    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
-    writer.write(&batch).unwrap();
-    writer.into_inner().unwrap()
+    let batch = RecordBatch::try_from_iter(columns).expect("columns of one length");
+    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).expect("memory takes it");
+    writer.write(&batch).expect("memory takes it");
+    writer.into_inner().expect("memory takes it")
 }
 
 #[test]

@@ -15,11 +15,11 @@ pub(crate) struct CpuTime;
 
 impl CpuTime {
     /// What the thread has used so far.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a bench may ask the machine; what it measures may not"
+    )]
     fn now() -> Duration {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a bench is no part of the crate, and this is the clock of a core"
-        )]
         let account = fs::read_to_string("/proc/thread-self/schedstat").expect("Linux has it");
         let nanos = account
             .split_whitespace()
