@@ -85,6 +85,39 @@ fn a_bad_pipeline_exits_78_and_lists_all_problems() {
     }
 }
 
+/// What is told of feeds can be asked for as everything else that a run writes.
+#[test]
+fn the_quality_of_feeds_can_be_queried() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let out = out.to_str().unwrap();
+    let input = "venue=pipelines/city/examples/venue.jsonl";
+    let summary = stdout([
+        "backfill",
+        "pipelines/city",
+        "--input",
+        input,
+        "--out",
+        out,
+        "--json",
+    ]);
+    let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+    let query = "SELECT sum(records) AS records FROM feed_quality WHERE feed = 'venue'";
+    let told = stdout(["sql", "--data", out, "--json", query]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert!(summary["counted"].as_u64().unwrap() > 0, "{summary}");
+    // Its counts are of a minute, each within one window.
+    assert_eq!(told["records"], summary["counted"]);
+    let none = stdout([
+        "sql",
+        "--data",
+        out,
+        "--json",
+        "SELECT * FROM feed_rejected",
+    ]);
+    assert_eq!(none, "");
+}
+
 /// What says how feeds come into Kafka is part of the folder.
 #[test]
 fn check_reads_ingest_toml() {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use arrow::array::RecordBatch;
+use tidegate_connect::LakeTable;
 use tidegate_query::Session;
 
 use crate::cli::Sql;
@@ -39,15 +40,15 @@ pub(crate) async fn sql(args: &Sql) -> Result<String> {
     Ok(format!("{table}\n{count} rows\n"))
 }
 
-/// Registers `DIR/pane/NAME.parquet` as `pane_NAME`, and so on; `alert`, `late`, `duplicate` and `rejected` by
-/// their own name.
+/// Registers `DIR/pane/NAME.parquet` as `pane_NAME`, and so on; a table that is alone in its folder,
+/// such as `alert`, by its own name.
 async fn register(session: &Session, data: &Path) -> Result<()> {
     anyhow::ensure!(
         data.is_dir(),
         "{} is not a folder that a run has written",
         data.display()
     );
-    for folder in ["pane", "layer", "alert", "late", "duplicate", "rejected"] {
+    for folder in LakeTable::ALL.map(LakeTable::as_str) {
         let Ok(entries) = std::fs::read_dir(data.join(folder)) else {
             continue;
         };
