@@ -5,14 +5,21 @@
 //! It proves nothing about transactions, and it makes no topics on request, so they are named at
 //! start.
 
+use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rdkafka::error::KafkaError;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 
+use crate::client::Deadline;
 use crate::error::ConnectError;
+
+/// How long it is waited for the broker's own port, and how long until it is tried again.
+const PORT_WITHIN: Duration = Duration::from_secs(10);
+const PORT_AGAIN: Duration = Duration::from_millis(10);
 
 /// One broker on a free loopback port, until dropped.
 #[derive(Debug)]
@@ -36,7 +43,7 @@ enum Act {
     #[cfg(test)]
     Forget(String),
     #[cfg(test)]
-    Delay(std::time::Duration),
+    Delay(Duration),
 }
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
@@ -93,8 +100,17 @@ impl EmbeddedBroker {
     /// Takes connections again.
     ///
     /// # Errors
-    /// [`ConnectError::Client`] when the broker does not obey.
+    /// [`ConnectError::Client`] when its port is taken, or the broker does not obey.
     pub fn come_back(&self) -> Result<(), ConnectError> {
+        // A client that tries a port where nobody listens may, rarely, be given that very port as
+        // its own and be connected with itself. The library ends the process when it cannot listen.
+        let deadline = Deadline::new(PORT_WITHIN);
+        while let Err(error) = TcpListener::bind(&self.bootstrap) {
+            if deadline.passed() {
+                return Err(broken(format!("listen at {}: {error}", self.bootstrap)));
+            }
+            std::thread::sleep(PORT_AGAIN);
+        }
         self.order(Act::ComeBack)
     }
 
@@ -106,7 +122,7 @@ impl EmbeddedBroker {
 
     /// From now on every answer takes this long.
     #[cfg(test)]
-    pub(crate) fn delay(&self, delay: std::time::Duration) -> Result<(), ConnectError> {
+    pub(crate) fn delay(&self, delay: Duration) -> Result<(), ConnectError> {
         self.order(Act::Delay(delay))
     }
 
