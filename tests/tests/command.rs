@@ -115,7 +115,7 @@ fn the_quality_of_feeds_can_be_queried() {
         "--json",
         "SELECT * FROM feed_rejected",
     ]);
-    assert_eq!(none, "");
+    assert_eq!(none.trim(), "");
 }
 
 /// What says how feeds come into Kafka is part of the folder.
