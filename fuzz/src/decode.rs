@@ -160,7 +160,8 @@ fn check_schedule(bytes: &[u8]) {
 
 fn check_netex(bytes: &[u8]) {
     for stop in netex_stops(bytes).into_iter().flatten() {
-        assert!(!stop.id.is_empty() && stop.lat.abs() <= 90.0 && stop.lng.abs() <= 180.0);
+        let (lat, lng) = stop.place.unwrap_or_default();
+        assert!(!stop.id.is_empty() && lat.abs() <= 90.0 && lng.abs() <= 180.0);
     }
 }
 
