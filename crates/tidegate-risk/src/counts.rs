@@ -1,20 +1,13 @@
-//! Prediction intervals of whole persons: quantiles of the Poisson and the negative binomial
-//! distribution.
-//!
-//! The distribution functions are the regularized incomplete gamma and beta functions, by the
-//! series and continued fractions of Press et al. 2007, "Numerical Recipes", sections 6.2 and 6.4.
+//! Prediction intervals of whole persons by how much they vary about an expectation: quantiles of
+//! [`crate::moments::CountDistribution`].
+
+use crate::moments::{CountDistribution, Coverage};
 
 /// The largest expectation; beyond it rounding would show.
 const MEAN_MAX: f64 = 1e7;
 
 /// Bounds of the negative binomial's `k`.
 const SIZE: std::ops::RangeInclusive<f64> = 0.01..=1e7;
-
-/// Terms after which a series or fraction is taken as it is. At [`MEAN_MAX`] 40 000 are enough.
-const TERMS_MAX: u32 = 200_000;
-
-/// A number too small to divide by.
-const TINY: f64 = 1e-300;
 
 /// Why there is no interval.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
@@ -78,38 +71,6 @@ impl Dispersion {
             Self::NegativeBinomial(Size(k)) => mean + mean * mean / k,
         }
     }
-
-    /// The probability of at most `persons`.
-    fn at_most(self, persons: u64, mean: f64) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "below 2^53, see `quantile`")]
-        let above = persons as f64 + 1.0;
-        match self {
-            Self::Poisson => 1.0 - gamma_below(above, mean),
-            Self::NegativeBinomial(Size(k)) => {
-                beta_below(k, above, [k, mean].map(|part| part / (k + mean)))
-            }
-        }
-    }
-
-    /// The smallest number that is not exceeded with `probability`.
-    fn quantile(self, probability: f64, mean: f64) -> u64 {
-        let (mut low, mut high) = (0, 1);
-        while high < 1 << 52 && self.at_most(high, mean) < probability {
-            (low, high) = (high, high * 2);
-        }
-        if self.at_most(low, mean) >= probability {
-            return low;
-        }
-        while high - low > 1 {
-            let middle = low.midpoint(high);
-            if self.at_most(middle, mean) < probability {
-                low = middle;
-            } else {
-                high = middle;
-            }
-        }
-        high
-    }
 }
 
 /// The 0.025 and the 0.975 quantile of a number of persons with the expectation `mean`.
@@ -126,112 +87,14 @@ pub fn interval95(mean: f64, dispersion: Dispersion) -> Result<(u64, u64), Count
     if !(0.0..=MEAN_MAX).contains(&mean) {
         return Err(CountError::Mean(mean));
     }
-    if mean < TINY {
-        return Ok((0, 0));
-    }
-    let at = |probability| dispersion.quantile(probability, mean);
-    Ok((at(0.025), at(0.975)))
-}
-
-/// The regularized incomplete gamma function `P(a, x)`, for `a` of at least 1 and `x` above 0.
-fn gamma_below(a: f64, x: f64) -> f64 {
-    let scale = libm::exp(a * libm::log(x) - x - libm::lgamma(a));
-    let below = if x < a + 1.0 {
-        scale * gamma_series(a, x)
-    } else {
-        1.0 - scale * gamma_fraction(a, x)
+    let distribution = match dispersion {
+        Dispersion::Poisson => CountDistribution::poisson(mean),
+        Dispersion::NegativeBinomial(Size(k)) => CountDistribution::negative_binomial(mean, k),
     };
-    below.clamp(0.0, 1.0)
-}
-
-fn gamma_series(a: f64, x: f64) -> f64 {
-    let (mut term, mut sum, mut divisor) = (1.0 / a, 1.0 / a, a);
-    for _ in 0..TERMS_MAX {
-        divisor += 1.0;
-        term *= x / divisor;
-        sum += term;
-        if term < sum * f64::EPSILON {
-            break;
-        }
-    }
-    sum
-}
-
-fn gamma_fraction(a: f64, x: f64) -> f64 {
-    let mut denominator = x + 1.0 - a;
-    let mut lentz = Lentz::new(1.0 / TINY, denominator);
-    for term in 1..TERMS_MAX {
-        let term = f64::from(term);
-        denominator += 2.0;
-        if lentz.step(-term * (term - a), denominator).is_last() {
-            break;
-        }
-    }
-    lentz.value
-}
-
-/// The regularized incomplete beta function `I_x(a, b)`, of `x` and `1 - x`, both between 0 and 1.
-fn beta_below(a: f64, b: f64, [x, complement]: [f64; 2]) -> f64 {
-    let ln_beta = libm::lgamma(a) + libm::lgamma(b) - libm::lgamma(a + b);
-    let scale = libm::exp(a * libm::log(x) + b * libm::log1p(-x) - ln_beta);
-    let below = if x < (a + 1.0) / (a + b + 2.0) {
-        scale * beta_fraction(a, b, x) / a
-    } else {
-        1.0 - scale * beta_fraction(b, a, complement) / b
-    };
-    below.clamp(0.0, 1.0)
-}
-
-/// The continued fraction of the incomplete beta function.
-fn beta_fraction(a: f64, b: f64, x: f64) -> f64 {
-    let mut lentz = Lentz::new(1.0, 1.0 - (a + b) * x / (a + 1.0));
-    for m in 1..TERMS_MAX {
-        let m = f64::from(m);
-        let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
-        lentz.step(even, 1.0);
-        let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
-        if lentz.step(odd, 1.0).is_last() {
-            break;
-        }
-    }
-    lentz.value
-}
-
-/// A continued fraction so far, by Lentz's method.
-struct Lentz {
-    value: f64,
-    /// The ratio of this numerator to the one before, and of the denominator before to this one.
-    numerators: f64,
-    denominators: f64,
-    factor: f64,
-}
-
-impl Lentz {
-    fn new(numerators: f64, first: f64) -> Self {
-        let denominators = 1.0 / away_from_zero(first);
-        Self {
-            value: denominators,
-            numerators,
-            denominators,
-            factor: denominators,
-        }
-    }
-
-    fn step(&mut self, numerator: f64, denominator: f64) -> &Self {
-        self.denominators = 1.0 / away_from_zero(denominator + numerator * self.denominators);
-        self.numerators = away_from_zero(denominator + numerator / self.numerators);
-        self.factor = self.denominators * self.numerators;
-        self.value *= self.factor;
-        self
-    }
-
-    fn is_last(&self) -> bool {
-        (self.factor - 1.0).abs() < f64::EPSILON
-    }
-}
-
-fn away_from_zero(value: f64) -> f64 {
-    if value.abs() < TINY { TINY } else { value }
+    let within = distribution
+        .expect("it takes more than was checked above")
+        .interval(Coverage::NinetyFive);
+    Ok((within.lo, within.hi))
 }
 
 #[cfg(test)]
