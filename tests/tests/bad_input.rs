@@ -12,7 +12,7 @@ use tidegate_connect::{Inspector, KafkaSink, Properties, Retention, TopicSpec};
 use tidegate_model::{FeedId, Payload, Position, Reason, Rejected};
 use tidegate_pipeline::{Event, Mode, Pipeline, Runtime, Source, Summary};
 
-use crate::support::{binary, block_on, real_kafka, stdout};
+use crate::support::{binary, block_on, real_kafka, stdout, write_file};
 
 const GOOD: &str =
     r#"{"site":"gate","start":"2026-03-02T08:00:00+08:00","measure":"in","count":7}"#;
@@ -365,9 +365,7 @@ fn write_pipeline(folder: &Path, feed: &str) {
         ),
     ];
     for (path, text) in files {
-        let path = folder.join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        write_file(folder, path, text);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The command line: exit codes, messages, the demo's summary, every pipeline folder.
 
-use crate::support::{root, stdout, tidegate};
+use crate::support::{root, stdout, tidegate, write_file};
 
 #[test]
 fn every_pipeline_is_good_and_passes_its_own_tests() {
@@ -46,11 +46,7 @@ fn the_demo_detects_what_was_injected_and_accounts_for_every_record() {
 #[test]
 fn a_bad_pipeline_exits_78_and_lists_all_problems() {
     let folder = tempfile::tempdir().unwrap();
-    let write = |path: &str, text: &str| {
-        let path = folder.path().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    };
+    let write = |path: &str, text: &str| write_file(folder.path(), path, text);
     write(
         "pipeline.toml",
         "name = \"bad\"\nzone = \"Mars/Olympus\"\n[[window]]\nname = \"w\"\nsize = \"10m\"\nslide = \"3m\"\n\
@@ -122,11 +118,7 @@ fn the_quality_of_feeds_can_be_queried() {
 #[test]
 fn check_reads_ingest_toml() {
     let folder = tempfile::tempdir().unwrap();
-    let write = |path: &str, text: &str| {
-        let path = folder.path().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    };
+    let write = |path: &str, text: &str| write_file(folder.path(), path, text);
     write(
         "pipeline.toml",
         "name = \"p\"\n[[window]]\nname = \"w\"\nsize = \"5m\"\n",

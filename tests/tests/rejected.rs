@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 use tidegate_connect::{Inspector, KafkaSink, Properties, Retention};
 
-use crate::support::{binary, real_kafka, stdout};
+use crate::support::{binary, real_kafka, stdout, write_file};
 
 /// How long a broker may take.
 const LONG: Duration = Duration::from_secs(30);
@@ -58,9 +58,7 @@ impl Folder {
     }
 
     fn write(&self, path: &str, text: &str) {
-        let path = self.path(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        write_file(self.0.path(), path, text);
     }
 
     fn replace(&self, path: &str, from: &str, to: &str) {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::support::{binary, root};
+use crate::support::{binary, root, write_file};
 
 /// Status, type and body of an answer.
 type Answer = (u16, &'static str, String);
@@ -138,9 +138,7 @@ impl Folder {
     }
 
     fn write(&self, path: &str, text: &str) {
-        let path = self.path(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        write_file(self.0.path(), path, text);
     }
 
     /// Asks with up to four more words.

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{binary, shared_data, stdout};
+use crate::support::{binary, shared_data, stdout, write_file};
 
 /// A folder for one test.
 struct Folder(tempfile::TempDir);
@@ -26,9 +26,7 @@ impl Folder {
     }
 
     fn write(&self, path: &str, text: &str) {
-        let path = self.path(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        write_file(self.0.path(), path, text);
     }
 
     /// Writes the stops of a source, relative to the folder, to `sites.geojson`.

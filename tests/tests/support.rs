@@ -72,6 +72,13 @@ pub(crate) fn stdout<const N: usize>(args: [&str; N]) -> String {
     out.into_owned()
 }
 
+/// Writes a file of `folder`, and the folders above it.
+pub(crate) fn write_file(folder: &Path, path: &str, text: &str) {
+    let path = folder.join(path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
 /// The recorded real feeds; `None`, said aloud, where they are not there.
 pub(crate) fn shared_data() -> Option<PathBuf> {
     let shared =

@@ -92,7 +92,7 @@ fn text<'a>(values: impl Iterator<Item = &'a str>) -> Arc<dyn Array> {
     Arc::new(StringArray::from_iter_values(values))
 }
 
-fn maybe_text<'a>(values: impl Iterator<Item = Option<&'a str>>) -> Arc<dyn Array> {
+pub(crate) fn maybe_text<'a>(values: impl Iterator<Item = Option<&'a str>>) -> Arc<dyn Array> {
     Arc::new(values.collect::<StringArray>())
 }
 
@@ -100,7 +100,7 @@ fn number(values: impl Iterator<Item = f64>) -> Arc<dyn Array> {
     Arc::new(Float64Array::from_iter_values(values))
 }
 
-fn whole(values: impl Iterator<Item = u64>) -> Arc<dyn Array> {
+pub(crate) fn whole(values: impl Iterator<Item = u64>) -> Arc<dyn Array> {
     let values = values.map(|value| i64::try_from(value).unwrap_or(i64::MAX));
     Arc::new(Int64Array::from_iter_values(values))
 }

@@ -13,7 +13,7 @@ use std::time::Instant;
 use super::kafka::Kafka;
 use super::product::Product;
 use super::scenario::LONG;
-use crate::support::{binary, stdout, wait_until};
+use crate::support::{binary, stdout, wait_until, write_file};
 
 /// Messages of a test, each one count of 1.
 const MESSAGES: usize = 200;
@@ -29,11 +29,7 @@ struct Pipeline {
 impl Pipeline {
     fn new(kafka: &Kafka, name: &str, ingest: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let write = |file: &str, text: &str| {
-            let path = folder.path().join(file);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        };
+        let write = |file: &str, text: &str| write_file(folder.path(), file, text);
         // A topic of its own, so that a second run on the same broker begins anew.
         let topic = format!("feeds.{name}.{}", std::process::id());
         write(

@@ -9,17 +9,11 @@ use tidegate_connect::{Inspector, KafkaSink, Properties};
 use super::kafka::Kafka;
 use super::product::Product;
 use super::scenario::LONG;
-use crate::support::{binary, wait_until};
+use crate::support::{binary, wait_until, write_file};
 
 /// More than a record of `tidegate.rejected` can hold as base64, and less than a broker's request.
 const BYTES: usize = 14 << 20;
 const TOPIC: &str = "tidegate.rejected";
-
-fn write(folder: &Path, path: &str, text: &str) {
-    let path = folder.join(path);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, text).unwrap();
-}
 
 /// The epoch is committed with a record that says where the bytes are.
 #[test]
@@ -33,15 +27,15 @@ fn real_a_rejection_larger_than_its_topic_takes_is_put_aside() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = folder.path().join("pipeline");
     let window = "[[window]]\nname = \"minute\"\nsize = \"1m\"\n";
-    write(
+    write_file(
         &pipeline,
         "pipeline.toml",
         &format!("name = \"{name}\"\n{window}"),
     );
     let sql = "SELECT site_id, sum(count) AS persons FROM observation GROUP BY site_id\n";
-    write(&pipeline, "windows/minute.sql", sql);
+    write_file(&pipeline, "windows/minute.sql", sql);
     let config = format!("format = \"json\"\ntopic = \"{feed}\"\nunknown_site = \"accept\"\n");
-    write(&pipeline, "feeds/gate.toml", &config);
+    write_file(&pipeline, "feeds/gate.toml", &config);
 
     let before = inspector
         .ends(TOPIC, Duration::from_secs(5))

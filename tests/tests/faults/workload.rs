@@ -19,6 +19,7 @@ use tidegate_connect::{KafkaSink, Properties};
 use tidegate_model::{EventTime, Span, parse_rfc3339};
 
 use super::compare::{Records, canonical};
+use crate::support::write_file;
 
 /// The sites; each is on partition `site % partitions`.
 const SITES: i64 = 8;
@@ -136,23 +137,23 @@ impl Workload {
                 "[[window]]\nname = \"{name}\"\nsize = \"{size}s\"\nslide = \"{slide}s\""
             )
             .unwrap();
-            write(&folder, &format!("windows/{name}.sql"), sql);
+            write_file(&folder, &format!("windows/{name}.sql"), sql);
         }
         pipeline += "[[layer]]\nname = \"crowd\"\non = \"sliding\"\n";
-        write(&folder, "pipeline.toml", &pipeline);
+        write_file(&folder, "pipeline.toml", &pipeline);
         let feed = format!(
             "format = \"json\"\ntopic = \"{}\"\nunknown_site = \"accept\"\n\
              out_of_orderness = \"5s\"\ninterval_max = \"1s\"\ndedup_within = \"10m\"\n",
             self.topic()
         );
-        write(&folder, "feeds/gate.toml", &feed);
-        write(
+        write_file(&folder, "feeds/gate.toml", &feed);
+        write_file(
             &folder,
             "layers/crowd.sql",
             "SELECT 'site' AS subject_kind, site_id AS subject, CAST(persons AS DOUBLE) AS value, \
              'persons' AS unit, 'test/sum@1' AS method FROM sliding\n",
         );
-        write(
+        write_file(
             &folder,
             "rules.toml",
             "[[rule]]\nname = \"crowd\"\nlayer = \"crowd\"\nfire_above = 800.0\n\
@@ -397,12 +398,6 @@ impl Workload {
         }
         truth
     }
-}
-
-fn write(folder: &Path, path: &str, text: &str) {
-    let path = folder.join(path);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, text).unwrap();
 }
 
 /// Sends records to a topic, `rate` a second, or as fast as it can without one; returns when all

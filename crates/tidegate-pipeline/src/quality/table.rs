@@ -2,13 +2,12 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{
-    ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-};
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use tidegate_model::{EventTime, FeedId, Span};
 
 use super::feed::Closed;
+use crate::tables::{maybe_text, whole};
 
 /// The `feed_quality` table: a row a feed, as of the window that closed last.
 ///
@@ -103,8 +102,8 @@ struct QualityRow {
     expected_records: Option<f64>,
     completeness: Option<f64>,
     coverage: Option<f64>,
-    sites_heard: i64,
-    sites_expected: i64,
+    sites_heard: u64,
+    sites_expected: u64,
     silent_for: Option<f64>,
     silent_after: f64,
     payloads: u64,
@@ -159,8 +158,8 @@ impl Rows {
             expected_records: verdict.expected,
             completeness: verdict.completeness,
             coverage: verdict.coverage,
-            sites_heard: whole(heard),
-            sites_expected: whole(sites.len()),
+            sites_heard: heard as u64,
+            sites_expected: sites.len() as u64,
             silent_for: verdict.silent_for_s,
             silent_after: silent_after.as_seconds_f64(),
             payloads: delivery.payloads,
@@ -196,28 +195,28 @@ impl Rows {
         table(
             &FEED_QUALITY_SCHEMA,
             vec![
-                texts(rows.iter().map(|row| Some(row.feed.as_str()))),
+                maybe_text(rows.iter().map(|row| Some(row.feed.as_str()))),
                 start,
                 end,
                 integers(rows.iter().map(|row| row.records)),
                 numbers(rows.iter().map(|row| row.expected_records)),
                 numbers(rows.iter().map(|row| row.completeness)),
                 numbers(rows.iter().map(|row| row.coverage)),
-                integers(rows.iter().map(|row| row.sites_heard)),
-                integers(rows.iter().map(|row| row.sites_expected)),
+                whole(rows.iter().map(|row| row.sites_heard)),
+                whole(rows.iter().map(|row| row.sites_expected)),
                 numbers(rows.iter().map(|row| row.silent_for)),
                 numbers(rows.iter().map(|row| Some(row.silent_after))),
-                counts(rows.iter().map(|row| row.payloads)),
-                counts(rows.iter().map(|row| row.unchanged)),
-                counts(rows.iter().map(|row| row.received)),
-                counts(rows.iter().map(|row| row.late)),
-                counts(rows.iter().map(|row| row.duplicate)),
-                counts(rows.iter().map(|row| row.rejected)),
-                counts(rows.iter().map(|row| row.counter_faults)),
+                whole(rows.iter().map(|row| row.payloads)),
+                whole(rows.iter().map(|row| row.unchanged)),
+                whole(rows.iter().map(|row| row.received)),
+                whole(rows.iter().map(|row| row.late)),
+                whole(rows.iter().map(|row| row.duplicate)),
+                whole(rows.iter().map(|row| row.rejected)),
+                whole(rows.iter().map(|row| row.counter_faults)),
                 numbers(rows.iter().map(|row| row.delay_p50)),
                 numbers(rows.iter().map(|row| row.delay_p99)),
                 numbers(rows.iter().map(|row| row.clock_skew)),
-                texts(rows.iter().map(|row| row.skewed_site.as_deref())),
+                maybe_text(rows.iter().map(|row| row.skewed_site.as_deref())),
                 numbers(rows.iter().map(|row| row.unknown_origin)),
             ],
         )
@@ -230,11 +229,11 @@ impl Rows {
         table(
             &FEED_REJECTED_SCHEMA,
             vec![
-                texts(rows.iter().map(|(feed, _, _)| Some(feed.as_str()))),
+                maybe_text(rows.iter().map(|(feed, _, _)| Some(feed.as_str()))),
                 start,
                 end,
-                texts(rows.iter().map(|(_, reason, _)| Some(reason.as_str()))),
-                counts(rows.iter().map(|(_, _, records)| *records)),
+                maybe_text(rows.iter().map(|(_, reason, _)| Some(reason.as_str()))),
+                whole(rows.iter().map(|(_, _, records)| *records)),
             ],
         )
     }
@@ -245,8 +244,8 @@ impl Rows {
         table(
             &FEED_SITE_SCHEMA,
             vec![
-                texts(rows.iter().map(|row| Some(row.feed.as_str()))),
-                texts(rows.iter().map(|row| Some(row.site.as_str()))),
+                maybe_text(rows.iter().map(|row| Some(row.feed.as_str()))),
+                maybe_text(rows.iter().map(|row| Some(row.site.as_str()))),
                 integers(rows.iter().map(|row| row.records)),
                 numbers(rows.iter().map(|row| Some(row.silent_for))),
                 numbers(rows.iter().map(|row| row.delay)),
@@ -267,24 +266,12 @@ fn table(schema: &SchemaRef, columns: Vec<ArrayRef>) -> RecordBatch {
     RecordBatch::try_new(Arc::clone(schema), columns).expect("the columns are those of the schema")
 }
 
-fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
-    Arc::new(values.collect::<StringArray>())
-}
-
 fn numbers(values: impl Iterator<Item = Option<f64>>) -> ArrayRef {
     Arc::new(values.collect::<Float64Array>())
 }
 
 fn integers(values: impl Iterator<Item = i64>) -> ArrayRef {
     Arc::new(Int64Array::from_iter_values(values))
-}
-
-fn counts(values: impl Iterator<Item = u64>) -> ArrayRef {
-    integers(values.map(|value| i64::try_from(value).unwrap_or(i64::MAX)))
-}
-
-fn whole(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// The part of the whole; of nothing there is none.
