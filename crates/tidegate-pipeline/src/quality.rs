@@ -12,7 +12,7 @@
 //! Promises: nothing here changes a count. The same steps give the same rows (T1), and with the
 //! state of a snapshot they go on. No clock is asked: a feed that is silent among others is seen when
 //! a window closes; that *all* are silent only the caller's clock can tell, and
-//! [`Qualities::is_told_silent`] keeps it from being told twice.
+//! [`Qualities::silent`] keeps it from being told twice.
 //!
 //! A layer's row about a venue, a site or a cell rests on the feeds that ever delivered a record
 //! there. Where its SQL gives no `coverage`, it is the least of theirs.
@@ -56,7 +56,7 @@ pub(crate) struct QualityTables {
     pub(crate) rejected: RecordBatch,
     /// Rows of [`FEED_SITE_SCHEMA`].
     pub(crate) sites: RecordBatch,
-    /// Feeds that are silent and of which nobody was told so.
+    /// Feeds that are silent.
     pub(crate) silent: Vec<FeedId>,
 }
 
@@ -122,11 +122,6 @@ impl Qualities {
         }
     }
 
-    /// Whether somebody was told that the feed is silent.
-    pub(crate) fn is_told_silent(&self, feed: &FeedId) -> bool {
-        self.feeds.get(feed).is_some_and(FeedQuality::is_told)
-    }
-
     /// How long without records is silence, of this feed.
     pub(crate) fn silent_after(&self, feed: &FeedId) -> Option<Span> {
         self.feeds.get(feed).map(FeedQuality::silent_after)
@@ -149,13 +144,12 @@ impl Qualities {
         for (feed, quality) in &mut self.feeds {
             let silent_after = quality.silent_after();
             let is_past = quality.newest().is_some_and(|newest| newest > end);
-            let was_told = quality.is_told();
             let closed = quality.close(end, hour);
             let since = closed.verdict.silent_for_s.unwrap_or(0.0);
             let is_silent = closed.verdict.is_stale() && since >= silent_after.as_seconds_f64();
             rows.add(feed, silent_after, &closed);
             // A silence after which the feed was heard again is history.
-            if is_silent && !is_past && !was_told {
+            if is_silent && !is_past {
                 silent.push(feed.clone());
             }
         }

@@ -387,10 +387,11 @@ impl Runtime {
         std::mem::take(&mut self.idled)
     }
 
-    /// The feed is silent: a decision that an earlier run took and wrote down.
-    pub fn silent(&mut self, feed: &FeedId) {
+    /// The feed is silent: a decision that an earlier run took and wrote down. Whether that is news.
+    pub fn silent(&mut self, feed: &FeedId) -> bool {
         let hearing = self.quality.silent(feed);
         self.tell_hearing(feed, hearing);
+        hearing.is_some()
     }
 
     /// The feeds that fell silent by the caller's clock since the last call.

@@ -324,7 +324,9 @@ impl Task {
             Step::Idle { feed, partition } => {
                 self.runtime.idle(&FeedId::new(feed), *partition).await?;
             }
-            Step::Silent { feed } => self.runtime.silent(&FeedId::new(feed)),
+            Step::Silent { feed } => {
+                self.runtime.silent(&FeedId::new(feed));
+            }
         }
         while self.runtime.poll_event().is_some() {}
         Ok(())

@@ -1,6 +1,5 @@
 //! What is too large for a topic is not lost.
 
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;

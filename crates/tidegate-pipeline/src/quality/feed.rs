@@ -454,11 +454,6 @@ impl FeedQuality {
         }
     }
 
-    /// Whether somebody was told that it is silent.
-    pub(super) fn is_told(&self) -> bool {
-        self.silence.is_told
-    }
-
     /// Notes whether somebody was told that it is silent; gives what was noted before.
     pub(super) fn set_told(&mut self, is_told: bool) -> bool {
         std::mem::replace(&mut self.silence.is_told, is_told)

@@ -85,8 +85,7 @@ impl Runtime {
             }
             let since = *self.read_at.entry(feed.clone()).or_insert(now);
             let after = self.quality.silent_after(&feed).unwrap_or(Span::ZERO);
-            if now.since(since) >= after && !self.quality.is_told_silent(&feed) {
-                self.silent(&feed);
+            if now.since(since) >= after && self.silent(&feed) {
                 self.silenced.push(feed);
             }
         }
