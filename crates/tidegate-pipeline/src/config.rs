@@ -30,9 +30,15 @@ pub struct PipelineConfig {
     /// Files of reference data.
     #[serde(default)]
     pub reference: ReferenceConfig,
+    /// How reports become infections, where origins have reports by day.
+    #[serde(default)]
+    pub infection: Option<InfectionConfig>,
     /// Occupancy by conservation, when venues have gates.
     #[serde(default)]
     pub occupancy: Option<OccupancyConfig>,
+    /// Persons in quarantine on each day ahead, when arrivals of some origins are held.
+    #[serde(default)]
+    pub quarantine: Option<QuarantineConfig>,
     /// Window queries, `windows/NAME.sql`.
     #[serde(default)]
     pub window: Vec<WindowConfig>,
@@ -87,6 +93,23 @@ pub struct ReferenceConfig {
     pub grid_units: Option<String>,
     /// Incidence per origin, CSV or JSON.
     pub incidence: Option<String>,
+    /// Cases per origin by day of report, CSV or JSON: `origin`, `date`, `cases`, without gaps.
+    /// An origin that is in it has its prevalence from here, by `[infection]`.
+    pub reports: Option<String>,
+    /// What is done with travellers on entry, by the tier of their origin, CSV or JSON: `tier`,
+    /// `entry_effect`, and `held_share` with `stay_days` where they are quarantined.
+    pub tiers: Option<String>,
+}
+
+/// How cases by day of report become the share of people who are infectious.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InfectionConfig {
+    /// Days from infection to report.
+    pub delay_days: u32,
+    /// The share of infected people who are infectious and not isolated, for each day after
+    /// infection from day 0.
+    pub infectious_curve: Vec<f64>,
 }
 
 /// One window query.
@@ -133,6 +156,22 @@ pub struct OccupancyConfig {
     pub empty_at: Option<String>,
 }
 
+/// Quarantine of travellers from origins whose tier has a `held_share`.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuarantineConfig {
+    /// The layer of arrivals: a row an origin (`subject_kind` is `origin`) with the persons of the
+    /// window, each traveller once.
+    pub layer: String,
+    /// Days ahead that are told, today included, 1 to 366.
+    #[serde(default = "two_weeks")]
+    pub days: usize,
+    /// Places, occupied ones included; the capacities of all venues of kind `quarantine` when
+    /// absent.
+    #[serde(default)]
+    pub places: Option<u64>,
+}
+
 fn utc() -> String {
     "UTC".to_owned()
 }
@@ -155,4 +194,8 @@ fn ten_minutes() -> String {
 
 const fn capture() -> f64 {
     0.98
+}
+
+const fn two_weeks() -> usize {
+    14
 }

@@ -22,6 +22,7 @@ mod feed_health;
 mod measurements;
 mod occupancy;
 mod quality;
+mod quarantine;
 mod summary;
 mod tables;
 
@@ -36,8 +37,8 @@ mod case;
 
 pub use case::{CaseOutcome, run_cases};
 pub use config::{
-    KeyColumn, LayerConfig, OccupancyConfig, PipelineConfig, ReferenceConfig, ScaleConfig,
-    WindowConfig,
+    InfectionConfig, KeyColumn, LayerConfig, OccupancyConfig, PipelineConfig, QuarantineConfig,
+    ReferenceConfig, ScaleConfig, WindowConfig,
 };
 pub use feed_health::{
     FeedHealth, FeedHealthChange, FeedHealthError, FeedHealthRule, FeedHealthState,
@@ -48,7 +49,7 @@ pub use pipeline::{Feed, Layer, Pipeline};
 pub use problem::Problem;
 pub use progress::{PartitionPosition, Progress, SnapshotName, Step, Totals};
 pub use quality::{FEED_QUALITY_SCHEMA, FEED_REJECTED_SCHEMA};
-pub use reference::Reference;
+pub use reference::{EvidenceBasis, Origin, Reference};
 pub use runtime::{Event, Mode, Runtime, RuntimeError};
 pub use sites::sites_geojson;
 pub use snapshot::{SNAPSHOT_FORMAT, Snapshot, SnapshotError, SnapshotOf};

@@ -13,11 +13,15 @@ use tidegate_feeds::{Decoder, FeedConfig, Schedule, ScheduleFiles};
 use tidegate_model::{EventTime, FeedId, Payload, Resolution, Span};
 use tidegate_query::{LayerQuery, Session, SessionLimits, Slot, WindowQuery};
 use tidegate_risk::occupancy::CaptureProbability;
+use tidegate_risk::quarantine::DAYS_MAX;
 
 use crate::config::KeyColumn;
-use crate::reference::{read_grid_units, read_incidence, read_sites, read_venues};
+use crate::quarantine::QuarantineSpec;
+use crate::reference::{
+    OriginFiles, read_grid_units, read_origins, read_sites, read_tiers, read_venues,
+};
 use crate::source::{line_of, read_toml};
-use crate::tables::{STEPPED, register_reference};
+use crate::tables::{STEPPED, THIS_WINDOW, register_reference};
 use crate::{LayerConfig, PipelineConfig, Problem, Reference, Source, WindowConfig};
 
 /// A feed of the pipeline: its decoder, fresh.
@@ -90,6 +94,7 @@ pub struct Pipeline {
     /// Alert rules.
     pub rules: Vec<Rule>,
     pub(crate) occupancy: Option<OccupancySpec>,
+    pub(crate) quarantine: Option<QuarantineSpec>,
     pub(crate) cases: Vec<(String, String)>,
 }
 
@@ -166,8 +171,17 @@ impl Pipeline {
         let windows = keys.windows(&config.window, source);
         let layers = keys.layers(&config.layer, &windows, source);
         let occupancy = keys.occupancy(&config, &windows);
+        let quarantine = keys.quarantine(&config, &layers);
         let tasks = keys.tasks(&config);
         let reference = read_reference(source, &config, resolution, problems);
+        let quarantine = quarantine.map(|(spec, places)| QuarantineSpec {
+            places: places.unwrap_or_else(|| reference.quarantine_places()),
+            ..spec
+        });
+        if quarantine.is_some() && reference.held().next().is_none() && problems.is_empty() {
+            let message = "no origin has a tier with held_share: nobody is held";
+            problems.push(Problem::new(MAIN, "quarantine", message));
+        }
         let cases = source
             .in_folder("tests", "toml")
             .map(|(n, t)| (n.to_owned(), t.to_owned()))
@@ -193,6 +207,7 @@ impl Pipeline {
             layers,
             rules,
             occupancy,
+            quarantine,
             cases,
         })
     }
@@ -200,7 +215,7 @@ impl Pipeline {
     /// Plans every window and layer, so that wrong SQL is a problem here and not at run time.
     async fn check_queries(&mut self, problems: &mut Vec<Problem>) {
         let session = Session::new();
-        if let Err(error) = register_reference(&session, &self.reference) {
+        if let Err(error) = register_reference(&session, &self.reference, &self.zone) {
             problems.push(Problem::new(MAIN, "reference", error.to_string()));
         }
         for (spec, sql) in &self.windows {
@@ -426,6 +441,8 @@ fn read_reference(
     let venues = text("venues", &config.reference.venues);
     let units = text("grid_units", &config.reference.grid_units);
     let incidence = text("incidence", &config.reference.incidence);
+    let reports = text("reports", &config.reference.reports);
+    let tiers = text("tiers", &config.reference.tiers);
     let mut reference = Reference::default();
     if let Some((file, text)) = sites {
         reference.sites = read_sites(&file, text, resolution, problems);
@@ -436,8 +453,38 @@ fn read_reference(
     if let Some((file, text)) = units {
         reference.grid_units = read_grid_units(&file, text, problems);
     }
-    if let Some((file, text)) = incidence {
-        reference.incidence = read_incidence(&file, text, problems);
+    if let Some((file, text)) = tiers {
+        reference.tiers = read_tiers(&file, text, problems);
+    }
+    if let Some((file, text)) = &incidence {
+        let files = OriginFiles {
+            incidence: (file, text),
+            reports: reports.as_ref().map(|(file, text)| (file.as_str(), *text)),
+            infection: config.infection.as_ref(),
+            tiers: &reference.tiers,
+        };
+        reference.origins = read_origins(files, problems);
+    }
+    for (key, is_alone, message) in [
+        (
+            "reference.reports",
+            config.reference.reports.is_some() && config.reference.incidence.is_none(),
+            "needs reference.incidence, which has the population of each origin",
+        ),
+        (
+            "reference.reports",
+            config.reference.reports.is_some() && config.infection.is_none(),
+            "needs [infection]: delay_days and infectious_curve",
+        ),
+        (
+            "infection",
+            config.infection.is_some() && config.reference.reports.is_none(),
+            "is for reference.reports, which is not there",
+        ),
+    ] {
+        if is_alone {
+            problems.push(Problem::new(MAIN, key, message));
+        }
     }
     if problems.is_empty() {
         reference.check_links(&config.reference, problems);
@@ -602,6 +649,8 @@ impl Keys<'_> {
             "venue_cell",
             "grid_unit",
             "incidence",
+            "tier",
+            THIS_WINDOW,
         ];
         if reserved.contains(&name) || STEPPED.contains(&name) || taken.any(|other| other == name) {
             let message = format!("{name:?} is the name of another table");
@@ -656,5 +705,30 @@ impl Keys<'_> {
             capture: capture.ok()?,
             empty_at,
         })
+    }
+
+    /// The quarantine, and its places where the file says them.
+    fn quarantine(
+        &mut self,
+        config: &PipelineConfig,
+        layers: &[Layer],
+    ) -> Option<(QuarantineSpec, Option<u64>)> {
+        let header = "[quarantine]";
+        let config = config.quarantine.as_ref()?;
+        let layer = layers.iter().position(|layer| layer.name == config.layer);
+        if layer.is_none() {
+            let message = format!("{:?} is not a layer", config.layer);
+            self.problem(header, 0, "layer", message);
+        }
+        if !(1..=DAYS_MAX).contains(&config.days) {
+            let message = format!("{} is not 1 to {DAYS_MAX}", config.days);
+            self.problem(header, 0, "days", message);
+        }
+        let spec = QuarantineSpec {
+            layer: layer?,
+            days: config.days,
+            places: 0,
+        };
+        Some((spec, config.places))
     }
 }

@@ -25,6 +25,7 @@ use arrow::datatypes::Float64Type;
 use jiff::tz::TimeZone;
 use tidegate_engine::WindowSpec;
 use tidegate_model::{EventTime, FeedId, ObservationBatch, Span};
+use tidegate_query::no_value;
 
 mod delays;
 mod feed;
@@ -180,7 +181,7 @@ impl Qualities {
                 coverage.is_some_and(|share| share < STALE_BELOW),
             ));
         }
-        let zero = number("value");
+        let (zero, reasons) = (number("value"), text("reason"));
         let is_believed = |row: usize| !(marks[row].2 && value(&zero, row) == Some(0.0));
         let believed = |name: &str| -> ArrayRef {
             let values = number(name);
@@ -197,6 +198,12 @@ impl Qualities {
                 "status" => {
                     let status = marks.iter().map(|mark| mark.2.then_some("stale"));
                     Arc::new(status.collect::<StringArray>())
+                }
+                "reason" => {
+                    let reasons = reasons.iter().enumerate().map(|(row, reason)| {
+                        reason.or((!is_believed(row)).then_some(no_value::STALE))
+                    });
+                    Arc::new(reasons.collect::<StringArray>())
                 }
                 name => Arc::clone(column(rows, name)),
             }

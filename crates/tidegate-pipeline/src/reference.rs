@@ -1,14 +1,19 @@
 //! Reference data: GeoJSON and CSV text to validated values.
 
+mod origins;
+
+pub use origins::{EvidenceBasis, Origin};
+pub(crate) use origins::{OriginFiles, read_origins, read_tiers};
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use geo::{Area, Centroid, Validation};
 use geojson::{Feature, FeatureCollection, GeometryValue};
 use h3o::geom::{ContainmentMode, TilerBuilder};
 use tidegate_model::{
-    CapacityBasis, Cell, GridUnit, Incidence, ORIGIN_UNKNOWN, Resolution, Site, SiteKind, Venue,
-    VenueKind,
+    CapacityBasis, Cell, GridUnit, ORIGIN_UNKNOWN, Resolution, Site, SiteKind, Venue, VenueKind,
 };
+use tidegate_risk::importation::{Held, TierRule};
 
 use crate::{Problem, ReferenceConfig};
 
@@ -24,11 +29,28 @@ pub struct Reference {
     pub venues: Vec<Venue>,
     /// The responsibility tree.
     pub grid_units: Vec<GridUnit>,
-    /// Incidence per origin.
-    pub incidence: Vec<Incidence>,
+    /// Where travellers come from, and what is known of infection there.
+    pub origins: Vec<Origin>,
+    /// What is done with travellers on entry, by the name of their origin's tier.
+    pub tiers: BTreeMap<String, TierRule>,
 }
 
 impl Reference {
+    /// The origins whose travellers are held in quarantine, and how, by name.
+    pub(crate) fn held(&self) -> impl Iterator<Item = (&str, Held)> {
+        self.origins.iter().filter_map(|origin| {
+            let tier = self.tiers.get(origin.tier.as_deref()?)?;
+            Some((origin.incidence.origin.as_str(), tier.held()?))
+        })
+    }
+
+    /// Persons whom all venues for quarantine hold.
+    pub(crate) fn quarantine_places(&self) -> u64 {
+        let venues = self.venues.iter();
+        let quarantine = venues.filter(|venue| venue.kind == VenueKind::Quarantine);
+        quarantine.map(|venue| u64::from(venue.capacity)).sum()
+    }
+
     /// Checks that what refers to something refers to something that is there. `files` are those
     /// that the rows were read from.
     pub(crate) fn check_links(&self, files: &ReferenceConfig, problems: &mut Vec<Problem>) {
@@ -62,12 +84,8 @@ impl Reference {
             }
         }
         self.check_tree(file(files.grid_units.as_ref()), problems);
-        if !self.incidence.is_empty()
-            && !self
-                .incidence
-                .iter()
-                .any(|row| row.origin == ORIGIN_UNKNOWN)
-        {
+        let is_unknown = |origin: &Origin| origin.incidence.origin == ORIGIN_UNKNOWN;
+        if !self.origins.is_empty() && !self.origins.iter().any(is_unknown) {
             problems.push(Problem::new(
                 file(files.incidence.as_ref()),
                 "origin",
@@ -369,135 +387,4 @@ pub(crate) fn read_grid_units(
     });
     units.sort_by(|a, b| a.id.cmp(&b.id));
     units
-}
-
-/// A row of an incidence file, CSV or JSON.
-#[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct IncidenceRow {
-    origin: String,
-    cases_7d: u64,
-    population: u64,
-    ascertainment_low: f64,
-    ascertainment_mid: f64,
-    ascertainment_high: f64,
-    infectious_days: f64,
-    as_of: String,
-}
-
-pub(crate) fn read_incidence(
-    file: &str,
-    text: &str,
-    problems: &mut Vec<Problem>,
-) -> Vec<Incidence> {
-    let text = text.trim_start_matches('\u{feff}');
-    let is_json = std::path::Path::new(file)
-        .extension()
-        .is_some_and(|name| name == "json");
-    let rows: Vec<(String, Result<IncidenceRow, String>)> = if is_json {
-        match serde_json::from_str::<Vec<serde_json::Value>>(text) {
-            Ok(rows) => rows
-                .into_iter()
-                .enumerate()
-                .map(|(idx, row)| {
-                    let row = serde_json::from_value(row).map_err(|error| error.to_string());
-                    (format!("[{idx}]"), row)
-                })
-                .collect(),
-            Err(error) => {
-                problems.push(Problem::new(
-                    file,
-                    "",
-                    format!("is not a JSON array: {error}"),
-                ));
-                return Vec::new();
-            }
-        }
-    } else {
-        let mut reader = csv::ReaderBuilder::new()
-            .trim(csv::Trim::All)
-            .from_reader(text.as_bytes());
-        reader
-            .deserialize()
-            .enumerate()
-            .map(|(idx, row)| {
-                (
-                    format!("row {}", idx + 1),
-                    row.map_err(|error: csv::Error| error.to_string()),
-                )
-            })
-            .collect()
-    };
-    let mut incidence = Vec::new();
-    for (key, row) in rows {
-        match row {
-            Ok(row) => check_incidence(file, &key, row, problems, &mut incidence),
-            Err(message) => problems.push(Problem::new(file, &key, message)),
-        }
-    }
-    incidence.sort_by(|a: &Incidence, b| a.origin.cmp(&b.origin));
-    for pair in incidence.windows(2) {
-        if pair[0].origin == pair[1].origin {
-            let message = format!("origin {:?} is there twice", pair[0].origin);
-            problems.push(Problem::new(file, "origin", message));
-        }
-    }
-    incidence
-}
-
-fn check_incidence(
-    file: &str,
-    key: &str,
-    row: IncidenceRow,
-    problems: &mut Vec<Problem>,
-    out: &mut Vec<Incidence>,
-) {
-    let known = problems.len();
-    let mut problem = |name: &str, message: String| {
-        problems.push(Problem::new(file, &format!("{key}.{name}"), message));
-    };
-    if row.population == 0 {
-        problem("population", "0 is not a population above 0".to_owned());
-    }
-    if row.cases_7d > row.population {
-        problem(
-            "cases_7d",
-            format!(
-                "{} is more than population {}",
-                row.cases_7d, row.population
-            ),
-        );
-    }
-    let range = [
-        row.ascertainment_low,
-        row.ascertainment_mid,
-        row.ascertainment_high,
-    ];
-    let inside = range.iter().all(|value| *value > 0.0 && *value <= 1.0);
-    if !inside || range[0] > range[1] || range[1] > range[2] {
-        problem(
-            "ascertainment_low",
-            format!("{range:?} must ascend within (0, 1]"),
-        );
-    }
-    if !(row.infectious_days > 0.0 && row.infectious_days <= 365.0) {
-        problem(
-            "infectious_days",
-            format!("{} is not in (0, 365]", row.infectious_days),
-        );
-    }
-    if row.as_of.parse::<jiff::civil::Date>().is_err() {
-        problem("as_of", format!("{:?} is not a date YYYY-MM-DD", row.as_of));
-    }
-    if problems.len() > known {
-        return;
-    }
-    out.push(Incidence {
-        origin: row.origin,
-        cases_7d: row.cases_7d,
-        population: row.population,
-        ascertainment: range,
-        infectious_days: row.infectious_days,
-        as_of: row.as_of,
-    });
 }

@@ -29,6 +29,7 @@ use crate::locate::{Locator, own_bytes, reject_unlocated};
 use crate::measurements::Directory;
 use crate::occupancy::Occupancies;
 use crate::quality::{Chunk, Qualities};
+use crate::quarantine::Quarantine;
 use crate::tables::{SteppedTables, register_reference};
 use crate::{Feed, Pipeline, Summary};
 pub use event::Event;
@@ -41,6 +42,20 @@ fn qualities(pipeline: &Pipeline) -> Qualities {
         .iter()
         .map(|feed| (&feed.id, feed.decoder.config().silent_after));
     Qualities::new(grid, &pipeline.zone, feeds)
+}
+
+/// The occupancies of a pipeline's venues, all empty.
+fn occupancies(pipeline: &Pipeline) -> Option<Occupancies> {
+    let spec = pipeline.occupancy.as_ref()?;
+    let empty = Occupancies::new(spec, &pipeline.zone, &pipeline.reference);
+    Some(empty.with_allowed_lateness(pipeline.allowed_lateness))
+}
+
+/// The quarantine of a pipeline's travellers, of which nothing was seen.
+fn quarantine(pipeline: &Pipeline) -> Option<Quarantine> {
+    let spec = pipeline.quarantine.clone()?;
+    let held = pipeline.reference.held();
+    Some(Quarantine::new(spec, &pipeline.zone, held))
 }
 
 /// Rows decoded before they are located and windowed.
@@ -175,6 +190,7 @@ pub struct Runtime {
     layers: Vec<PlannedLayer>,
     occupancies: Option<Occupancies>,
     quality: Qualities,
+    quarantine: Option<Quarantine>,
     stepped: SteppedTables,
     directory: Directory,
     alerts: AlertMachine,
@@ -196,7 +212,7 @@ impl Runtime {
     /// folder for spilled rows cannot be written to.
     pub async fn new(pipeline: Arc<Pipeline>, mode: Mode) -> Result<Self, RuntimeError> {
         let session = Session::with_limits(pipeline.query_limits.clone())?;
-        let stepped = register_reference(&session, &pipeline.reference)?;
+        let stepped = register_reference(&session, &pipeline.reference, &pipeline.zone)?;
         let mut windows = Vec::new();
         for (spec, sql) in &pipeline.windows {
             let query = WindowQuery::plan(&session, WINDOWED_SCHEMA.clone(), sql).await?;
@@ -237,10 +253,6 @@ impl Runtime {
             let health = FeedHealth::new(feed.id.clone(), FeedHealthRule::default());
             (feed.id.clone(), health)
         };
-        let occupancies = pipeline.occupancy.as_ref().map(|spec| {
-            Occupancies::new(spec, &pipeline.zone, &pipeline.reference)
-                .with_allowed_lateness(pipeline.allowed_lateness)
-        });
         Ok(Self {
             engine: Engine::new(config),
             health: pipeline.feeds.iter().map(health).collect(),
@@ -248,8 +260,9 @@ impl Runtime {
             locator: Locator::new(&pipeline.reference.sites, pipeline.resolution),
             windows,
             layers,
-            occupancies,
+            occupancies: occupancies(&pipeline),
             quality: qualities(&pipeline),
+            quarantine: quarantine(&pipeline),
             stepped,
             directory: Directory::new(&pipeline.reference),
             alerts: AlertMachine::new(pipeline.rules.clone()).with_time_zone(pipeline.zone.clone()),

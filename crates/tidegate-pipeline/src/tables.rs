@@ -3,17 +3,21 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array,
+    Array, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray, UInt64Array,
 };
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::Result;
-use tidegate_model::{Cell, GridUnit, Incidence, Site, Venue};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use tidegate_model::{Cell, EventTime, GridUnit, Site, Venue};
 use tidegate_query::{Session, Slot};
-use tidegate_risk::importation::{Ascertainment, Prevalence, PrevalenceRange, prevalence_range};
+use tidegate_risk::importation::{Held, OriginKind, Prevalence, PrevalenceRange, TierRule};
 
-use crate::Reference;
 use crate::occupancy::OCCUPANCY_SCHEMA;
 use crate::quality::{FEED_QUALITY_SCHEMA, FEED_REJECTED_SCHEMA, FEED_SITE_SCHEMA};
+use crate::quarantine::QUARANTINE_SCHEMA;
+use crate::{Origin, Reference};
 
 /// The table of occupancies, which each closing of the flow window sets anew.
 pub(crate) const OCCUPANCY: &str = "occupancy";
@@ -23,42 +27,62 @@ pub(crate) const FEED_QUALITY: &str = "feed_quality";
 pub(crate) const FEED_REJECTED: &str = "feed_rejected";
 pub(crate) const FEED_SITE: &str = "feed_site";
 
+/// The table of persons in quarantine, which each evaluation of its layer sets anew.
+pub(crate) const QUARANTINE_LOAD: &str = "quarantine_load";
+
 /// The tables that follow the windows, step by step: what reads them is evaluated when a window
 /// closes, and not again for its revision.
-pub(crate) const STEPPED: [&str; 4] = [OCCUPANCY, FEED_QUALITY, FEED_REJECTED, FEED_SITE];
+pub(crate) const STEPPED: [&str; 5] = [
+    OCCUPANCY,
+    FEED_QUALITY,
+    FEED_REJECTED,
+    FEED_SITE,
+    QUARANTINE_LOAD,
+];
 
-/// The tables of [`STEPPED`].
+/// The table of the window that layers are evaluated for: one row, which each evaluation sets anew.
+///
+/// It is how SQL knows the time: with panes alone an empty window has none.
+pub(crate) const THIS_WINDOW: &str = "this_window";
+
+/// The tables of [`STEPPED`], and [`THIS_WINDOW`].
 #[derive(Debug)]
 pub(crate) struct SteppedTables {
+    pub(crate) this_window: Slot,
     pub(crate) occupancy: Slot,
     pub(crate) feed_quality: Slot,
     pub(crate) feed_rejected: Slot,
     pub(crate) feed_site: Slot,
+    pub(crate) quarantine_load: Slot,
 }
 
 impl SteppedTables {
     /// Each with its name.
-    pub(crate) fn named(&self) -> [(&'static str, &Slot); 4] {
+    pub(crate) fn named(&self) -> [(&'static str, &Slot); 5] {
         [
             (OCCUPANCY, &self.occupancy),
             (FEED_QUALITY, &self.feed_quality),
             (FEED_REJECTED, &self.feed_rejected),
             (FEED_SITE, &self.feed_site),
+            (QUARANTINE_LOAD, &self.quarantine_load),
         ]
     }
 }
 
-/// Registers `site`, `venue`, `venue_cell`, `grid_unit`, `incidence`, and those of [`STEPPED`] empty.
+/// Registers `site`, `venue`, `venue_cell`, `grid_unit`, `incidence`, `tier`, [`THIS_WINDOW`],
+/// and those of [`STEPPED`] empty.
 pub(crate) fn register_reference(
     session: &Session,
     reference: &Reference,
+    zone: &TimeZone,
 ) -> Result<SteppedTables> {
     for (name, table) in [
         ("site", sites(&reference.sites)),
         ("venue", venues(&reference.venues)),
         ("venue_cell", venue_cells(&reference.venues)),
         ("grid_unit", grid_units(&reference.grid_units)),
-        ("incidence", incidence(&reference.incidence)),
+        ("incidence", incidence(reference, zone)),
+        ("tier", tiers(reference)),
     ] {
         session.register_rows(name, table.schema(), vec![table])?;
     }
@@ -68,11 +92,27 @@ pub(crate) fn register_reference(
         Ok(slot)
     };
     Ok(SteppedTables {
+        this_window: stepped(
+            THIS_WINDOW,
+            &this_window(EventTime::MIN, EventTime::MIN).schema(),
+        )?,
         occupancy: stepped(OCCUPANCY, &OCCUPANCY_SCHEMA)?,
         feed_quality: stepped(FEED_QUALITY, &FEED_QUALITY_SCHEMA)?,
         feed_rejected: stepped(FEED_REJECTED, &FEED_REJECTED_SCHEMA)?,
         feed_site: stepped(FEED_SITE, &FEED_SITE_SCHEMA)?,
+        quarantine_load: stepped(QUARANTINE_LOAD, &QUARANTINE_SCHEMA)?,
     })
+}
+
+/// The row of [`THIS_WINDOW`].
+pub(crate) fn this_window(start: EventTime, end: EventTime) -> RecordBatch {
+    let time = |time: EventTime| -> Arc<dyn Array> {
+        Arc::new(TimestampMicrosecondArray::from(vec![time.micros()]).with_timezone("UTC"))
+    };
+    table(vec![
+        ("window_start", false, time(start)),
+        ("window_end", false, time(end)),
+    ])
 }
 
 /// A column under construction: name, whether it may be null, values.
@@ -231,48 +271,94 @@ fn grid_units(rows: &[GridUnit]) -> RecordBatch {
     ])
 }
 
-fn incidence(rows: &[Incidence]) -> RecordBatch {
-    let rho = |idx: usize| number(rows.iter().map(move |i| i.ascertainment[idx]));
+/// One row an origin; `as_of_end` is the end of the local day that its prevalence is about.
+fn incidence(reference: &Reference, zone: &TimeZone) -> RecordBatch {
+    let origins = &reference.origins;
+    let rows = || origins.iter().map(|origin| &origin.incidence);
+    let rho = |idx: usize| number(rows().map(move |row| row.ascertainment[idx]));
     let share = |end: fn(PrevalenceRange) -> Prevalence| {
-        number(rows.iter().map(move |row| end(prevalence(row)).get()))
+        number(origins.iter().map(move |row| end(row.prevalence).get()))
     };
+    let tier = |origin: &Origin| reference.tiers.get(origin.tier.as_deref()?).copied();
+    let kinds = origins.iter().map(|row| row.kind.map(OriginKind::as_str));
+    let ends = origins.iter().map(|row| end_of_day(row.as_of, zone));
+    let effects = origins
+        .iter()
+        .map(|row| tier(row).map_or(0.0, |rule| rule.entry_effect()));
     table(vec![
+        ("origin", false, text(rows().map(|row| row.origin.as_str()))),
+        ("kind", true, maybe_text(kinds)),
         (
-            "origin",
-            false,
-            text(rows.iter().map(|i| i.origin.as_str())),
+            "tier",
+            true,
+            maybe_text(origins.iter().map(|row| row.tier.as_deref())),
         ),
-        ("cases_7d", false, whole(rows.iter().map(|i| i.cases_7d))),
-        (
-            "population",
-            false,
-            whole(rows.iter().map(|i| i.population)),
-        ),
+        ("cases_7d", false, whole(rows().map(|row| row.cases_7d))),
+        ("population", false, whole(rows().map(|row| row.population))),
         ("ascertainment_low", false, rho(0)),
         ("ascertainment_mid", false, rho(1)),
         ("ascertainment_high", false, rho(2)),
         (
             "infectious_days",
             false,
-            number(rows.iter().map(|i| i.infectious_days)),
+            number(rows().map(|row| row.infectious_days)),
         ),
-        ("as_of", false, text(rows.iter().map(|i| i.as_of.as_str()))),
+        (
+            "as_of",
+            false,
+            Arc::new(StringArray::from_iter_values(
+                origins.iter().map(|row| row.as_of.to_string()),
+            )),
+        ),
+        (
+            "as_of_end",
+            true,
+            Arc::new(
+                ends.collect::<TimestampMicrosecondArray>()
+                    .with_timezone("UTC"),
+            ),
+        ),
+        (
+            "basis",
+            false,
+            text(origins.iter().map(|row| row.basis.as_str())),
+        ),
         ("prevalence", false, share(PrevalenceRange::mid)),
         ("prevalence_lo", false, share(PrevalenceRange::lo)),
         ("prevalence_hi", false, share(PrevalenceRange::hi)),
+        ("entry_effect", false, number(effects)),
     ])
 }
 
-/// The prevalence of an origin at low, middle and high ascertainment.
-fn prevalence(row: &Incidence) -> PrevalenceRange {
-    Ascertainment::try_new(row.ascertainment)
-        .and_then(|ascertainment| {
-            prevalence_range(
-                row.cases_7d,
-                row.population,
-                ascertainment,
-                row.infectious_days,
-            )
-        })
-        .expect("an incidence row is checked when it is read")
+/// One row a tier of origins; `held_share` and `stay_days` are null where nobody is quarantined.
+fn tiers(reference: &Reference) -> RecordBatch {
+    let rules = || reference.tiers.values();
+    let held = || rules().map(TierRule::held);
+    let shares = held().map(|held| held.map(Held::share));
+    let stays = held().map(|held| held.map(|held| i64::from(held.stay_days())));
+    table(vec![
+        (
+            "tier",
+            false,
+            text(reference.tiers.keys().map(String::as_str)),
+        ),
+        (
+            "entry_effect",
+            false,
+            number(rules().map(TierRule::entry_effect)),
+        ),
+        (
+            "held_share",
+            true,
+            Arc::new(shares.collect::<Float64Array>()),
+        ),
+        ("stay_days", true, Arc::new(stays.collect::<Int64Array>())),
+    ])
+}
+
+/// When the local day is over, in microseconds; nothing for the last day of the calendar.
+fn end_of_day(day: Date, zone: &TimeZone) -> Option<i64> {
+    let next = day.tomorrow().ok()?.at(0, 0, 0, 0);
+    let next = zone.to_ambiguous_timestamp(next).compatible().ok()?;
+    Some(next.as_microsecond())
 }

@@ -25,7 +25,8 @@ use crate::session::unrepeatable_function;
 /// `coverage` is the share of expected input that was there, `data_age` the seconds from the
 /// newest input to the window's end; null where the layer does not know. `status` is `stale` where
 /// too little of the expected input was there to believe the value, else null; whoever evaluates the
-/// layer sets it.
+/// layer sets it. `reason` says in a word why there is no value: what the layer's SQL says, else one
+/// of [`no_value`]; a row with a value has one only where the SQL gives it.
 pub static LAYER_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     Arc::new(Schema::new(vec![
@@ -42,6 +43,7 @@ pub static LAYER_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("coverage", DataType::Float64, true),
         Field::new("data_age", DataType::Float64, true),
         Field::new("status", DataType::Utf8, true),
+        Field::new("reason", DataType::Utf8, true),
         Field::new("revision", DataType::Int32, false),
         Field::new("is_final", DataType::Boolean, false),
         Field::new("method", DataType::Utf8, false),
@@ -50,7 +52,17 @@ pub static LAYER_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
 
 /// Columns that a layer's SQL gives; the others are the frame's.
 const REQUIRED: [&str; 5] = ["subject_kind", "subject", "value", "unit", "method"];
-const OPTIONAL: [&str; 5] = ["lo", "hi", "level", "coverage", "data_age"];
+const OPTIONAL: [&str; 6] = ["lo", "hi", "level", "coverage", "data_age", "reason"];
+
+/// Why a row has no value, where its layer's SQL does not say.
+pub mod no_value {
+    /// Something that the SQL computes it from is null.
+    pub const MISSING_INPUT: &str = "missing_input";
+    /// The SQL gave an infinity, or what is no number.
+    pub const NOT_FINITE: &str = "not_finite";
+    /// It would have been zero, and too little of the expected input was there to believe it.
+    pub const STALE: &str = "stale";
+}
 
 /// Why a layer query cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -173,6 +185,10 @@ impl LayerQuery {
                 },
             });
         }
+        let (reason, _) = LAYER_SCHEMA
+            .column_with_name("reason")
+            .expect("a layer's column");
+        columns[reason] = reasons(&rows, &columns[reason])?;
         let rows = RecordBatch::try_new(Arc::clone(&LAYER_SCHEMA), columns).map_err(|error| {
             DataFusionError::Execution(format!("layer {}: {error}", frame.layer))
         })?;
@@ -188,6 +204,23 @@ impl LayerQuery {
         let order = lexsort_to_indices(&keys, None)?;
         Ok(take_record_batch(&rows, &order)?)
     }
+}
+
+/// The reasons that the SQL gives, and others where it gives no value and no reason.
+fn reasons(rows: &RecordBatch, given: &ArrayRef) -> Result<ArrayRef> {
+    let values = rows
+        .column_by_name("value")
+        .expect("checked when the layer was planned");
+    let values = cast(values, &DataType::Float64)?;
+    let values = values.as_primitive::<Float64Type>().iter();
+    let reasons = values
+        .zip(given.as_string::<i32>())
+        .map(|(value, given)| match value {
+            _ if given.is_some() => given,
+            None => Some(no_value::MISSING_INPUT),
+            Some(value) => (!value.is_finite()).then_some(no_value::NOT_FINITE),
+        });
+    Ok(Arc::new(reasons.collect::<StringArray>()))
 }
 
 /// Numbers that are not finite as null; other columns as they are.

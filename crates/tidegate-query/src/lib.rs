@@ -20,7 +20,7 @@ mod layer;
 
 pub use aggregate::{RestoreError, WindowQuery, WindowQueryError, WindowState};
 pub use h3_functions::h3_functions;
-pub use layer::{LAYER_SCHEMA, LayerError, LayerFrame, LayerQuery};
+pub use layer::{LAYER_SCHEMA, LayerError, LayerFrame, LayerQuery, no_value};
 pub use limits::{SessionLimits, SpillLimits};
 pub use risk_functions::risk_functions;
 pub use session::{Answer, Session};

@@ -25,6 +25,8 @@ pub use reported::{DailyReports, InfectiousCurve, Reported};
 pub use risk::{CordonRisk, ImportLevel, ImportShare, Signal, VenueRisk};
 pub use sample::{Interval, Sample, TestAccuracy};
 
+use crate::moments::Coverage;
+
 /// A share of people who are infectious and still travel: 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Prevalence(f64);
@@ -233,6 +235,18 @@ impl PrevalenceRange {
             lo: prevalence,
             mid: prevalence,
             hi: prevalence,
+        }
+    }
+
+    /// The mean and the 95 % interval of a posterior, such as that of a tested sample. A mean
+    /// outside of the interval, which a very skewed one has, moves that end.
+    pub fn of_posterior(posterior: BetaPosterior) -> Self {
+        let interval = posterior.interval(Coverage::NinetyFive);
+        let mean = posterior.mean();
+        Self {
+            lo: Prevalence(interval.lo.min(mean)),
+            mid: Prevalence(mean),
+            hi: Prevalence(interval.hi.max(mean)),
         }
     }
 

@@ -7,6 +7,7 @@ use tidegate_model::{EventTime, Span};
 use tidegate_query::LayerFrame;
 
 use super::{Event, Runtime, RuntimeError};
+use crate::tables::this_window;
 
 /// By whose windows the quality of feeds is told.
 const QUALITY_WINDOW: usize = 0;
@@ -191,8 +192,10 @@ impl Runtime {
     async fn evaluate_layers(&mut self, frame: Frame) -> Result<(), RuntimeError> {
         let start = frame.end.minus(self.windows[frame.window].size);
         let first = frame.is_final && frame.revision == 0;
+        let window = this_window(start, frame.end);
+        self.stepped.this_window.set(vec![window]);
         let latest: Vec<_> = self.layers.iter().map(|layer| layer.slot.rows()).collect();
-        for layer in &self.layers {
+        for (index, layer) in self.layers.iter().enumerate() {
             let mut alerts = Vec::new();
             if layer.window != frame.window || layer.reads_stepped && !first {
                 continue;
@@ -214,6 +217,12 @@ impl Runtime {
             };
             // Later layers read the rows of this window, whichever window that is.
             layer.slot.set(vec![rows.clone()]);
+            if let Some(quarantine) = self.quarantine.as_mut().filter(|_| first)
+                && quarantine.layer() == index
+            {
+                let loads = quarantine.step(frame.end, &rows);
+                self.stepped.quarantine_load.set(vec![loads]);
+            }
             if first {
                 *self.summary.layers.entry(layer.name.clone()).or_default() +=
                     rows.num_rows() as u64;

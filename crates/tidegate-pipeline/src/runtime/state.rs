@@ -10,6 +10,7 @@ use tidegate_query::{Slot, WindowState};
 use super::{Accumulation, Runtime, RuntimeError, Window};
 use crate::feed_health::{FeedHealth, FeedHealthRule};
 use crate::occupancy::Occupancies;
+use crate::quarantine::Quarantine;
 use crate::snapshot::{Snapshot, SnapshotError};
 
 impl Runtime {
@@ -34,6 +35,8 @@ impl Runtime {
         let occupancies = self.occupancies.as_ref().map(Occupancies::state);
         snapshot.put("occupancy", &occupancies);
         snapshot.put("quality", &self.quality.state());
+        let quarantine = self.quarantine.as_ref().map(Quarantine::state);
+        snapshot.put("quarantine", &quarantine);
         for (name, slot) in self.stepped.named() {
             put_slot(snapshot, &format!("table/{name}"), slot);
         }
@@ -78,6 +81,15 @@ impl Runtime {
         self.quality
             .restore(quality)
             .map_err(|error| SnapshotError::section("quality", error))?;
+        if let Some(quarantine) = &mut self.quarantine {
+            let state = snapshot.get::<Option<_>>("quarantine")?.ok_or_else(|| {
+                let message = "the pipeline keeps one, the snapshot has none";
+                SnapshotError::section("quarantine", message)
+            })?;
+            quarantine
+                .restore(state)
+                .map_err(|error| SnapshotError::section("quarantine", error))?;
+        }
         for (name, slot) in self.stepped.named() {
             get_slot(snapshot, &format!("table/{name}"), slot)?;
         }

@@ -39,6 +39,24 @@ pub enum OriginKind {
     Foreign,
 }
 
+impl OriginKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Domestic, Self::Foreign];
+
+    /// The word used in files and SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Domestic => "domestic",
+            Self::Foreign => "foreign",
+        }
+    }
+
+    /// The kind called `word`.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
 /// Quarantine after arrival.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Held {
@@ -90,6 +108,11 @@ impl TierRule {
             entry_effect: checked_share(entry_effect)?,
             held,
         })
+    }
+
+    /// The share of the infectious that is kept out.
+    pub const fn entry_effect(&self) -> f64 {
+        self.entry_effect
     }
 
     /// Who is held.
