@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    Array, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, StructArray,
     TimestampMicrosecondArray, UInt64Array,
 };
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::Result;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tidegate_model::{Cell, EventTime, GridUnit, Site, Venue};
-use tidegate_query::{Session, Slot};
+use tidegate_query::{EVIDENCE_FIELDS, Session, Slot};
 use tidegate_risk::importation::{Held, OriginKind, Prevalence, PrevalenceRange, TierRule};
 
 use crate::occupancy::OCCUPANCY_SCHEMA;
@@ -323,11 +323,23 @@ fn incidence(reference: &Reference, zone: &TimeZone) -> RecordBatch {
             false,
             text(origins.iter().map(|row| row.basis.as_str())),
         ),
+        ("evidence", false, evidence(origins)),
         ("prevalence", false, share(PrevalenceRange::mid)),
         ("prevalence_lo", false, share(PrevalenceRange::lo)),
         ("prevalence_hi", false, share(PrevalenceRange::hi)),
         ("entry_effect", false, number(effects)),
     ])
+}
+
+/// What `import_risk` takes: a struct of [`EVIDENCE_FIELDS`].
+fn evidence(origins: &[Origin]) -> Arc<dyn Array> {
+    let parts: Vec<[f64; 5]> = origins.iter().map(|row| row.evidence.parts()).collect();
+    let columns = EVIDENCE_FIELDS.iter().enumerate().map(|(idx, name)| {
+        let field = Field::new(*name, DataType::Float64, false);
+        let values = number(parts.iter().map(|parts| parts[idx]));
+        (Arc::new(field), values)
+    });
+    Arc::new(StructArray::from(columns.collect::<Vec<_>>()))
 }
 
 /// One row a tier of origins; `held_share` and `stay_days` are null where nobody is quarantined.

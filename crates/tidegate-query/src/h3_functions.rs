@@ -28,7 +28,7 @@ pub(crate) mod tests;
 
 use datafusion::logical_expr::ScalarUDF;
 
-use kernel::Section;
+use kernel::{Section, Sharing};
 
 /// The most cells that one call gives.
 const CELLS_PER_CALL_MAX: u64 = 1_000_000;
@@ -50,5 +50,5 @@ const GRID_STEPS_MAX: u32 = 576;
 /// }
 /// ```
 pub fn h3_functions() -> Vec<ScalarUDF> {
-    kernel::functions(table::DEFINITIONS, Section("H3 Functions"))
+    kernel::functions(table::DEFINITIONS, Section("H3 Functions"), Sharing::Never)
 }

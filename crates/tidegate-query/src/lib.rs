@@ -9,6 +9,7 @@
 mod slot;
 
 mod h3_functions;
+mod importation;
 mod risk_functions;
 mod sketch;
 
@@ -20,6 +21,7 @@ mod layer;
 
 pub use aggregate::{RestoreError, WindowQuery, WindowQueryError, WindowState};
 pub use h3_functions::h3_functions;
+pub use importation::{EVIDENCE_FIELDS, importation_functions};
 pub use layer::{LAYER_SCHEMA, LayerError, LayerFrame, LayerQuery, no_value};
 pub use limits::{SessionLimits, SpillLimits};
 pub use risk_functions::risk_functions;

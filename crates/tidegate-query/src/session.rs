@@ -15,7 +15,9 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::physical_plan::{ExecutionPlan, collect, execution_plan::reset_plan_states};
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 
-use crate::{SessionLimits, Slot, count_distinct_sketch, h3_functions, risk_functions};
+use crate::{
+    SessionLimits, Slot, count_distinct_sketch, h3_functions, importation_functions, risk_functions,
+};
 
 /// What DataFusion will have answered. Boxed, so that its planner and its operators are compiled
 /// into this crate and not again into every crate that awaits one of them.
@@ -74,7 +76,12 @@ impl Session {
         for function in h3_functions().into_iter().chain(risk_functions()) {
             ctx.register_udf(function);
         }
-        ctx.register_udaf(count_distinct_sketch());
+        for function in importation_functions()
+            .into_iter()
+            .chain([count_distinct_sketch()])
+        {
+            ctx.register_udaf(function);
+        }
         Ok(Self {
             ctx,
             limits: Arc::new(limits),

@@ -22,6 +22,14 @@ pub enum CrowdLevel {
 }
 
 impl CrowdLevel {
+    /// Every level, the best first.
+    pub const ALL: [Self; 4] = [Self::Normal, Self::Watch, Self::Amber, Self::Red];
+
+    /// The level called `word`.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.as_str() == word)
+    }
+
     /// The word used in SQL.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -46,6 +54,24 @@ pub enum Movement {
     Moving,
     /// It stands: stands, platforms, queues.
     Static,
+}
+
+impl Movement {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Moving, Self::Static];
+
+    /// The word used in SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Moving => "moving",
+            Self::Static => "static",
+        }
+    }
+
+    /// The movement called `word`.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == word)
+    }
 }
 
 /// Why there is no level.
@@ -246,6 +272,19 @@ mod tests {
                 "{persons} of {capacity}"
             );
         }
+    }
+
+    #[test]
+    fn words_name_levels_and_movements() {
+        assert!(CrowdLevel::ALL.is_sorted());
+        for level in CrowdLevel::ALL {
+            assert_eq!(CrowdLevel::from_word(level.as_str()), Some(level));
+        }
+        for movement in Movement::ALL {
+            assert_eq!(Movement::from_word(movement.as_str()), Some(movement));
+        }
+        assert_eq!(CrowdLevel::from_word("green"), None);
+        assert_eq!(Movement::from_word("Moving"), None);
     }
 
     #[test]

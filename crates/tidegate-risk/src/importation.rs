@@ -22,7 +22,7 @@ pub use beta::{BetaBinomial, BetaPosterior, arrivals_at_least_one};
 pub use joint::{JointRisk, Workspace};
 pub use origin::{Held, Origin, OriginError, OriginKind, Origins, TierRule};
 pub use reported::{DailyReports, InfectiousCurve, Reported};
-pub use risk::{CordonRisk, ImportLevel, ImportShare, Signal, VenueRisk};
+pub use risk::{CordonRisk, ImportLevel, ImportShare, Signal, VenueRisk, import_share};
 pub use sample::{Interval, Sample, TestAccuracy};
 
 use crate::moments::Coverage;
@@ -131,6 +131,12 @@ pub enum ImportationError {
     /// Arrivals of unknown origin without an assumption about them.
     #[error("{0} arrivals of unknown origin and nothing assumed of them")]
     UnknownOrigin(u64),
+    /// A first parameter of a beta distribution that no cases give.
+    #[error("shape {0} is not above 0 and at most 1e20")]
+    Shape(f64),
+    /// A mean prevalence at an ascertainment of 1 that no cases give.
+    #[error("mean prevalence {0} at an ascertainment of 1 is not above 0 and at most 1e300")]
+    UnitMean(f64),
     /// A factor that does not widen.
     #[error("a range is widened by 1 to 1000, not by {0}")]
     Widening(f64),
@@ -169,6 +175,13 @@ pub struct Ascertainment {
 }
 
 impl Ascertainment {
+    /// Every infection is found.
+    pub const NONE_MISSED: Self = Self {
+        low: 1.0,
+        mid: 1.0,
+        high: 1.0,
+    };
+
     /// The range `[low, mid, high]`.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use serde::de::DeserializeOwned;
 use tidegate_model::Incidence;
 use tidegate_risk::importation::{
-    Ascertainment, BetaPosterior, DailyReports, Evidence, Held, ImportationError, InfectiousCurve,
+    Ascertainment, BetaPosterior, DailyReports, Held, ImportationError, InfectiousCurve,
     OriginError, OriginKind, PrevalenceRange, Reported, TierRule, prevalence_range,
 };
 
@@ -50,7 +50,7 @@ pub struct Origin {
     /// The tier whose rule is applied on entry; nothing is done where there is none.
     pub tier: Option<String>,
     /// What is known of its prevalence.
-    pub evidence: Evidence,
+    pub evidence: Reported,
     /// What that rests on.
     pub basis: EvidenceBasis,
     /// The prevalence at high, middle and low ascertainment; of a tested sample its mean and its
@@ -288,7 +288,7 @@ fn check_numbers(row: &IncidenceRow, noted: &mut Row<'_>) -> Option<Ascertainmen
 
 /// What is known of a prevalence, and of which day.
 struct Found {
-    evidence: Evidence,
+    evidence: Reported,
     basis: EvidenceBasis,
     prevalence: PrevalenceRange,
     as_of: Date,
@@ -309,7 +309,7 @@ fn evidence(
             let posterior =
                 BetaPosterior::try_jeffreys(positive, tested).map_err(because("positive"))?;
             return Ok(Found {
-                evidence: Evidence::Tested(posterior),
+                evidence: Reported::of_tests(posterior),
                 basis: EvidenceBasis::Tested,
                 prevalence: PrevalenceRange::of_posterior(posterior),
                 as_of,
@@ -329,7 +329,7 @@ fn evidence(
         .map_err(because("cases_7d"))?;
     let prevalence = prevalence_range(cases, population, ascertainment, days);
     Ok(Found {
-        evidence: Evidence::Reported(reported),
+        evidence: reported,
         basis: EvidenceBasis::ReportedWeekly,
         prevalence: prevalence.map_err(because("cases_7d"))?,
         as_of,
@@ -357,7 +357,7 @@ fn daily(
     let mut dates = std::iter::successors(Some(reports.first), |date| date.tomorrow().ok());
     let as_of = dates.nth(day);
     Ok(Found {
-        evidence: Evidence::Reported(reported),
+        evidence: reported,
         basis: EvidenceBasis::ReportedDaily,
         prevalence: reported.prevalence(),
         as_of: as_of.expect("each day of the reports has a date"),

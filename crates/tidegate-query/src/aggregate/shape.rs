@@ -18,7 +18,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use super::WindowQueryError;
 use crate::session::unrepeatable_function;
-use crate::sketch;
+use crate::{importation, sketch};
 
 /// Aggregates whose partial state is exact, portable and merges associatively.
 const ALLOWED: [&str; 11] = [
@@ -200,6 +200,7 @@ fn why_refused(function: &str) -> &'static str {
             "its state is floating-point and depends on the order of rows; take count(x), sum(x) \
              and sum(x * x) of whole numbers, and finish in a layer"
         }
+        _ if importation::is_importation(function) => importation::WHY_NO_WINDOW,
         _ => "its partial state is not known to be exact and portable across versions",
     }
 }

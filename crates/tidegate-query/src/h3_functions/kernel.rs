@@ -6,6 +6,7 @@
 
 mod column;
 mod fault;
+mod memo;
 mod sink;
 mod types;
 
@@ -22,14 +23,15 @@ use datafusion::logical_expr::{
 };
 
 use column::Column;
+use memo::Memo;
 use sink::Sink;
 
 pub(crate) use column::Row;
 pub(crate) use fault::{Fault, quoted};
 pub(crate) use sink::Output;
-pub(crate) use types::{Kind, Parameter, Returns};
+pub(crate) use types::{Kind, Parameter, Returns, struct_fields};
 
-/// Computes one row of which no argument is NULL.
+/// Computes one row of which no argument is NULL, but where the parameter takes it.
 pub(crate) type Kernel = fn(&Row<'_>) -> Result<Output, Fault>;
 
 /// One SQL function.
@@ -64,13 +66,30 @@ pub(crate) enum Domain {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Section(pub(crate) &'static str);
 
+/// Whether rows of a batch with equal arguments are computed once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Sharing {
+    /// Each row is computed: for functions that cost less than a look-up.
+    Never,
+    /// They are: for functions of at most four numbers that search for a root or a quantile.
+    EqualRows,
+}
+
 /// The functions of `definitions`, each with its `try_` twin where it has one.
-pub(crate) fn functions(definitions: &'static [Definition], section: Section) -> Vec<ScalarUDF> {
+pub(crate) fn functions(
+    definitions: &'static [Definition],
+    section: Section,
+    sharing: Sharing,
+) -> Vec<ScalarUDF> {
     let mut functions = Vec::with_capacity(definitions.len() * 2);
+    let mut add = |definition, on_fault| {
+        let function = KernelFunction::new(definition, section, (on_fault, sharing));
+        functions.push(function.into());
+    };
     for definition in definitions {
-        functions.push(KernelFunction::new(definition, section, OnFault::Fail).into());
+        add(definition, OnFault::Fail);
         if definition.domain == Domain::Partial {
-            functions.push(KernelFunction::new(definition, section, OnFault::Null).into());
+            add(definition, OnFault::Null);
         }
     }
     functions
@@ -88,12 +107,17 @@ struct KernelFunction {
     name: String,
     definition: ByName,
     on_fault: OnFault,
+    sharing: Sharing,
     signature: Signature,
     documentation: Documentation,
 }
 
 impl KernelFunction {
-    fn new(definition: &'static Definition, section: Section, on_fault: OnFault) -> Self {
+    fn new(
+        definition: &'static Definition,
+        section: Section,
+        (on_fault, sharing): (OnFault, Sharing),
+    ) -> Self {
         let name = match on_fault {
             OnFault::Fail => definition.name.to_owned(),
             OnFault::Null => format!("try_{}", definition.name),
@@ -106,6 +130,7 @@ impl KernelFunction {
             ),
             definition: ByName(definition),
             on_fault,
+            sharing,
             name,
         }
     }
@@ -119,12 +144,17 @@ impl KernelFunction {
         let definition = self.definition.0;
         let mut sink = Sink::try_new(returns, rows)?;
         let mut row = Row::with_capacity(columns.len());
+        let mut memo = (self.sharing == Sharing::EqualRows).then(Memo::default);
         for row_idx in 0..rows {
             if !row.fill(columns, row_idx) {
                 sink.push_null();
                 continue;
             }
-            match (definition.kernel)(&row) {
+            let result = match &mut memo {
+                None => (definition.kernel)(&row),
+                Some(memo) => memo.result(&row, definition.kernel),
+            };
+            match result {
                 Ok(output) => sink.push(&self.name, output)?,
                 Err(fault) => match self.on_fault {
                     OnFault::Null => sink.push_null(),
@@ -163,7 +193,8 @@ impl ScalarUDFImpl for KernelFunction {
     }
 
     fn is_strict(&self) -> bool {
-        true
+        let mut parameters = self.definition.0.parameters.iter();
+        !parameters.any(|parameter| parameter.kind.takes_null())
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

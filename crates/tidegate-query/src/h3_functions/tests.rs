@@ -45,7 +45,7 @@ pub(crate) fn run(ctx: &SessionContext, sql: &str) -> Result<Vec<RecordBatch>, S
 }
 
 /// The first column of all rows of `sql`.
-fn column(ctx: &SessionContext, sql: &str) -> ArrayRef {
+pub(crate) fn column(ctx: &SessionContext, sql: &str) -> ArrayRef {
     let batches = run(ctx, sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     let columns: Vec<_> = batches
         .iter()

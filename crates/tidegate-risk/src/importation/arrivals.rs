@@ -40,6 +40,21 @@ impl OriginArrivals {
             entry_effect: checked_share(entry_effect)?,
         })
     }
+
+    /// Persons who arrived.
+    pub const fn arrivals(&self) -> u64 {
+        self.arrivals
+    }
+
+    /// What is known of their prevalence.
+    pub const fn evidence(&self) -> Evidence {
+        self.evidence
+    }
+
+    /// The share of the infectious who are kept out.
+    pub const fn entry_effect(&self) -> f64 {
+        self.entry_effect
+    }
 }
 
 /// What is assumed of arrivals whose origin is unknown. Never nothing: reported cases, even 0,
@@ -50,6 +65,11 @@ pub struct UnknownAssumption {
 }
 
 impl UnknownAssumption {
+    /// The factor by which a range is widened when nothing else is known: how well cases are found
+    /// where these people come from is twice as uncertain, up and down, as where it is known. A
+    /// choice, not a measurement.
+    pub const WIDENING: f64 = 2.0;
+
     /// They are like the people of `reported` (the city itself, or the mean of all origins), with
     /// both ends of its ascertainment moved away by the factor `widening`, 1 to 1000, the high
     /// one to 1 at most.
@@ -210,7 +230,7 @@ impl UnknownArrivals {
 
 impl Arrivals<'_> {
     /// The share of arrivals whose origin is known; `None` when nobody came.
-    pub(super) fn known_share(&self) -> Option<f64> {
+    pub fn known_share(&self) -> Option<f64> {
         let known: u128 = self
             .origins
             .iter()

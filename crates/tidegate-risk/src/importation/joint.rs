@@ -178,12 +178,22 @@ impl Workspace {
         Ok(true)
     }
 
-    fn load(&mut self, arrivals: &Arrivals<'_>, part: f64) -> Result<(), ImportationError> {
+    /// λ alone, in the order of sums that [`Self::load`] has.
+    pub(super) fn mean(&mut self, arrivals: &Arrivals<'_>) -> Result<f64, ImportationError> {
+        self.gather(arrivals, 1.0)?;
+        let nodes = grid().filter(|(_, weight)| *weight > 0.0);
+        Ok(nodes.fold(0.0, |sum, (u, weight)| {
+            let rows = self.rows.iter();
+            sum + weight * rows.fold(0.0, |sum, row| sum + count(row.arrivals) * row.mean(u))
+        }))
+    }
+
+    /// The rows, in an order that they alone decide.
+    fn gather(&mut self, arrivals: &Arrivals<'_>, part: f64) -> Result<(), ImportationError> {
         self.rows.clear();
         self.rows
             .extend(arrivals.origins.iter().map(|origin| origin.row(part)));
         self.rows.extend(arrivals.unknown.row(part)?);
-        // Sums run in an order that rows alone decide.
         self.rows.sort_unstable_by(|a, b| {
             let pairs = a.key().into_iter().zip(b.key());
             pairs
@@ -191,6 +201,11 @@ impl Workspace {
                 .find(|order| order.is_ne())
                 .unwrap_or(std::cmp::Ordering::Equal)
         });
+        Ok(())
+    }
+
+    fn load(&mut self, arrivals: &Arrivals<'_>, part: f64) -> Result<(), ImportationError> {
+        self.gather(arrivals, part)?;
         for (point, (u, weight)) in self.points.iter_mut().zip(grid()) {
             *point = Point {
                 u,

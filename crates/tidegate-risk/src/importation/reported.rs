@@ -1,7 +1,15 @@
 //! Reported cases as evidence of a prevalence: what they say at an ascertainment of 1, how far
 //! chance moved them, and how old they are.
 
-use super::{Ascertainment, ImportationError, Prevalence, PrevalenceRange, count, prevalence};
+use super::{
+    Ascertainment, BetaPosterior, ImportationError, Prevalence, PrevalenceRange, count, prevalence,
+};
+
+/// The largest first parameter of a beta distribution: above that of any number of cases.
+const SHAPE_MAX: f64 = 1e20;
+
+/// Mean prevalences at an ascertainment of 1: never nobody.
+const UNIT_MEANS: std::ops::RangeInclusive<f64> = f64::MIN_POSITIVE..=1e300;
 
 /// Days of a curve of infectiousness.
 const CURVE_DAYS_MAX: usize = 1_000;
@@ -149,6 +157,46 @@ impl Reported {
         })
     }
 
+    /// What tests say, in the form of reported cases: the same beta distribution, at an
+    /// ascertainment of 1. It gives the numbers of [`super::Evidence::Tested`] to the last bit.
+    pub fn of_tests(posterior: BetaPosterior) -> Self {
+        Self {
+            shape: posterior.alpha(),
+            unit_mean: held(posterior.mean()),
+            ascertainment: Ascertainment::NONE_MISSED,
+            age_days: 0,
+        }
+    }
+
+    /// What every number that follows rests on, so that a column of a table can hold it: the first
+    /// parameter of the beta distribution, the mean prevalence at an ascertainment of 1, and low,
+    /// middle and high ascertainment. The age is not among them.
+    pub const fn parts(self) -> [f64; 5] {
+        let [low, mid, high] = self.ascertainment.get();
+        [self.shape, self.unit_mean, low, mid, high]
+    }
+
+    /// The evidence that has these [`Self::parts`], of an age of 0 days.
+    ///
+    /// # Errors
+    /// [`ImportationError::Shape`]; [`ImportationError::UnitMean`]; as [`Ascertainment::try_new`].
+    pub fn try_from_parts(
+        [shape, unit_mean, low, mid, high]: [f64; 5],
+    ) -> Result<Self, ImportationError> {
+        if !(shape > 0.0 && shape <= SHAPE_MAX) {
+            return Err(ImportationError::Shape(shape));
+        }
+        if !UNIT_MEANS.contains(&unit_mean) {
+            return Err(ImportationError::UnitMean(unit_mean));
+        }
+        Ok(Self {
+            shape,
+            unit_mean,
+            ascertainment: Ascertainment::try_new([low, mid, high])?,
+            age_days: 0,
+        })
+    }
+
     /// The same evidence, `days` older.
     #[must_use]
     pub const fn older_by(self, days: u32) -> Self {
@@ -177,7 +225,7 @@ impl Reported {
 
 /// A mean that is above 0 whatever was rounded away.
 fn held(mean: f64) -> f64 {
-    mean.clamp(f64::MIN_POSITIVE, 1e300)
+    mean.clamp(*UNIT_MEANS.start(), *UNIT_MEANS.end())
 }
 
 fn count_days(days: usize) -> f64 {

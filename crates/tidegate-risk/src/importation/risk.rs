@@ -58,6 +58,16 @@ impl Workspace {
         Ok(())
     }
 
+    /// λ alone, its mean over everything uncertain: [`JointRisk::lambda_mean`] to the last bit,
+    /// without its interval. An origin's share of λ is the quotient of two of these; above 0
+    /// for arrivals of unknown origin.
+    ///
+    /// # Errors
+    /// As [`Self::cordon`].
+    pub fn expected(&mut self, arrivals: &Arrivals<'_>) -> Result<f64, ImportationError> {
+        self.mean(arrivals)
+    }
+
     /// The probability that a window's entries start an outbreak, each infectious one with
     /// probability `one` ([`crate::outbreak::Offspring::outbreak_probability`]), over everything
     /// that is uncertain.
@@ -107,6 +117,31 @@ impl ImportShare {
     }
 }
 
+/// The share `λ / (λ + local)` of imports in all new infections, 0 to 1, from λ of a cordon and
+/// the city's own new infections of the same time; `None` when there are neither.
+/// Method [`crate::method::INFLOW_IMPORT_SHARE`].
+///
+/// # Errors
+/// [`ImportationError::Persons`] when one of the two is not finite or below 0.
+pub fn import_share(lambda: f64, local: f64) -> Result<Option<f64>, ImportationError> {
+    let (lambda, local) = (checked_persons(lambda)?, checked_persons(local)?);
+    Ok(if lambda > 0.0 {
+        Some(1.0 / (1.0 + local / lambda))
+    } else if local > 0.0 {
+        Some(0.0)
+    } else {
+        None
+    })
+}
+
+fn checked_persons(persons: f64) -> Result<f64, ImportationError> {
+    if persons.is_finite() && persons >= 0.0 {
+        Ok(persons)
+    } else {
+        Err(ImportationError::Persons(persons))
+    }
+}
+
 impl CordonRisk {
     /// The numbers.
     pub const fn risk(&self) -> &JointRisk {
@@ -124,28 +159,20 @@ impl CordonRisk {
     pub fn import_share(&self, local: Range) -> Result<Option<ImportShare>, ImportationError> {
         let Range { lo, mid, hi } = local;
         for value in [lo, mid, hi] {
-            if !(value.is_finite() && value >= 0.0) {
-                return Err(ImportationError::Persons(value));
-            }
+            checked_persons(value)?;
         }
         if !(lo <= mid && mid <= hi) {
             return Err(ImportationError::RangeOrder { lo, mid, hi });
         }
-        let share = |lambda: f64, local: f64| {
-            if lambda > 0.0 {
-                1.0 / (1.0 + local / lambda)
-            } else {
-                0.0
-            }
-        };
+        let share = |lambda, local| import_share(lambda, local).map(Option::unwrap_or_default);
         let lambda = &self.0;
         if lambda.lambda_mean <= 0.0 && hi <= 0.0 {
             return Ok(None);
         }
         Ok(Some(ImportShare(Range {
-            lo: share(lambda.lambda95.lo, hi),
-            mid: share(lambda.lambda_median, mid),
-            hi: share(lambda.lambda95.hi, lo),
+            lo: share(lambda.lambda95.lo, hi)?,
+            mid: share(lambda.lambda_median, mid)?,
+            hi: share(lambda.lambda95.hi, lo)?,
         })))
     }
 }

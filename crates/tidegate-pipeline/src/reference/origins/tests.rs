@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use tidegate_risk::importation::{Evidence, Held, OriginKind, TierRule};
+use tidegate_risk::importation::{BetaPosterior, Held, OriginKind, Reported, TierRule};
 
 use super::{EvidenceBasis, Origin, OriginFiles, read_origins, read_tiers};
 use crate::{InfectionConfig, Problem};
@@ -62,7 +62,8 @@ fn a_sample_that_was_tested_comes_before_reports() {
 
     let tested = one("R1,,,140,500000,0.1,0.2,0.4,7,3,2000,2026-03-04", Some(1));
     assert_eq!(tested.basis, EvidenceBasis::Tested);
-    assert!(matches!(tested.evidence, Evidence::Tested(_)));
+    let posterior = BetaPosterior::try_jeffreys(3, 2000).unwrap();
+    assert_eq!(tested.evidence, Reported::of_tests(posterior));
     // Golden value I9.
     assert!((tested.prevalence.mid().get() - 0.001_749_125_4).abs() < 1e-10);
     assert!((tested.prevalence.lo().get() - 0.000_422_64).abs() < 1e-8);

@@ -16,6 +16,8 @@ pub(crate) struct Column<'a> {
     items: Items<'a>,
     /// Whether the array has one item that stands for every row.
     constant: bool,
+    /// Whether a NULL is a value.
+    takes_null: bool,
 }
 
 enum Items<'a> {
@@ -31,8 +33,9 @@ enum Items<'a> {
     List(&'a ListArray),
 }
 
-/// One value that is not NULL.
+/// One value, NULL only where the parameter takes it.
 pub(crate) enum Value<'a> {
+    Null,
     Unsigned(u64),
     Signed(i64),
     Float(f64),
@@ -56,7 +59,7 @@ impl<'a> Column<'a> {
             (Some(Items::UInt64(_) | Items::Int64(_)), Kind::Cell | Kind::Integer)
             | (
                 Some(Items::Utf8(_) | Items::LargeUtf8(_) | Items::Utf8View(_)),
-                Kind::Cell | Kind::Text,
+                Kind::Cell | Kind::Text | Kind::TextOrNull,
             )
             | (Some(Items::Float64(_)), Kind::Float)
             | (
@@ -76,7 +79,11 @@ impl<'a> Column<'a> {
             _ => false,
         };
         match items {
-            Some(items) if fits => Ok(Self { items, constant }),
+            Some(items) if fits => Ok(Self {
+                items,
+                constant,
+                takes_null: parameter.kind.takes_null(),
+            }),
             _ => internal_err!(
                 "argument {} reached execution as {}",
                 parameter.name,
@@ -86,7 +93,8 @@ impl<'a> Column<'a> {
     }
 
     fn value(&self, row_idx: usize) -> Option<Value<'a>> {
-        self.items.value(if self.constant { 0 } else { row_idx })
+        let value = self.items.value(if self.constant { 0 } else { row_idx });
+        value.or_else(|| self.takes_null.then_some(Value::Null))
     }
 }
 
@@ -127,7 +135,7 @@ fn valid(array: &dyn Array, idx: usize) -> Option<()> {
     array.is_valid(idx).then_some(())
 }
 
-/// The arguments of one row, none of them NULL.
+/// The arguments of one row, none of them NULL but where the parameter takes it.
 ///
 /// An accessor for another kind than the parameter's is a bug in a table of functions, and panics.
 pub(crate) struct Row<'a> {
@@ -142,7 +150,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Takes the values at `row_idx`; false when one of them is NULL.
+    /// Takes the values at `row_idx`; false when one of them is NULL that must not be.
     pub(crate) fn fill(&mut self, columns: &[Column<'a>], row_idx: usize) -> bool {
         self.values.clear();
         self.values
@@ -226,6 +234,29 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// Argument `idx` as text, or NULL.
+    pub(crate) fn text_or_null(&self, idx: usize) -> Option<&'a str> {
+        match self.values[idx] {
+            Value::Null => None,
+            Value::Text(value) => Some(value),
+            _ => unreachable!("argument {idx} is text"),
+        }
+    }
+
+    /// The bits of the arguments, which tell rows apart: at most four numbers.
+    pub(crate) fn bits(&self) -> [u64; 4] {
+        let mut bits = [0; 4];
+        for (slot, value) in bits.iter_mut().zip(&self.values) {
+            *slot = match value {
+                Value::Unsigned(value) => *value,
+                Value::Signed(value) => value.cast_unsigned(),
+                Value::Float(value) => value.to_bits(),
+                _ => unreachable!("rows that share results have numbers only"),
+            };
+        }
+        bits
+    }
+
     /// Argument `idx` as bytes.
     pub(crate) fn bytes(&self, idx: usize) -> &'a [u8] {
         match self.values[idx] {
@@ -258,6 +289,6 @@ fn refused(value: &Value<'_>, why: &str) -> Fault {
         Value::Unsigned(raw) => format!("{raw} {why}"),
         Value::Signed(raw) => format!("{raw} {why}"),
         Value::Text(text) => format!("{} {why} in hexadecimal", quoted(text)),
-        Value::Float(_) | Value::Bytes(_) | Value::List(_) => why.to_owned(),
+        Value::Null | Value::Float(_) | Value::Bytes(_) | Value::List(_) => why.to_owned(),
     })
 }

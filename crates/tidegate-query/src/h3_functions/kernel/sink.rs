@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BinaryBuilder, BooleanBuilder, Float64Builder, Int64Builder, LargeStringBuilder,
-    ListArray, StringBuilder, StringViewBuilder, UInt64Builder,
+    ListArray, StringBuilder, StringViewBuilder, StructArray, UInt64Builder,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::{DataType, FieldRef, Fields};
 use datafusion::common::{Result, exec_err, internal_err};
 
 /// The most list items in the result of one batch, 256 MB as BIGINT.
@@ -22,6 +22,8 @@ pub(crate) const BYTES_PER_BATCH_MAX: usize = 1 << 30;
 /// The result of one row.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Output {
+    /// NULL: there is no answer, and nothing was wrong with the input.
+    Null,
     /// An H3 index; written as a number or as text, as the result type says.
     Index(u64),
     /// A list of H3 indexes.
@@ -30,7 +32,7 @@ pub(crate) enum Output {
     Integer(i64),
     /// DOUBLE.
     Float(f64),
-    /// A list of DOUBLE.
+    /// A list of DOUBLE, or the fields of a struct of them.
     Floats(Vec<f64>),
     /// BOOLEAN.
     Boolean(bool),
@@ -57,6 +59,13 @@ enum Builder {
     Utf8View(StringViewBuilder),
     Binary(BinaryBuilder),
     List(Box<ListBuilder>),
+    Struct(StructBuilder),
+}
+
+struct StructBuilder {
+    fields: Fields,
+    columns: Vec<Float64Builder>,
+    valid: Vec<bool>,
 }
 
 struct ListBuilder {
@@ -142,6 +151,14 @@ impl Builder {
                 items: Self::try_new(field.data_type(), rows)?,
                 item_count: 0,
             })),
+            DataType::Struct(fields) => Self::Struct(StructBuilder {
+                fields: fields.clone(),
+                columns: fields
+                    .iter()
+                    .map(|_| Float64Builder::with_capacity(rows))
+                    .collect(),
+                valid: Vec::with_capacity(rows),
+            }),
             other => return internal_err!("no function gives {other}"),
         })
     }
@@ -160,6 +177,10 @@ impl Builder {
                 list.lengths.push(0);
                 list.valid.push(false);
             }
+            Self::Struct(row) => {
+                row.columns.iter_mut().for_each(Float64Builder::append_null);
+                row.valid.push(false);
+            }
         }
     }
 
@@ -177,6 +198,17 @@ impl Builder {
                 floats
                     .into_iter()
                     .all(|float| list.items.push(Output::Float(float)))
+            }
+            (Self::Struct(row), Output::Floats(floats)) => {
+                row.valid.push(true);
+                for (column, value) in row.columns.iter_mut().zip(&floats) {
+                    column.append_value(*value);
+                }
+                floats.len() == row.columns.len()
+            }
+            (builder, Output::Null) => {
+                builder.push_null();
+                true
             }
             (builder, Output::Index(index)) => builder.push_index(index),
             (Self::Int64(builder), Output::Integer(value)) => {
@@ -212,7 +244,11 @@ impl Builder {
             Self::Utf8(builder) => builder.append_value(format!("{index:x}")),
             Self::LargeUtf8(builder) => builder.append_value(format!("{index:x}")),
             Self::Utf8View(builder) => builder.append_value(format!("{index:x}")),
-            Self::Float64(_) | Self::Boolean(_) | Self::Binary(_) | Self::List(_) => return false,
+            Self::Float64(_)
+            | Self::Boolean(_)
+            | Self::Binary(_)
+            | Self::List(_)
+            | Self::Struct(_) => return false,
         }
         true
     }
@@ -244,6 +280,14 @@ impl Builder {
                 OffsetBuffer::from_lengths(mem::take(&mut list.lengths)),
                 list.items.finish()?,
                 Some(NullBuffer::from(mem::take(&mut list.valid))),
+            )?),
+            Self::Struct(row) => Arc::new(StructArray::try_new(
+                row.fields.clone(),
+                row.columns
+                    .iter_mut()
+                    .map(|column| Arc::new(column.finish()) as ArrayRef)
+                    .collect(),
+                Some(NullBuffer::from(mem::take(&mut row.valid))),
             )?),
         })
     }

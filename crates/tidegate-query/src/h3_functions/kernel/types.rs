@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::types::{logical_float64, logical_int64, logical_string, logical_uint64};
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::{Coercion, TypeSignature, TypeSignatureClass};
@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     Float,
     /// Text.
     Text,
+    /// Text, or NULL, which the function takes as an answer of its own.
+    TextOrNull,
     /// Bytes.
     Bytes,
 }
@@ -49,7 +51,7 @@ impl Kind {
                 Some(DataType::Int64)
             }
             (
-                Self::Cell | Self::Text,
+                Self::Cell | Self::Text | Self::TextOrNull,
                 DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View,
             ) => Some(given.clone()),
             (
@@ -76,9 +78,14 @@ impl Kind {
             Self::CellList => list_of(DataType::UInt64),
             Self::Integer => DataType::Int64,
             Self::Float => DataType::Float64,
-            Self::Text => DataType::Utf8,
+            Self::Text | Self::TextOrNull => DataType::Utf8,
             Self::Bytes => DataType::Binary,
         }
+    }
+
+    /// Whether NULL is an argument as others are, and does not make the result NULL.
+    pub(crate) fn takes_null(self) -> bool {
+        self == Self::TextOrNull
     }
 
     /// The kind in words, for messages.
@@ -88,7 +95,7 @@ impl Kind {
             Self::CellList => "a list of BIGINT, BIGINT UNSIGNED or hexadecimal text",
             Self::Integer => "an integer",
             Self::Float => "a number",
-            Self::Text => "text",
+            Self::Text | Self::TextOrNull => "text",
             Self::Bytes => "binary",
         }
     }
@@ -111,6 +118,8 @@ pub(crate) enum Returns {
     Float,
     /// A list of DOUBLE.
     Floats,
+    /// A struct of DOUBLE with fields of these names.
+    Struct(&'static [&'static str]),
     /// BOOLEAN.
     Boolean,
     /// TEXT.
@@ -135,6 +144,7 @@ impl Returns {
             Self::Integer => DataType::Int64,
             Self::Float => DataType::Float64,
             Self::Floats => list_of(DataType::Float64),
+            Self::Struct(names) => DataType::Struct(struct_fields(names)),
             Self::Boolean => DataType::Boolean,
             Self::Text => DataType::Utf8,
             Self::Bytes => DataType::Binary,
@@ -183,7 +193,7 @@ pub(crate) fn signature(parameters: &[Parameter]) -> TypeSignature {
         Kind::Cell => Some(TypeSignatureClass::Native(logical_uint64())),
         Kind::Integer => Some(TypeSignatureClass::Native(logical_int64())),
         Kind::Float => Some(TypeSignatureClass::Native(logical_float64())),
-        Kind::Text => Some(TypeSignatureClass::Native(logical_string())),
+        Kind::Text | Kind::TextOrNull => Some(TypeSignatureClass::Native(logical_string())),
         Kind::Bytes => Some(TypeSignatureClass::Binary),
         Kind::CellList => None,
     };
@@ -201,4 +211,10 @@ pub(crate) fn signature(parameters: &[Parameter]) -> TypeSignature {
 
 fn list_of(item: DataType) -> DataType {
     DataType::List(Arc::new(Field::new_list_field(item, true)))
+}
+
+/// The fields of a struct of DOUBLE, each of which may be NULL.
+pub(crate) fn struct_fields(names: &[&str]) -> Fields {
+    let field = |name: &&str| Field::new(*name, DataType::Float64, true);
+    names.iter().map(field).collect()
 }

@@ -3,7 +3,7 @@
 
 use super::super::{
     Ascertainment, BetaPosterior, CordonRisk, DailyReports, Evidence, ImportLevel, InfectiousCurve,
-    OriginArrivals, Prevalence, Reported, Signal, UnknownArrivals, UnknownAssumption,
+    OriginArrivals, Prevalence, Reported, Signal, UnknownArrivals, UnknownAssumption, import_share,
 };
 use super::*;
 use crate::presence::Stay;
@@ -381,6 +381,25 @@ fn bad_input_is_a_typed_error() {
     let curve = InfectiousCurve::try_new(&[1.0; 3]).unwrap();
     assert!(Reported::try_daily(short, 0, &curve, 9, range).is_err());
     assert!(Reported::try_daily(short, 0, &curve, 0, range).is_err());
+    for (parts, bad) in [
+        ([0.0, 1e-3, 0.1, 0.2, 0.4], ImportationError::Shape(0.0)),
+        ([1e21, 1e-3, 0.1, 0.2, 0.4], ImportationError::Shape(1e21)),
+        ([0.5, 0.0, 0.1, 0.2, 0.4], ImportationError::UnitMean(0.0)),
+        (
+            [0.5, 1e-3, 0.0, 0.2, 0.4],
+            ImportationError::Ascertainment(0.0),
+        ),
+    ] {
+        assert_eq!(Reported::try_from_parts(parts), Err(bad));
+    }
+    for nan in 0..5 {
+        let mut parts = [0.5, 1e-3, 0.1, 0.2, 0.4];
+        parts[nan] = f64::NAN;
+        assert!(Reported::try_from_parts(parts).is_err(), "{parts:?}");
+    }
+    for bad in [-1.0, f64::NAN, f64::INFINITY] {
+        assert!(import_share(bad, 1.0).is_err() && import_share(1.0, bad).is_err());
+    }
     let mut out = [0.0];
     let shares = Workspace::default().origin_shares(&known(&[from(1, exactly(0.1))]), &mut out);
     assert!(shares.is_err());
@@ -414,6 +433,35 @@ fn origins() -> impl Strategy<Value = Vec<OriginArrivals>> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// Parts, and tests as reported cases, give the numbers of the evidence they came from.
+    #[test]
+    fn parts_are_the_whole(origins in origins()) {
+        let through = |evidence| match evidence {
+            Evidence::Reported(it) => Evidence::Reported(Reported::try_from_parts(it.parts()).unwrap()),
+            Evidence::Tested(it) => Evidence::Reported(Reported::of_tests(it)),
+            Evidence::Exactly(_) => evidence,
+        };
+        let other: Vec<_> = origins.iter().map(|origin| OriginArrivals::try_new(
+            origin.arrivals(), through(origin.evidence()), origin.entry_effect()).unwrap()).collect();
+        let without_age = |origins| JointRisk { age_days_max: None, ..risk(origins) };
+        prop_assert_eq!(without_age(&other), without_age(&origins));
+    }
+
+    #[test]
+    fn expected_is_the_mean(origins in origins(), n in 0..1_000_u64) {
+        let city = weekly(0, 1_000, rho(0.1, 0.2, 0.4));
+        let arrivals = Arrivals {
+            origins: &origins,
+            unknown: UnknownArrivals {
+                arrivals: n,
+                assumption: Some(UnknownAssumption::try_new(city, UnknownAssumption::WIDENING).unwrap()),
+            },
+        };
+        let mut workspace = Workspace::default();
+        let mean = workspace.risk(&arrivals).unwrap().lambda_mean;
+        prop_assert_eq!(workspace.expected(&arrivals).unwrap().to_bits(), mean.to_bits());
+    }
 
     #[test]
     fn numbers_are_finite_and_ordered(origins in origins()) {
