@@ -1,24 +1,26 @@
--- Expected infectious arrivals over all cordon sites, each traveller once.
--- The interval spans the range of ascertainment. An origin without its own row is taken as unknown.
+-- Infectious persons among the entries through the cordon, each traveller once: the median and the
+-- 95 % interval over prevalences and ascertainment. An origin without its own row is unknown.
 WITH arrivals AS (
-  SELECT
-    f.persons,
-    coalesce(i.prevalence, u.prevalence)       AS p,
-    coalesce(i.prevalence_lo, u.prevalence_lo) AS p_lo,
-    coalesce(i.prevalence_hi, u.prevalence_hi) AS p_hi
+  SELECT i.origin, sum(f.persons) AS persons
   FROM inflow_15m f
   JOIN site s ON s.site_id = f.site_id
-  LEFT JOIN incidence i ON i.origin = f.origin
-  CROSS JOIN (SELECT * FROM incidence WHERE origin = 'unknown') u
+  LEFT JOIN incidence i ON i.origin = f.origin AND i.origin <> 'unknown'
   WHERE s.cordon
+  GROUP BY i.origin
+),
+risk AS (
+  SELECT import_risk(a.persons, i.evidence, i.entry_effect, u.evidence) AS r
+  FROM arrivals a
+  LEFT JOIN incidence i ON i.origin = a.origin
+  CROSS JOIN (SELECT evidence FROM incidence WHERE origin = 'unknown') u
+  HAVING count(*) > 0
 )
 SELECT
   'city' AS subject_kind,
   'city' AS subject,
-  4 * sum(persons * p)    AS value,
-  4 * sum(persons * p_lo) AS lo,
-  4 * sum(persons * p_hi) AS hi,
+  4 * r['lambda']         AS value,
+  4 * r['lambda_lo95']    AS lo,
+  4 * r['lambda_hi95']    AS hi,
   'infectious arrivals/h' AS unit,
-  'inflow/lambda-plugin@1' AS method
-FROM arrivals
-HAVING count(*) > 0
+  'inflow/lambda-joint@1' AS method
+FROM risk

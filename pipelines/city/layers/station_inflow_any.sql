@@ -1,25 +1,26 @@
--- Chance that at least one infectious traveller arrived at the station in the window.
--- The interval spans the range of ascertainment. An origin without its own row is taken as unknown.
+-- Chance that at least one infectious traveller arrived at the station in the window, over chance
+-- and everything uncertain; the interval is at the ends of ascertainment.
 WITH arrivals AS (
-  SELECT
-    s.venue_id,
-    f.persons,
-    coalesce(i.prevalence, u.prevalence)       AS p,
-    coalesce(i.prevalence_lo, u.prevalence_lo) AS p_lo,
-    coalesce(i.prevalence_hi, u.prevalence_hi) AS p_hi
+  SELECT s.venue_id, i.origin, sum(f.persons) AS persons
   FROM inflow_15m f
   JOIN site s ON s.site_id = f.site_id
-  LEFT JOIN incidence i ON i.origin = f.origin
-  CROSS JOIN (SELECT * FROM incidence WHERE origin = 'unknown') u
+  LEFT JOIN incidence i ON i.origin = f.origin AND i.origin <> 'unknown'
   WHERE s.kind = 'rail' AND s.venue_id IS NOT NULL
+  GROUP BY s.venue_id, i.origin
+),
+risk AS (
+  SELECT a.venue_id, import_risk(a.persons, i.evidence, i.entry_effect, u.evidence) AS r
+  FROM arrivals a
+  LEFT JOIN incidence i ON i.origin = a.origin
+  CROSS JOIN (SELECT evidence FROM incidence WHERE origin = 'unknown') u
+  GROUP BY a.venue_id
 )
 SELECT
   'venue'  AS subject_kind,
   venue_id AS subject,
-  prob_any(sum(ln_none(persons, p)))    AS value,
-  prob_any(sum(ln_none(persons, p_lo))) AS lo,
-  prob_any(sum(ln_none(persons, p_hi))) AS hi,
-  'probability'                 AS unit,
-  'inflow/at-least-one-exact@1' AS method
-FROM arrivals
-GROUP BY venue_id
+  r['at_least_one']       AS value,
+  r['at_least_one_lo']    AS lo,
+  r['at_least_one_hi']    AS hi,
+  'probability'           AS unit,
+  'inflow/lambda-joint@1' AS method
+FROM risk
