@@ -9,6 +9,10 @@
 
 mod product;
 
+mod stats;
+
+mod border;
+mod hotspots;
 mod outflow;
 
 use std::collections::BTreeMap;
@@ -29,7 +33,14 @@ const FACTS: &str = "tests/scoreboard.toml";
 const BOARD: &str = "docs/SCOREBOARD.md";
 
 /// What is shown below the facts, in this order: markdown that begins with a heading.
-const SECTIONS: &[fn(&Product) -> Result<String>] = &[outflow::section];
+const SECTIONS: &[(&str, Section)] = &[
+    ("Seoul's hotspots", hotspots::section),
+    ("Wuhan's outflow", outflow::section),
+    ("Hong Kong's border", border::section),
+];
+
+/// Asks the product and gives markdown.
+type Section = fn(&Product) -> Result<String>;
 
 /// The content of [`FACTS`].
 #[derive(Deserialize)]
@@ -139,9 +150,9 @@ pub(crate) fn run(repo: &Repo, data: Option<PathBuf>, binary: Option<PathBuf>) -
         board.add(source, &summary, &compared);
     }
     let mut text = board.text();
-    for section in SECTIONS {
+    for (name, section) in SECTIONS {
         text.push('\n');
-        text.push_str(&section(&product)?);
+        text.push_str(&section(&product).with_context(|| format!("section {name}"))?);
     }
     println!("{text}");
     fs::write(repo.root().join(BOARD), &text)
@@ -253,7 +264,8 @@ impl Board {
             "# Scoreboard\n\n\
              Every exact fact of the recorded feeds against what the product computes; \
              `cargo xtask scoreboard` made this page.\n\
-             {} of {} facts are equal.\n\n\
+             {} of {} facts are equal.\n\
+             Below them, sections set the product's methods beside plain ones on recorded data.\n\n\
              | source | fact | known by | expected | found | |\n|---|---|---|---|---|---|\n{}\n\
              ## What became of every record\n\n\
              | source | received | counted | late | duplicate | rejected | as | passed over | counter readings |\n\
