@@ -66,9 +66,15 @@ pub(crate) const LAYERS: &[(&str, Below)] = &[
             "tidegate-sim",
         ]),
     ),
+    // The scoreboard calls the methods of risk on what the product computed of recorded feeds.
     (
         "xtask",
-        Below::Only(&["tidegate-feeds", "tidegate-model", "tidegate-sim"]),
+        Below::Only(&[
+            "tidegate-feeds",
+            "tidegate-model",
+            "tidegate-risk",
+            "tidegate-sim",
+        ]),
     ),
     ("tidegate-tests", Below::Anything),
 ];

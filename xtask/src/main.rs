@@ -76,12 +76,15 @@ enum Command {
     },
     /// Play simulated worlds in which everything goes wrong; the first broken invariant fails.
     Sim(sim::Ask),
-    /// Compare every exact fact of the recorded feeds with what the product computes, and write
-    /// docs/SCOREBOARD.md.
+    /// Compare every exact fact of the recorded feeds with what the product computes and its
+    /// methods with plain ones, and write docs/SCOREBOARD.md.
     Scoreboard {
         /// The folder of the recorded feeds; `data` in `$TIDEGATE_SHARED` or `../shared` when absent.
         #[arg(long, value_name = "DIR")]
         data: Option<PathBuf>,
+        /// Ask this `tidegate` instead of building one.
+        #[arg(long, value_name = "FILE")]
+        binary: Option<PathBuf>,
     },
     /// Fuzz the decoders, guided by coverage, with the recorded files as a beginning.
     Fuzz {
@@ -216,7 +219,7 @@ fn run(repo: &Repo, command: Command) -> anyhow::Result<ExitCode> {
             },
         )?,
         Command::Bench { json, filter } => bench::run(repo, json.as_deref(), filter.as_deref())?,
-        Command::Scoreboard { data } => scoreboard::run(repo, data.as_deref())?,
+        Command::Scoreboard { data, binary } => scoreboard::run(repo, data, binary)?,
         Command::Fuzz { format, seconds } => fuzz::run(repo, format.as_deref(), seconds)?,
         Command::Sim(ask) => return sim::run(repo, &ask),
         Command::Measure { json, command } => return measure::run(&command, json.as_deref()),

@@ -1,25 +1,46 @@
 //! `cargo xtask scoreboard`: every exact fact of the recorded feeds against what the product
-//! computes. The facts are in `tests/scoreboard.toml`, the result is `docs/SCOREBOARD.md`.
+//! computes, and below the facts what its methods are worth on recorded data. The facts are in
+//! `tests/scoreboard.toml`, the result is `docs/SCOREBOARD.md`.
 //!
 //! Each source is a run of `tidegate backfill` over its files with the source's own pipeline; static
 //! GTFS feeds are laid beside a copy of the pipeline folder, as their user would.
+//! A section ([`SECTIONS`]) takes rows from such a run and calls the methods of `tidegate-risk` on
+//! them; its parameters are fixed on a part of the data that it does not report.
+
+mod product;
+
+mod stats;
+
+mod border;
+mod hotspots;
+mod outflow;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::repo::Repo;
+use product::Product;
 
 /// Where the facts are.
 const FACTS: &str = "tests/scoreboard.toml";
 /// Where the result is written.
 const BOARD: &str = "docs/SCOREBOARD.md";
+
+/// What is shown below the facts, in this order: markdown that begins with a heading.
+const SECTIONS: &[(&str, Section)] = &[
+    ("Seoul's hotspots", hotspots::section),
+    ("Wuhan's outflow", outflow::section),
+    ("Hong Kong's border", border::section),
+];
+
+/// Asks the product and gives markdown.
+type Section = fn(&Product) -> Result<String>;
 
 /// The content of [`FACTS`].
 #[derive(Deserialize)]
@@ -103,25 +124,19 @@ impl Compared<'_> {
     }
 }
 
-/// Compares everything, prints the table and writes it; fails when a fact is not met.
-pub(crate) fn run(repo: &Repo, data: Option<&Path>) -> Result<()> {
-    let data = match data {
-        Some(data) => data.to_owned(),
-        None => repo.recorded_data(),
-    };
+/// Compares everything, prints the tables and writes them; fails when a fact is not met.
+///
+/// `data` is the folder of the recorded feeds, when it is not the usual one; `binary` is a
+/// `tidegate` to ask instead of building one.
+pub(crate) fn run(repo: &Repo, data: Option<PathBuf>, binary: Option<PathBuf>) -> Result<()> {
+    let data = data.unwrap_or_else(|| repo.recorded_data());
     ensure!(
         data.is_dir(),
         "there is no folder {}: name the recorded data with --data",
         data.display()
     );
-    let status = repo
-        .cargo()
-        .args(["build", "--quiet", "--release", "--package", "tidegate"])
-        .status()?;
-    ensure!(status.success(), "the binary does not build");
-    let target = repo.metadata()?.target_directory;
     let product = Product {
-        binary: target.join("release/tidegate").into_std_path_buf(),
+        binary: binary.map_or_else(|| build(repo), Ok)?,
         pipelines: repo.root().join("pipelines"),
         data,
     };
@@ -130,12 +145,15 @@ pub(crate) fn run(repo: &Repo, data: Option<&Path>) -> Result<()> {
     let sources = read(&facts).with_context(|| format!("{FACTS} is not what it must be"))?;
     let mut board = Board::default();
     for source in &sources {
-        let (summary, compared) = product
-            .compare(source)
-            .with_context(|| format!("source {}", source.name))?;
+        let (summary, compared) =
+            compare(&product, source).with_context(|| format!("source {}", source.name))?;
         board.add(source, &summary, &compared);
     }
-    let text = board.text();
+    let mut text = board.text();
+    for (name, section) in SECTIONS {
+        text.push('\n');
+        text.push_str(&section(&product).with_context(|| format!("section {name}"))?);
+    }
     println!("{text}");
     fs::write(repo.root().join(BOARD), &text)
         .with_context(|| format!("failed to write {BOARD}"))?;
@@ -148,100 +166,36 @@ pub(crate) fn run(repo: &Repo, data: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
-/// The product's command on the recorded data.
-struct Product {
-    binary: PathBuf,
-    pipelines: PathBuf,
-    data: PathBuf,
+/// The product's binary, built.
+fn build(repo: &Repo) -> Result<PathBuf> {
+    let status = repo
+        .cargo()
+        .args(["build", "--quiet", "--release", "--package", "tidegate"])
+        .status()?;
+    ensure!(status.success(), "the binary does not build");
+    let target = repo.metadata()?.target_directory;
+    Ok(target.join("release/tidegate").into_std_path_buf())
 }
 
-impl Product {
-    fn compare<'s>(&self, source: &'s Source) -> Result<(Value, Vec<Compared<'s>>)> {
-        let folder = tempfile::tempdir()?;
-        let pipeline = folder.path().join("pipeline");
-        copy(&self.pipelines.join(&source.pipeline), &pipeline)?;
-        for (name, archive) in &source.gtfs {
-            let to = pipeline.join("gtfs").join(format!("{name}.zip"));
-            fs::copy(self.data.join(archive), to)
-                .with_context(|| format!("failed to copy {archive}"))?;
-        }
-        let out = folder.path().join("out");
-        let mut backfill = Command::new(&self.binary);
-        backfill
-            .arg("backfill")
-            .arg(&pipeline)
-            .arg("--out")
-            .arg(&out);
-        for input in &source.inputs {
-            for input in self.files(input)? {
-                backfill.arg("--input").arg(input);
+/// What the product says of each fact of a source, and its summary.
+fn compare<'s>(product: &Product, source: &'s Source) -> Result<(Value, Vec<Compared<'s>>)> {
+    let backfill = product.backfill_beside(&source.pipeline, &source.inputs, &source.gtfs)?;
+    let mut compared = Vec::new();
+    for fact in &source.facts {
+        let found = match &fact.found {
+            From::Summary(pointers) => {
+                let number = |pointer: &String| backfill.summary.pointer(pointer)?.as_i64();
+                pointers.iter().map(number).sum()
             }
-        }
-        let summary: Value = serde_json::from_slice(&output(backfill.arg("--json"))?)?;
-        let mut compared = Vec::new();
-        for fact in &source.facts {
-            let found = match &fact.found {
-                From::Summary(pointers) => {
-                    let number = |pointer: &String| summary.pointer(pointer)?.as_i64();
-                    pointers.iter().map(number).sum()
-                }
-                From::Sql(sql) => {
-                    let mut query = Command::new(&self.binary);
-                    query.args(["sql", "--json", "--data"]).arg(&out).arg(sql);
-                    first_number(&output(&mut query)?)
-                }
-            };
-            compared.push(Compared { fact, found });
-        }
-        Ok((summary, compared))
-    }
-
-    /// The arguments `FEED=FILE` that an input means, in the order of the files' names.
-    fn files(&self, input: &str) -> Result<Vec<String>> {
-        let (feed, path) = input.split_once('=').context("an input is FEED=PATH")?;
-        let Some((folder, extension)) = path.split_once("*.") else {
-            return Ok(vec![format!("{feed}={}", self.data.join(path).display())]);
+            From::Sql(sql) => first_number(&backfill.rows(sql)?),
         };
-        let mut files = Vec::new();
-        for entry in fs::read_dir(self.data.join(folder))? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|found| found == extension) {
-                files.push(format!("{feed}={}", path.display()));
-            }
-        }
-        files.sort();
-        Ok(files)
+        compared.push(Compared { fact, found });
     }
+    Ok((backfill.summary, compared))
 }
 
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from).with_context(|| format!("failed to read {}", from.display()))? {
-        let entry = entry?;
-        let to = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &to)?;
-        } else {
-            fs::copy(entry.path(), to)?;
-        }
-    }
-    Ok(())
-}
-
-fn output(command: &mut Command) -> Result<Vec<u8>> {
-    let output = command.output()?;
-    ensure!(
-        output.status.success(),
-        "{command:?} failed:\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(output.stdout)
-}
-
-fn first_number(lines: &[u8]) -> Option<i64> {
-    let line = lines.split(|byte| *byte == b'\n').next()?;
-    let row: Value = serde_json::from_slice(line).ok()?;
-    row.as_object()?.values().next()?.as_i64()
+fn first_number(rows: &[Map<String, Value>]) -> Option<i64> {
+    rows.first()?.values().next()?.as_i64()
 }
 
 /// The table as it grows.
@@ -310,7 +264,8 @@ impl Board {
             "# Scoreboard\n\n\
              Every exact fact of the recorded feeds against what the product computes; \
              `cargo xtask scoreboard` made this page.\n\
-             {} of {} facts are equal.\n\n\
+             {} of {} facts are equal.\n\
+             Below them, sections set the product's methods beside plain ones on recorded data.\n\n\
              | source | fact | known by | expected | found | |\n|---|---|---|---|---|---|\n{}\n\
              ## What became of every record\n\n\
              | source | received | counted | late | duplicate | rejected | as | passed over | counter readings |\n\
@@ -330,6 +285,7 @@ fn read(text: &str) -> Result<Vec<Source>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn the_repositorys_facts_can_be_read() {
@@ -367,6 +323,8 @@ mod tests {
         board.add(&sources[0], &summary, &[Compared { fact, found }]);
         assert_eq!((board.equal, board.unequal), (0, 1));
         assert!(board.text().contains("| s | w | x | 5 | 4 | NOT EQUAL |"));
-        assert_eq!(first_number(b"{\"sum(x)\":7}\n{}"), Some(7));
+        let row = Map::from_iter([("sum(x)".to_owned(), Value::from(7))]);
+        assert_eq!(first_number(&[row, Map::new()]), Some(7));
+        assert_eq!(first_number(&[]), None);
     }
 }

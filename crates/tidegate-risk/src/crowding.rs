@@ -1,7 +1,17 @@
-//! How near a venue is to too many: by its capacity, and by a density at which people are hurt.
+//! How near a venue is to too many: by its capacity, by a density at which people are hurt, and
+//! by what is busy for this venue.
 //!
-//! The two do not replace each other. A capacity is a policy, and somebody may set it too high;
-//! so the level by density overrides the one by capacity whenever it is worse.
+//! The first two do not replace each other. A capacity is a policy, and somebody may set it too
+//! high; so the level by density overrides the one by capacity whenever it is worse. The third is
+//! for a venue of which neither capacity nor area is known ([`BusyRule`], [`CutRule`]); it says
+//! what is unusual or what somebody would call crowded, not what is safe.
+
+mod relative;
+
+mod cut;
+
+pub use cut::{Cut, CutRule, Cuts, Judged, Judgement};
+pub use relative::{BusyLevel, BusyRule, RelativeCrowd};
 
 use crate::density::PersonsPerSquareMetre;
 
@@ -91,6 +101,15 @@ pub enum CrowdingError {
     /// A venue that may hold nobody has no load.
     #[error("a capacity of 0 persons has no load")]
     NoCapacity,
+    /// A share of past values that is not the upper half.
+    #[error("quantile {0} is not between 0.5 and 1")]
+    Quantile(f64),
+    /// A weight of the pool that is no number of 0 or more.
+    #[error("prior {0} is not a finite number of 0 or more")]
+    Prior(f64),
+    /// A score that is no ratio above 0.
+    #[error("score {0} is not a finite number above 0")]
+    Score(f64),
 }
 
 /// Densities from which a crowd is amber and red, persons/m²: finite, above 0, ascending.

@@ -30,6 +30,12 @@ pub const LEVEL_LOAD: &str = "level/load@1";
 /// The level of a density that hurts: [`crate::crowding::SafetyBounds::level`].
 pub const LEVEL_LIFE_SAFETY: &str = "level/life-safety@1";
 
+/// Persons against what is busy for the venue: [`crate::crowding::BusyLevel::relative`].
+pub const CROWDING_RELATIVE: &str = "crowding/relative@1";
+
+/// From which score on a venue is crowded: [`crate::crowding::CutRule::learn`].
+pub const CROWDING_VENUE_CUT: &str = "crowding/venue-cut@1";
+
 /// Persons per square kilometre of a cell: [`crate::density::intensity`].
 pub const INTENSITY_CELL_AREA: &str = "intensity/cell-area@1";
 
@@ -185,6 +191,8 @@ pub const ALL: &[&str] = &[
     CAPACITY_AREA_RULE,
     LEVEL_LOAD,
     LEVEL_LIFE_SAFETY,
+    CROWDING_RELATIVE,
+    CROWDING_VENUE_CUT,
     INTENSITY_CELL_AREA,
     LOS_FRUIN_WALKWAY,
     LOS_FRUIN_QUEUE,
