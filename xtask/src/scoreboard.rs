@@ -11,6 +11,11 @@ mod product;
 
 mod outflow;
 
+mod series;
+
+mod events;
+mod forecast;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
@@ -29,7 +34,7 @@ const FACTS: &str = "tests/scoreboard.toml";
 const BOARD: &str = "docs/SCOREBOARD.md";
 
 /// What is shown below the facts, in this order: markdown that begins with a heading.
-const SECTIONS: &[fn(&Product) -> Result<String>] = &[outflow::section];
+const SECTIONS: &[fn(&Product) -> Result<String>] = &[outflow::section, series::section];
 
 /// The content of [`FACTS`].
 #[derive(Deserialize)]
