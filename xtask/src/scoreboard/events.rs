@@ -313,7 +313,8 @@ mod tests {
     fn what_is_found_missed_and_not_judged() {
         let text = text(&[with(&[(31, 400.0), (33, 9.0), (36, 400.0), (39, 400.0)])]).unwrap();
         let check = |event: &str, found: &str, raised: &str, alarms: &str| {
-            let row = text.lines().find(|line| line.contains(event)).unwrap();
+            let named = format!("| {event} |");
+            let row = text.lines().find(|line| line.contains(&named)).unwrap();
             let cells: Vec<&str> = row.split(" | ").collect();
             assert_eq!(cells[5..8], [found, raised, alarms], "{row}");
         };
