@@ -379,9 +379,9 @@ fn the_stored_form_stays() {
             "0000000000000000000100000000000000000000000000000000000000000000000000",
         ),
         concat!(
-            "02200003000500040006ffffffffffffffffffffffffffffffffffffffffffffffff000000000000",
-            "0040017777777777f70f400000000000000000bcbbbbbbbbfbff3f0401010000000000000040a306",
-            "072d268add3f0103c3b5773daa60d93f11a76e4efd6be43fa7137f379101f33f",
+            "02200003000500040006ffffffffffffffffffffffffffffffffffffffffffffffff700949a070c4",
+            "dc3f0197319907bf3dd03f0000000000000000bcbbbbbbbbfbff3f040101700949a070c4dc3fa306",
+            "072d268add3f01031de71cd3b8b7d93f96b351be0bb2e43f30d27e60c442f33f",
         ),
         concat!(
             "03045d8cb93e1cffffffffffffffffffffffffffffffffffffffffffffffffffffffffca94b35811",
