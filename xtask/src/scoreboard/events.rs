@@ -8,10 +8,9 @@
 //! What counts as found was fixed on the earlier part: [`CITY_SHARE`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 
 use anyhow::Result;
-use tidegate_risk::aberration::baseline::{BaselineRule, SlotBaselines};
+use tidegate_risk::aberration::baseline::{BaselineRule, Score, SlotBaselines};
 use tidegate_risk::aberration::multiplicity::{
     FalseDiscoveryRate, KOfN, KOfNRule, benjamini_hochberg,
 };
@@ -243,7 +242,7 @@ impl Layer {
         for ((baselines, _), point) in self.places.iter_mut().zip(points) {
             let score = baselines.take(slot, *point)?;
             has_p_value.push(score.is_some());
-            p_values.extend(score.map(|score| score.p_value()));
+            p_values.extend(score.map(Score::p_value));
         }
         let mut raised = benjamini_hochberg(&p_values, self.rate)?.into_iter();
         let mut flags = Vec::new();
