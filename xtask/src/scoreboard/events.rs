@@ -302,7 +302,7 @@ mod tests {
         recorded(EVENTS, |idx, _| {
             let found = days.iter().find(|(day, _)| *day == idx / 2);
             found.map_or(
-                100.0 + f64::from(u8::from(idx / 14 % 2 == 0)),
+                100.0 + f64::from(u8::from((idx / 14).is_multiple_of(2))),
                 |(_, value)| *value,
             )
         })

@@ -254,7 +254,12 @@ pub(crate) mod tests {
     /// 100, 200 on working days, half of it at weekends, and 10 % more every other week.
     fn rhythm(idx: usize, step: &Step) -> f64 {
         let usual = f64::from(100 * (step.of_day + 1)) * if step.weekday > 4 { 0.5 } else { 1.0 };
-        usual * if idx / 14 % 2 == 0 { 1.0 } else { 1.1 }
+        usual
+            * if (idx / 14).is_multiple_of(2) {
+                1.0
+            } else {
+                1.1
+            }
     }
 
     #[test]
