@@ -15,6 +15,11 @@ mod border;
 mod hotspots;
 mod outflow;
 
+mod series;
+
+mod events;
+mod forecast;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
@@ -37,6 +42,7 @@ const SECTIONS: &[(&str, Section)] = &[
     ("Seoul's hotspots", hotspots::section),
     ("Wuhan's outflow", outflow::section),
     ("Hong Kong's border", border::section),
+    ("forecasts and known days", series::section),
 ];
 
 /// Asks the product and gives markdown.

@@ -127,7 +127,7 @@ pub const FORECAST_LAST_VALUE: &str = "forecast/last-value@1";
 pub const FORECAST_SEASONAL_NAIVE: &str = "forecast/seasonal-naive@1";
 
 /// A forecast: a seasonal profile and a decaying residual. [`crate::forecast::Model::Profile`].
-pub const FORECAST_PROFILE: &str = "forecast/profile-residual@1";
+pub const FORECAST_PROFILE: &str = "forecast/profile-residual@2";
 
 /// A forecast: Holt-Winters with two seasons. [`crate::forecast::Model::DoubleSeasonal`].
 pub const FORECAST_DOUBLE_SEASONAL: &str = "forecast/double-seasonal@1";

@@ -140,7 +140,7 @@ pub enum ModelState {
     },
 }
 
-/// The deviation from a profile, and what is known of its decay.
+/// The deviation from a profile, in square roots, and what is known of its decay.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct ResidualState {
     /// What is left of the last deviation observed.

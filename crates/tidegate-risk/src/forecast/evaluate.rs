@@ -29,11 +29,14 @@ pub struct Score {
     /// Mean absolute scaled error, a ratio: `mae` over that of the week before in the training
     /// part (Hyndman and Koehler 2006, International Journal of Forecasting 22:679).
     pub mase: Option<f64>,
-    /// Mean pinball loss at 0.025, 0.1, 0.5, 0.9 and 0.975, of forecasts with an interval.
+    /// Forecasts with an interval, without the hours that are closed: nobody expected, nobody came.
+    /// An interval does not learn from those, and cannot miss them.
+    pub intervals: u32,
+    /// Mean pinball loss at 0.025, 0.1, 0.5, 0.9 and 0.975, of `intervals`.
     pub pinball: Option<f64>,
-    /// Share of outcomes in the 80 % interval.
+    /// Share of `intervals` with the outcome in the 80 % interval.
     pub coverage80: Option<f64>,
-    /// Share of outcomes in the 95 % interval.
+    /// Share of `intervals` with the outcome in the 95 % interval.
     pub coverage95: Option<f64>,
 }
 
@@ -106,6 +109,9 @@ impl Sums {
         self.forecasts += 1;
         self.absolute += error.abs();
         self.squared += error * error;
+        if prediction.value <= 0.0 && value <= 0.0 {
+            return;
+        }
         if let (Some(inner), Some(outer)) = (prediction.interval80, prediction.interval95) {
             let inside =
                 |interval: Interval| u32::from((interval.lo..=interval.hi).contains(&value));
@@ -136,6 +142,7 @@ impl Sums {
                 .zip(scale)
                 .map(|(mae, scale)| mae / scale)
                 .filter(|mase| mase.is_finite()),
+            intervals: self.intervals,
             pinball: mean(self.pinball, self.intervals),
             coverage80: mean(f64::from(self.inside80), self.intervals),
             coverage95: mean(f64::from(self.inside95), self.intervals),

@@ -143,7 +143,7 @@ fn residual_sound(residual: &ResidualState) -> bool {
         ..
     } = *residual;
     // A profile holds values to 12 bits, so that one may be a little above the limit.
-    now.abs() <= 2.0 * VALUE_MAX
+    now.abs() <= 2.0 * VALUE_MAX.sqrt()
         && squares >= 0.0
         && weight >= 0.0
         && (squares + products + weight).is_finite()
@@ -186,8 +186,15 @@ pub(super) fn predict(
             cells::season(week, target.of_week()).ok_or(NoForecast::NoSlotHistory)?
         }
         ModelState::Profile { profile, .. } => {
-            let expected = expected(profile, target)?;
-            expected + first * libm::pow(second, f64::from(steps))
+            let usual = expected(profile, target)?;
+            let root = usual.sqrt();
+            let left = first * libm::pow(second, f64::from(steps));
+            if left > -root {
+                // The square of `root + left`, in a form that is exact where nothing is left.
+                usual + left * (2.0 * root + left)
+            } else {
+                0.0
+            }
         }
         ModelState::DoubleSeasonal { day, week, .. } => {
             let day = cells::season(day, target.of_day()).ok_or(NoForecast::NoSlotHistory)?;
@@ -222,7 +229,7 @@ pub(super) fn learn(state: &mut ModelState, slot: Slot, value: f64) {
             observed,
         } => {
             match cells::median(profile, slot.of_profile()) {
-                Some(expected) => learn_residual(residual, value - expected),
+                Some(expected) => learn_residual(residual, value.sqrt() - expected.sqrt()),
                 None => skip_residual(residual),
             }
             cells::push(profile, slot.of_profile(), value);

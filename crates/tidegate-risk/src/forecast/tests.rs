@@ -120,17 +120,25 @@ fn by_hand() {
     // Monday and Tuesday of four slots; Wednesday began 10 above the profile.
     let values = [10.0, 20.0, 40.0, 20.0, 14.0, 24.0, 40.0, 20.0, 22.0];
     check(Model::LastValue, &values, 3, Ok(22.0));
-    // Profile 22 for the next slot. Deviations 4, 4, 0, 0, 10 are four pairs: xy 16, xx 32, so φ
-    // is (4 · 0.5 + 24 · 0.5) / 28 = 0.5 but for the forgetting, which weighs pairs by age.
+    // Profile 22 for the next slot. Deviations of roots are a, b, 0, 0, c: four pairs, which the
+    // forgetting weighs by age.
+    let root = |value: f64| value.sqrt();
+    let (a, b) = (root(14.0) - root(10.0), root(24.0) - root(20.0));
+    let c = root(22.0) - root(12.0);
     let keep: f64 = 1.0 - 1.0 / 960.0;
-    let (xx, xy) = (16.0 * (keep.powi(3) + keep.powi(2)), 16.0 * keep.powi(3));
+    let xx = a * a * keep.powi(3) + b * b * keep.powi(2);
     let weight = 1.0 + keep + keep.powi(2) + keep.powi(3);
-    let decay = (weight * xy / xx + 12.0) / (weight + 24.0);
-    check(Model::Profile, &values, 1, Ok(22.0 + decay * 10.0));
-    check(Model::Profile, &values, 2, Ok(40.0 + decay * decay * 10.0));
+    let decay = (weight * a * b * keep.powi(3) / xx + 12.0) / (weight + 24.0);
+    let one = (root(22.0) + decay * c).powi(2);
+    let two = (root(40.0) + decay * decay * c).powi(2);
+    check(Model::Profile, &values, 1, Ok(one));
+    check(Model::Profile, &values, 2, Ok(two));
     // A step without a value takes φ as well, and teaches nothing.
     let gap = [&values[..], &[f64::NAN]].concat();
-    check(Model::Profile, &gap, 1, Ok(40.0 + decay * decay * 10.0));
+    check(Model::Profile, &gap, 1, Ok(two));
+    // 0 instead of 10 in the last slot: below nobody there is nothing.
+    let empty = [100.0, 1.0, 100.0, 1.0, 100.0, 1.0, 100.0, 1.0, 0.0];
+    check(Model::Profile, &empty, 1, Ok(0.0));
 }
 
 #[test]
@@ -265,6 +273,12 @@ fn evaluation_by_hand() {
     // Nothing to train on or to score: no figure, no division by zero.
     let nothing = rolling_origin(&mut forecaster(Model::Profile, 4), &[], 5, 0);
     assert_eq!(nothing, Score::default());
+    // A closed hour is a forecast and no interval: it cannot be missed.
+    let closed: Vec<f64> = [0.0, 4.0, 6.0, 8.0].repeat(14);
+    let closed = self::series(4, &closed);
+    let score = rolling_origin(&mut forecaster(Model::SeasonalNaive, 4), &closed, 48, 1);
+    assert_eq!((score.forecasts, score.intervals), (8, 6));
+    assert_eq!(score.coverage80, Some(1.0));
     let equal = rolling_origin(&mut forecaster(Model::LastValue, 4), &series[..3], 0, 1);
     assert_eq!((equal.forecasts, equal.mase), (2, None));
 }
@@ -365,9 +379,9 @@ fn the_stored_form_stays() {
             "0000000000000000000100000000000000000000000000000000000000000000000000",
         ),
         concat!(
-            "02200003000500040006ffffffffffffffffffffffffffffffffffffffffffffffff000000000000",
-            "0040017777777777f70f400000000000000000bcbbbbbbbbfbff3f0401010000000000000040a306",
-            "072d268add3f0103c3b5773daa60d93f11a76e4efd6be43fa7137f379101f33f",
+            "02200003000500040006ffffffffffffffffffffffffffffffffffffffffffffffff700949a070c4",
+            "dc3f0197319907bf3dd03f0000000000000000bcbbbbbbbbfbff3f040101700949a070c4dc3fa306",
+            "072d268add3f01031de71cd3b8b7d93f96b351be0bb2e43f30d27e60c442f33f",
         ),
         concat!(
             "03045d8cb93e1cffffffffffffffffffffffffffffffffffffffffffffffffffffffffca94b35811",
