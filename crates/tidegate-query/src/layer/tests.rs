@@ -1,11 +1,14 @@
 //! Tries to break what a layer query says about itself, with SQL that names tables where it does
-//! not read them and reads them where it does not name them.
+//! not read them and reads them where it does not name them; and tries to get a row without a value
+//! that does not say why.
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::array::AsArray;
+use arrow::datatypes::{DataType, Field, Float64Type, Schema};
+use tidegate_model::EventTime;
 
-use super::{LayerError, LayerQuery};
+use super::{LayerError, LayerFrame, LayerQuery};
 use crate::{Session, Slot};
 
 fn plan(sql: &str) -> Result<LayerQuery, LayerError> {
@@ -78,4 +81,45 @@ fn a_layer_gives_the_same_in_a_replay() {
         let error = plan(&sql).unwrap_err().to_string();
         assert!(error.contains("another value in a replay"), "{error}");
     }
+}
+
+#[test]
+fn a_row_without_a_value_says_why() {
+    let check = |columns: &str, value: Option<f64>, reason: Option<&str>| {
+        let sql = format!(
+            "SELECT 'venue' AS subject_kind, 'a' AS subject, {columns}, 'person' AS unit, \
+             '' AS method"
+        );
+        let query = plan(&sql).unwrap();
+        let frame = LayerFrame {
+            layer: "inside",
+            start: EventTime::from_micros(0),
+            end: EventTime::from_micros(1),
+            revision: 0,
+            is_final: true,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let rows = runtime.block_on(query.evaluate(frame)).unwrap();
+        let column = |name: &str| rows.column_by_name(name).unwrap();
+        let values = column("value").as_primitive::<Float64Type>();
+        let reasons = column("reason").as_string::<i32>();
+        assert_eq!(values.iter().next(), Some(value), "{columns}");
+        assert_eq!(reasons.iter().next(), Some(reason), "{columns}");
+    };
+    check("3e0 AS value", Some(3.0), None);
+    check("3 AS value, 'few' AS reason", Some(3.0), Some("few"));
+    check("NULL AS value", None, Some("missing_input"));
+    check(
+        "CAST(NULL AS BIGINT) AS value, 'no_area' AS reason",
+        None,
+        Some("no_area"),
+    );
+    check("0e0 / 0e0 AS value", None, Some("not_finite"));
+    check(
+        "1e0 / 0e0 AS value, NULL AS reason",
+        None,
+        Some("not_finite"),
+    );
 }
