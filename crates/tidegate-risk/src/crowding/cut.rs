@@ -123,6 +123,10 @@ impl CutRule {
         }
         let avoided = count(avoided);
         let weight = avoided / (avoided + self.prior);
+        if weight >= 1.0 {
+            // Through the power a cut on a score could come to lie above it.
+            return Cut(best.cut);
+        }
         Cut(global * libm::pow(best.cut / global, weight))
     }
 }

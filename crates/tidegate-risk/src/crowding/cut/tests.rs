@@ -82,6 +82,37 @@ fn of_several_cuts_the_nearest_counts() {
         (4.0, Crowded),
     ];
     check(0.0, &venues(venue(&moments)), 1.0, &[1.0, 3.0_f64.sqrt()]);
+    // The same from above.
+    let moments = [
+        (0.25, NotCrowded),
+        (1.0 / 3.0, Crowded),
+        (0.5, NotCrowded),
+        (2.0 / 3.0, Crowded),
+    ];
+    check(
+        0.0,
+        &venues(venue(&moments)),
+        1.0,
+        &[1.0, 1.0 / 3.0_f64.sqrt()],
+    );
+}
+
+/// Found by the laws below: rounding put the cut of the last venue above its lowest score.
+#[test]
+fn without_a_prior_the_own_cut_is_met_exactly() {
+    let last = venue(&[
+        (0.4, Crowded),
+        (0.4, Crowded),
+        (0.4, Crowded),
+        (0.1, Crowded),
+    ]);
+    let venues = [
+        venue(&[(0.1, NotCrowded)]),
+        venue(&[(0.3, NotCrowded)]),
+        last.clone(),
+    ];
+    let cuts = CutRule::try_new(0.0).unwrap().learn(&venues).unwrap();
+    assert_eq!(mistakes(cuts.venues[2], &last), 0, "{cuts:?}");
 }
 
 #[test]
