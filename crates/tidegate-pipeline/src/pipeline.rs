@@ -1,7 +1,6 @@
 //! A validated pipeline: everything that a run needs, checked.
 
-#[cfg(test)]
-mod tests;
+mod occupancy;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -12,9 +11,9 @@ use tidegate_engine::{WINDOWED_SCHEMA, WindowSpec};
 use tidegate_feeds::{Decoder, FeedConfig, Schedule, ScheduleFiles};
 use tidegate_model::{EventTime, FeedId, Payload, Resolution, Span};
 use tidegate_query::{LayerQuery, Session, SessionLimits, Slot, WindowQuery};
-use tidegate_risk::occupancy::CaptureProbability;
 
 use crate::config::KeyColumn;
+use crate::occupancy::OccupancySpec;
 use crate::reference::{read_grid_units, read_incidence, read_sites, read_venues};
 use crate::source::{line_of, read_toml};
 use crate::tables::{STEPPED, register_reference};
@@ -41,16 +40,6 @@ pub struct Layer {
     /// Whether it reads the occupancy of venues or the quality of feeds, itself or through another
     /// layer, and so is not evaluated for revisions.
     pub reads_stepped: bool,
-}
-
-/// How occupancy is kept.
-#[derive(Debug, Clone)]
-pub(crate) struct OccupancySpec {
-    pub(crate) window: usize,
-    pub(crate) arrivals: String,
-    pub(crate) departures: String,
-    pub(crate) capture: CaptureProbability,
-    pub(crate) empty_at: Option<jiff::civil::Time>,
 }
 
 /// A pipeline folder that has been found good.
@@ -165,9 +154,14 @@ impl Pipeline {
             .map(|text| span(&mut keys, "provisional_every", text));
         let windows = keys.windows(&config.window, source);
         let layers = keys.layers(&config.layer, &windows, source);
-        let occupancy = keys.occupancy(&config, &windows);
+        let occupancy = keys.occupancy(&config, &windows, &zone);
         let tasks = keys.tasks(&config);
         let reference = read_reference(source, &config, resolution, problems);
+        let occupancy = occupancy.map(|mut spec| {
+            let size = windows[spec.window].0.size();
+            spec.entries = Keys { text, problems }.entries(&config, &reference, size);
+            spec
+        });
         let cases = source
             .in_folder("tests", "toml")
             .map(|(n, t)| (n.to_owned(), t.to_owned()))
@@ -203,21 +197,13 @@ impl Pipeline {
         if let Err(error) = register_reference(&session, &self.reference) {
             problems.push(Problem::new(MAIN, "reference", error.to_string()));
         }
-        for (spec, sql) in &self.windows {
+        for (window, (spec, sql)) in self.windows.iter().enumerate() {
             let file = format!("windows/{}.sql", spec.name());
             match WindowQuery::plan(&session, WINDOWED_SCHEMA.clone(), sql).await {
                 Ok(query) => {
-                    if let Some(occupancy) = &self.occupancy
-                        && self.windows[occupancy.window].0.name() == spec.name()
-                    {
-                        let schema = query.pane_schema();
-                        for name in ["venue_id", &occupancy.arrivals, &occupancy.departures] {
-                            if schema.column_with_name(name).is_none() {
-                                let message =
-                                    format!("has no column {name}, which [occupancy] reads");
-                                problems.push(Problem::new(&file, "", message));
-                            }
-                        }
+                    if let Some(occupancy) = &self.occupancy {
+                        let missing = occupancy.missing_columns(window, &query.pane_schema());
+                        problems.extend(missing.into_iter().map(|m| Problem::new(&file, "", m)));
                     }
                     if let Some(key) = self.keyed_by.filter(|key| !query.groups_by(key.as_str())) {
                         let message = format!(
@@ -431,7 +417,7 @@ fn read_reference(
         reference.sites = read_sites(&file, text, resolution, problems);
     }
     if let Some((file, text)) = venues {
-        reference.venues = read_venues(&file, text, resolution, problems);
+        (reference.venues, reference.stays) = read_venues(&file, text, resolution, problems);
     }
     if let Some((file, text)) = units {
         reference.grid_units = read_grid_units(&file, text, problems);
@@ -608,53 +594,7 @@ impl Keys<'_> {
             self.problem(header, index, "name", message);
         }
     }
-
-    fn occupancy(
-        &mut self,
-        config: &PipelineConfig,
-        windows: &[(WindowSpec, String)],
-    ) -> Option<OccupancySpec> {
-        let header = "[occupancy]";
-        let config = config.occupancy.as_ref()?;
-        let window = windows
-            .iter()
-            .position(|(spec, _)| spec.name() == config.window);
-        if window.is_none() {
-            self.problem(
-                header,
-                0,
-                "window",
-                format!("{:?} is not a window", config.window),
-            );
-        }
-        if let Some((spec, _)) = window.map(|window| &windows[window])
-            && spec.size() != spec.slide()
-        {
-            let message = format!("{:?} overlaps: flows would count twice", config.window);
-            self.problem(header, 0, "window", message);
-        }
-        let capture = CaptureProbability::try_new(config.capture);
-        if let Err(error) = &capture {
-            self.problem(header, 0, "capture", error.to_string());
-        }
-        let empty_at = config.empty_at.as_deref().and_then(|text| {
-            let time = format!("{text}:00").parse::<jiff::civil::Time>().ok();
-            if time.is_none() {
-                self.problem(
-                    header,
-                    0,
-                    "empty_at",
-                    format!("{text:?} is not a time HH:MM"),
-                );
-            }
-            time
-        });
-        Some(OccupancySpec {
-            window: window?,
-            arrivals: config.arrivals.clone(),
-            departures: config.departures.clone(),
-            capture: capture.ok()?,
-            empty_at,
-        })
-    }
 }
+
+#[cfg(test)]
+mod tests;

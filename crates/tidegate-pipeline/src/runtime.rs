@@ -3,6 +3,7 @@
 mod event;
 mod fire;
 mod health;
+mod inside;
 mod state;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -238,7 +239,7 @@ impl Runtime {
             (feed.id.clone(), health)
         };
         let occupancies = pipeline.occupancy.as_ref().map(|spec| {
-            Occupancies::new(spec, &pipeline.zone, &pipeline.reference)
+            Occupancies::new(spec, &pipeline.reference)
                 .with_allowed_lateness(pipeline.allowed_lateness)
         });
         Ok(Self {

@@ -12,11 +12,14 @@ use tidegate_query::{Session, Slot};
 use tidegate_risk::importation::{Ascertainment, Prevalence, PrevalenceRange, prevalence_range};
 
 use crate::Reference;
-use crate::occupancy::OCCUPANCY_SCHEMA;
+use crate::occupancy::{OCCUPANCY_CORRECTION_SCHEMA, OCCUPANCY_SCHEMA};
 use crate::quality::{FEED_QUALITY_SCHEMA, FEED_REJECTED_SCHEMA, FEED_SITE_SCHEMA};
 
 /// The table of occupancies, which each closing of the flow window sets anew.
 pub(crate) const OCCUPANCY: &str = "occupancy";
+
+/// The table of corrections since the flow window before, which each closing sets anew.
+pub(crate) const OCCUPANCY_CORRECTION: &str = "occupancy_correction";
 
 /// The tables of feed quality, which each closing of the first window sets anew.
 pub(crate) const FEED_QUALITY: &str = "feed_quality";
@@ -25,12 +28,19 @@ pub(crate) const FEED_SITE: &str = "feed_site";
 
 /// The tables that follow the windows, step by step: what reads them is evaluated when a window
 /// closes, and not again for its revision.
-pub(crate) const STEPPED: [&str; 4] = [OCCUPANCY, FEED_QUALITY, FEED_REJECTED, FEED_SITE];
+pub(crate) const STEPPED: [&str; 5] = [
+    OCCUPANCY,
+    OCCUPANCY_CORRECTION,
+    FEED_QUALITY,
+    FEED_REJECTED,
+    FEED_SITE,
+];
 
 /// The tables of [`STEPPED`].
 #[derive(Debug)]
 pub(crate) struct SteppedTables {
     pub(crate) occupancy: Slot,
+    pub(crate) occupancy_correction: Slot,
     pub(crate) feed_quality: Slot,
     pub(crate) feed_rejected: Slot,
     pub(crate) feed_site: Slot,
@@ -38,9 +48,10 @@ pub(crate) struct SteppedTables {
 
 impl SteppedTables {
     /// Each with its name.
-    pub(crate) fn named(&self) -> [(&'static str, &Slot); 4] {
+    pub(crate) fn named(&self) -> [(&'static str, &Slot); STEPPED.len()] {
         [
             (OCCUPANCY, &self.occupancy),
+            (OCCUPANCY_CORRECTION, &self.occupancy_correction),
             (FEED_QUALITY, &self.feed_quality),
             (FEED_REJECTED, &self.feed_rejected),
             (FEED_SITE, &self.feed_site),
@@ -69,6 +80,7 @@ pub(crate) fn register_reference(
     };
     Ok(SteppedTables {
         occupancy: stepped(OCCUPANCY, &OCCUPANCY_SCHEMA)?,
+        occupancy_correction: stepped(OCCUPANCY_CORRECTION, &OCCUPANCY_CORRECTION_SCHEMA)?,
         feed_quality: stepped(FEED_QUALITY, &FEED_QUALITY_SCHEMA)?,
         feed_rejected: stepped(FEED_REJECTED, &FEED_REJECTED_SCHEMA)?,
         feed_site: stepped(FEED_SITE, &FEED_SITE_SCHEMA)?,
