@@ -55,11 +55,13 @@ pub enum LakeTable {
     FeedQuality,
     /// Of that, rejections by their reasons.
     FeedRejected,
+    /// Changes of the persons inside venues that no counted person made.
+    OccupancyCorrection,
 }
 
 impl LakeTable {
     /// Every table.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Pane,
         Self::Layer,
         Self::Alert,
@@ -68,6 +70,7 @@ impl LakeTable {
         Self::Rejected,
         Self::FeedQuality,
         Self::FeedRejected,
+        Self::OccupancyCorrection,
     ];
 
     /// The name of its folder.
@@ -81,6 +84,7 @@ impl LakeTable {
             Self::Rejected => "rejected",
             Self::FeedQuality => "feed_quality",
             Self::FeedRejected => "feed_rejected",
+            Self::OccupancyCorrection => "occupancy_correction",
         }
     }
 }

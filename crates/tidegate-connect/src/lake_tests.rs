@@ -128,6 +128,7 @@ fn declared_tables_are_there_without_rows_and_the_summary_comes_last() {
             "feed_rejected/t.parquet",
             "late/t.parquet",
             "layer/t.parquet",
+            "occupancy_correction/t.parquet",
             "pane/t.parquet",
             "rejected/t.parquet",
             "summary.json"

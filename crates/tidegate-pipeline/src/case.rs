@@ -200,6 +200,7 @@ impl Found {
             | Event::Duplicate { .. }
             | Event::Rejected(_)
             | Event::FeedHealth(_)
+            | Event::OccupancyCorrection(_)
             | Event::FeedQuality { .. } => {}
         }
     }

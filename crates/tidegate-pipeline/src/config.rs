@@ -1,5 +1,7 @@
 //! The content of `pipeline.toml`. Each doc comment is the manual of its key.
 
+use std::collections::BTreeMap;
+
 /// A pipeline: which reference data, windows and layers, and how time is judged.
 #[derive(Debug, Clone, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -154,6 +156,100 @@ pub struct OccupancyConfig {
     /// Local time of day at which venues are known to be empty, `HH:MM`.
     #[serde(default)]
     pub empty_at: Option<String>,
+    /// One side of the counts is scaled by what past service days say of it; it is not when absent.
+    #[serde(default)]
+    pub gain: Option<GainConfig>,
+    /// Kinds of venues whose gates count entries only, with how long people stay in them. A venue
+    /// may have its own `dwell` in the file of venues.
+    #[serde(default)]
+    pub entries: BTreeMap<String, DwellConfig>,
+    /// A window query whose panes say how many are inside, as pictures do.
+    #[serde(default)]
+    pub snapshots: Option<ObservedConfig>,
+    /// A window query whose panes say how many are aboard the vehicles that stand in the venue.
+    #[serde(default)]
+    pub load: Option<ObservedConfig>,
+}
+
+/// How past service days, from `empty_at` to `empty_at`, correct the counts of a venue.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GainConfig {
+    /// The side that is scaled: the one that is counted worse.
+    #[serde(default)]
+    pub side: GainSideConfig,
+    /// Persons in and out that stand beside those of the days and pull the gain to 1, above 0.
+    #[serde(default = "thousand")]
+    pub prior: i64,
+    /// How many of the last days of a type (working day, Saturday, Sunday) count, 1 to 366.
+    #[serde(default = "four_weeks")]
+    pub days_max: usize,
+    /// Dates `YYYY-MM-DD` that are as Sundays.
+    #[serde(default)]
+    pub holidays: Vec<String>,
+    /// Dates `YYYY-MM-DD` that are as working days, whatever their weekday.
+    #[serde(default)]
+    pub workdays: Vec<String>,
+}
+
+/// A side of the counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GainSideConfig {
+    /// Persons who left.
+    #[default]
+    Departures,
+    /// Persons who came.
+    Arrivals,
+}
+
+/// How long people stay.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DwellConfig {
+    /// The form of the distribution.
+    pub model: DwellModel,
+    /// Its mean, minutes.
+    pub mean_min: f64,
+    /// The standard deviation of a lognormal one, minutes.
+    #[serde(default)]
+    pub sd_min: Option<f64>,
+    /// The lowest mean that may be, minutes; `mean_min` when absent.
+    #[serde(default)]
+    pub mean_low_min: Option<f64>,
+    /// The highest mean that may be, minutes; `mean_min` when absent.
+    #[serde(default)]
+    pub mean_high_min: Option<f64>,
+    /// The longest stay that is counted, minutes, 1 to 1440 windows.
+    #[serde(default = "four_hours")]
+    pub max_min: f64,
+}
+
+/// The form of a dwell distribution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DwellModel {
+    /// Whoever stays may go at any time.
+    Exponential,
+    /// Most stay about as long, a few much longer.
+    Lognormal,
+}
+
+/// A window query whose panes say how many are inside venues at the window's end.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObservedConfig {
+    /// The window query; it must group by `venue_id`, and close where the flow window closes.
+    pub window: String,
+    /// Its column of persons inside.
+    #[serde(default = "persons")]
+    pub persons: String,
+    /// Its column of the low end of their 95 % interval.
+    #[serde(default = "low_end")]
+    pub lo: String,
+    /// Its column of the high end.
+    #[serde(default = "high_end")]
+    pub hi: String,
 }
 
 /// Quarantine of travellers from origins whose tier has a `held_share`.
@@ -198,4 +294,28 @@ const fn capture() -> f64 {
 
 const fn two_weeks() -> usize {
     14
+}
+
+const fn thousand() -> i64 {
+    1_000
+}
+
+const fn four_weeks() -> usize {
+    28
+}
+
+const fn four_hours() -> f64 {
+    tidegate_risk::occupancy::DWELL_MAX_MINUTES
+}
+
+fn persons() -> String {
+    "persons".to_owned()
+}
+
+fn low_end() -> String {
+    "lo".to_owned()
+}
+
+fn high_end() -> String {
+    "hi".to_owned()
 }

@@ -37,19 +37,21 @@ mod case;
 
 pub use case::{CaseOutcome, run_cases};
 pub use config::{
-    InfectionConfig, KeyColumn, LayerConfig, OccupancyConfig, PipelineConfig, QuarantineConfig,
-    ReferenceConfig, ScaleConfig, WindowConfig,
+    DwellConfig, DwellModel, GainConfig, GainSideConfig, InfectionConfig, KeyColumn, LayerConfig,
+    ObservedConfig, OccupancyConfig, PipelineConfig, QuarantineConfig, ReferenceConfig,
+    ScaleConfig, WindowConfig,
 };
 pub use feed_health::{
     FeedHealth, FeedHealthChange, FeedHealthError, FeedHealthRule, FeedHealthState,
     FeedHealthTransition, HEALTH_RECORDS_MAX, RunState,
 };
 pub use locate::{Locator, Unlocated};
+pub use occupancy::OCCUPANCY_CORRECTION_SCHEMA;
 pub use pipeline::{Feed, Layer, Pipeline};
 pub use problem::Problem;
 pub use progress::{PartitionPosition, Progress, SnapshotName, Step, Totals};
 pub use quality::{FEED_QUALITY_SCHEMA, FEED_REJECTED_SCHEMA};
-pub use reference::{EvidenceBasis, Origin, Reference};
+pub use reference::{EvidenceBasis, Origin, Reference, Stay};
 pub use runtime::{Event, Mode, Runtime, RuntimeError};
 pub use sites::sites_geojson;
 pub use snapshot::{SNAPSHOT_FORMAT, Snapshot, SnapshotError, SnapshotOf};

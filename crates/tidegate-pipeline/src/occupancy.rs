@@ -1,52 +1,43 @@
 //! Occupancy of every venue with gates, stepped at each closing of the flow window.
 //!
 //! Venues are reset where they are known to be empty: before the first window that starts at or
-//! after `empty_at` of the local day. Where the clocks skip that time, it is the instant at which
-//! they go on; where it comes twice, the first of the two; a day without it has no reset.
+//! after `empty_at` of the local day. With that a service day ends, whose counts correct those of
+//! the days to come ([`inside`]). A venue whose entries only are counted empties when it closes too.
 //!
 //! Late counts are not added to the present: the windows that may still be revised are kept, as
 //! many as `allowed_lateness` holds, and stepped again from the state before them. So a revision
 //! leaves what the counts would have left on time: a late arrival before a reset is no person
-//! inside, and one that explains a clamp adds nobody.
+//! inside, one that explains a clamp adds nobody, and one of a day that is over is in its sums.
+//! Whether a window was heard is judged once, when it closes.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::collections::{BTreeMap, BTreeSet};
+
+mod calendar;
+mod spec;
+
+mod inside;
+
+mod closed;
+mod journal;
+mod panes;
+mod table;
 
 mod state;
 
-use arrow::array::{Array, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
-use jiff::civil;
-use jiff::tz::AmbiguousOffset;
 use tidegate_model::{EventTime, Span};
-use tidegate_risk::occupancy::{Occupancy, OccupancyError};
+use tidegate_risk::occupancy::{CorrectionKind, EntriesOccupancy, GainHistory, JournalEntry};
 
 use crate::Reference;
-use crate::pipeline::OccupancySpec;
 
+pub(crate) use calendar::{Calendar, time_of_day};
+use closed::{Closed, Inputs, Revision};
+use inside::{Correction, Inside, Seen};
+pub use journal::OCCUPANCY_CORRECTION_SCHEMA;
+pub(crate) use journal::{JournalRow, batch as correction_rows};
+pub(crate) use spec::{EntriesSpec, ObservedSpec, OccupancySpec};
 pub(crate) use state::OccupanciesState;
-use state::{ClosedState, FlowState, VenueOccupancyState};
-
-/// The `occupancy` table: one row a venue with gates, as of the window that fires.
-///
-/// `persons` with its 95 % interval `lo`, `hi`; `arrivals` and `departures` of the window;
-/// `clamped` persons that the window's flows would have taken below zero; `corrections`, the number
-/// of clamps, resets and revisions by late counts so far; `data_age`, seconds since the last
-/// window in which any gate of the venue was heard, null before the first.
-pub(crate) static OCCUPANCY_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-    Arc::new(Schema::new(vec![
-        Field::new("venue_id", DataType::Utf8, false),
-        Field::new("persons", DataType::Int64, false),
-        Field::new("lo", DataType::Float64, false),
-        Field::new("hi", DataType::Float64, false),
-        Field::new("arrivals", DataType::Int64, false),
-        Field::new("departures", DataType::Int64, false),
-        Field::new("clamped", DataType::Int64, false),
-        Field::new("corrections", DataType::Int64, false),
-        Field::new("data_age", DataType::Float64, true),
-    ]))
-});
+use state::{ClosedState, InsideError, VenueState};
+pub(crate) use table::OCCUPANCY_SCHEMA;
 
 /// Why occupancies cannot go on from a stored state.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -54,25 +45,25 @@ pub(crate) enum OccupancyRestoreError {
     /// The venues with gates are not those of the state.
     #[error("venue {0:?} is stored and has no gates, or has gates and is not stored")]
     Venue(String),
-    /// A venue's counts that no steps leave behind.
+    /// What is inside a venue that no steps leave behind.
     #[error("venue {venue:?}: {error}")]
-    Counts {
+    Inside {
         /// The venue.
         venue: String,
         /// What is wrong.
-        error: OccupancyError,
+        error: InsideError,
     },
-    /// A window stored twice, or with the flow of a venue that is not stored.
+    /// A window stored twice, or with a venue or a source that is not stored.
     #[error("the window to {0} is stored twice or with unknown venues")]
     Window(EventTime),
 }
 
 #[derive(Debug, Clone)]
-struct VenueState {
+struct Venue {
     /// As it was before the oldest window that is kept.
-    settled: Occupancy,
+    settled: Inside,
     /// As it is after the newest.
-    occupancy: Occupancy,
+    present: Inside,
     arrivals: i64,
     departures: i64,
     clamped: i64,
@@ -80,59 +71,39 @@ struct VenueState {
     heard: Option<EventTime>,
 }
 
-/// Arrivals and departures of each venue in one window.
-pub(crate) type Flows = BTreeMap<String, (i64, i64)>;
-
-/// A window that has closed and may still be revised.
-#[derive(Debug, Clone, Default)]
-struct Closed {
-    /// Whether the venues were reset before it.
-    empty: bool,
-    /// Of venues with gates only.
-    flows: Flows,
-}
-
 /// The occupancies of all venues with gates.
 #[derive(Debug)]
 pub(crate) struct Occupancies {
     spec: OccupancySpec,
-    zone: jiff::tz::TimeZone,
     allowed_lateness: Span,
-    venues: BTreeMap<String, VenueState>,
+    venues: BTreeMap<String, Venue>,
     last_start: Option<EventTime>,
     /// By their end.
     closed: BTreeMap<EventTime, Closed>,
+    /// Corrections by late counts since the last window; at most one a venue and window kept.
+    pending: Vec<JournalRow>,
 }
 
 impl Occupancies {
     /// All venues empty, and no window revised.
-    pub(crate) fn new(
-        spec: &OccupancySpec,
-        zone: &jiff::tz::TimeZone,
-        reference: &Reference,
-    ) -> Self {
-        let empty = Occupancy::empty(spec.capture);
-        let state = VenueState {
-            settled: empty,
-            occupancy: empty,
-            arrivals: 0,
-            departures: 0,
-            clamped: 0,
-            corrections: 0,
-            heard: None,
+    pub(crate) fn new(spec: &OccupancySpec, reference: &Reference) -> Self {
+        let venues = reference.sites.iter().filter_map(|s| s.venue_id.as_ref());
+        let venue = |id: &String| {
+            let inside = match spec.entries.get(id) {
+                Some(of) => {
+                    Inside::of_entries(spec.capture, EntriesOccupancy::empty(of.model.clone()))
+                }
+                None => Inside::empty(spec.capture, spec.gain.map(GainHistory::new)),
+            };
+            (id.clone(), Venue::new(inside))
         };
-        let venues = reference
-            .sites
-            .iter()
-            .filter_map(|s| s.venue_id.clone())
-            .map(|id| (id, state.clone()));
         Self {
+            venues: venues.map(venue).collect(),
             spec: spec.clone(),
-            zone: zone.clone(),
             allowed_lateness: Span::ZERO,
-            venues: venues.collect(),
             last_start: None,
             closed: BTreeMap::new(),
+            pending: Vec::new(),
         }
     }
 
@@ -148,161 +119,117 @@ impl Occupancies {
         self.spec.window
     }
 
-    /// The flows in a pane of the flow window.
-    pub(crate) fn flows(&self, pane: &RecordBatch) -> Flows {
-        let column = |name: &str| {
-            let column = pane
-                .column_by_name(name)
-                .expect("checked when the pipeline was loaded");
-            cast(column, &DataType::Int64).expect("a sum of counts is a number")
-        };
-        let venue = pane
-            .column_by_name("venue_id")
-            .expect("checked when the pipeline was loaded");
-        let venue = cast(venue, &DataType::Utf8).expect("an id is a text");
-        let (arrivals, departures) = (column(&self.spec.arrivals), column(&self.spec.departures));
-        let (arrivals, departures) = (
-            arrivals.as_primitive::<Int64Type>(),
-            departures.as_primitive::<Int64Type>(),
-        );
-        let mut flows = Flows::new();
-        for (row, venue) in venue.as_string::<i32>().iter().enumerate() {
-            let Some(venue) = venue else { continue };
-            let value = |column: &Int64Array| {
-                if column.is_null(row) {
-                    0
-                } else {
-                    column.value(row)
-                }
-            };
-            let flow = flows.entry(venue.to_owned()).or_default();
-            flow.0 += value(arrivals);
-            flow.1 += value(departures);
-        }
-        flows
-    }
-
-    /// Steps every venue over the window that ends at `end`; gives the number of corrections.
-    pub(crate) fn step(&mut self, start: EventTime, end: EventTime, flows: &Flows) -> u64 {
-        let empty = self.known_empty(start);
-        let mut corrections = 0;
-        for (venue, state) in &mut self.venues {
-            if empty {
-                let correction = state.occupancy.reset_known_empty();
-                let changed = i64::from(correction.persons != 0);
-                state.corrections += changed;
-                corrections += changed.unsigned_abs();
-            }
-            let flow = flows.get(venue);
-            let (arrivals, departures) = flow.copied().unwrap_or_default();
-            corrections += state.step(arrivals, departures);
-            if flow.is_some() {
-                state.heard = Some(end);
-            }
+    /// Steps every venue over the window from `start` to `end`; gives the corrections made.
+    pub(crate) fn step(
+        &mut self,
+        start: EventTime,
+        end: EventTime,
+        inputs: Inputs,
+    ) -> Vec<JournalRow> {
+        let closed = Closed::new(&self.spec, (start, end), self.last_start, inputs);
+        let mut rows = Vec::new();
+        for (id, venue) in &mut self.venues {
+            let made = venue.step(&closed.seen(&self.spec, id));
+            rows.extend(venue.journal(id, end, &made));
         }
         self.last_start = Some(start);
-        self.keep(empty, end, flows);
-        corrections
+        self.keep(closed);
+        rows
     }
 
     /// Keeps the window for a revision, and settles those that can have none any more.
-    fn keep(&mut self, empty: bool, end: EventTime, flows: &Flows) {
-        let flows = self.known(flows);
-        self.closed.insert(end, Closed { empty, flows });
-        let revisable = self.closed.split_off(&end.minus(self.allowed_lateness));
+    fn keep(&mut self, closed: Closed) {
+        let oldest = closed.end.minus(self.allowed_lateness);
+        self.closed.insert(closed.end, closed);
+        let revisable = self.closed.split_off(&oldest);
         for closed in std::mem::replace(&mut self.closed, revisable).values() {
-            for (venue, state) in &mut self.venues {
-                closed.step(venue, &mut state.settled);
+            for (id, venue) in &mut self.venues {
+                venue.settled.step(&closed.seen(&self.spec, id));
             }
         }
     }
 
-    /// The flows of venues with gates.
-    fn known(&self, flows: &Flows) -> Flows {
-        let known = flows.iter().filter(|(v, _)| self.venues.contains_key(*v));
-        known.map(|(venue, flow)| (venue.clone(), *flow)).collect()
-    }
-
-    /// Puts the flows `after` in place of those with which the window that ended at `end` was
-    /// stepped, and steps the venues that they change again; each of them is one correction.
-    /// Gives the number of corrections.
-    pub(crate) fn revise(&mut self, end: EventTime, after: &Flows) -> u64 {
-        let after = self.known(after);
-        let closed = self.closed.entry(end).or_default();
-        let before = std::mem::replace(&mut closed.flows, after.clone());
-        let mut corrections = 0;
-        for (venue, state) in &mut self.venues {
-            let after = after.get(venue);
-            if after.is_some() {
-                state.heard = state.heard.max(Some(end));
+    /// Puts what late counts changed in place of that with which the window from `start` to `end`
+    /// was stepped, and steps the venues that it changes again; each of them is one correction.
+    /// Gives the corrections made, which the next window tells too.
+    pub(crate) fn revise(
+        &mut self,
+        (start, end): (EventTime, EventTime),
+        revision: Revision,
+    ) -> Vec<JournalRow> {
+        let closed = self.closed.entry(end).or_insert_with(|| {
+            // Nothing was on time in it, so it was not stepped: nobody knows what was heard.
+            let inputs = Inputs {
+                unheard: self.venues.keys().cloned().collect(),
+                ..Inputs::default()
+            };
+            Closed::new(&self.spec, (start, end), None, inputs)
+        });
+        let heard: BTreeSet<String> = revision
+            .flows
+            .iter()
+            .flatten()
+            .map(|f| f.0.clone())
+            .collect();
+        let changed = closed.revise(revision);
+        let newest = self.closed.keys().next_back().copied().unwrap_or(end);
+        let mut rows = Vec::new();
+        for (id, venue) in &mut self.venues {
+            if heard.contains(id) {
+                venue.heard = venue.heard.max(Some(end));
             }
-            let (before, after) = (before.get(venue).copied(), after.copied());
-            if before.unwrap_or_default() != after.unwrap_or_default() {
-                state.occupancy = replay(venue, state.settled, &self.closed);
-                state.corrections += 1;
-                corrections += 1;
+            if changed.contains(id) {
+                let before = venue.present.persons();
+                venue.replay(&self.spec, id, &self.closed);
+                let made = venue.revised(end, before);
+                rows.extend(venue.journal(id, newest, &[made]));
             }
         }
-        corrections
+        self.pending.extend(rows.iter().cloned());
+        rows
     }
 
-    /// Whether venues are known to have been empty at some time after the start of the window
-    /// before, and at or before the start of this one.
-    fn known_empty(&self, start: EventTime) -> bool {
-        let (Some(empty_at), Some(last_start)) = (self.spec.empty_at, self.last_start) else {
-            return false;
-        };
-        let Ok(now) = jiff::Timestamp::from_microsecond(start.micros()) else {
-            return false;
-        };
-        // Where clocks change at midnight, a date may begin, and end before it goes on.
-        let date = now.to_zoned_datetime(self.zone.clone()).date();
-        let newest = date.tomorrow().ok();
-        std::iter::successors(newest, |date| date.yesterday().ok())
-            .take(4)
-            .filter_map(|date| self.empty_on(date, empty_at))
-            .any(|at| last_start < at && at <= start)
-    }
-
-    /// The instant of a local day at which venues are known to be empty.
-    fn empty_on(&self, date: civil::Date, empty_at: civil::Time) -> Option<EventTime> {
-        let local = self.zone.to_ambiguous_timestamp(date.to_datetime(empty_at));
-        let offset = local.offset();
-        let mut at = local.compatible().ok()?;
-        if let AmbiguousOffset::Gap { .. } = offset {
-            let behind = at.checked_add(jiff::SignedDuration::from_nanos(1)).ok()?;
-            at = self.zone.preceding(behind).next()?.timestamp();
-        }
-        let is_that_day = at.to_zoned_datetime(self.zone.clone()).date() == date;
-        is_that_day.then(|| EventTime::from_micros(at.as_microsecond()))
+    /// The corrections by late counts since the last window.
+    pub(crate) fn take_pending(&mut self) -> Vec<JournalRow> {
+        std::mem::take(&mut self.pending)
     }
 
     /// Everything that the occupancies remember.
     pub(crate) fn state(&self) -> OccupanciesState {
         let index: BTreeMap<&str, u32> = self.venues.keys().map(String::as_str).zip(0..).collect();
-        let venue = |(venue, state): (&String, &VenueState)| VenueOccupancyState {
-            venue: venue.clone(),
-            settled: state.settled.state(),
-            arrivals: state.arrivals,
-            departures: state.departures,
-            clamped: state.clamped,
-            corrections: state.corrections,
-            heard: state.heard.map(EventTime::micros),
+        let venue = |(id, venue): (&String, &Venue)| VenueState {
+            venue: id.clone(),
+            settled: venue.settled.state(),
+            arrivals: venue.arrivals,
+            departures: venue.departures,
+            clamped: venue.clamped,
+            corrections: venue.corrections,
+            heard: venue.heard.map(EventTime::micros),
         };
-        let flow = |(venue, flow): (&String, &(i64, i64))| FlowState {
-            venue: index[venue.as_str()],
-            arrivals: flow.0,
-            departures: flow.1,
-        };
-        let closed = |(end, closed): (&EventTime, &Closed)| ClosedState {
-            end: end.micros(),
-            empty: closed.empty,
-            flows: closed.flows.iter().map(flow).collect(),
+        let closed = |closed: &Closed| {
+            let inputs = &closed.inputs;
+            let flows = inputs.flows.iter();
+            let observed = inputs.observed.iter().map(|venues| {
+                let venues = venues.iter();
+                venues
+                    .map(|(id, observed)| (index[id.as_str()], *observed))
+                    .collect()
+            });
+            ClosedState {
+                window: (closed.start.micros(), closed.end.micros()),
+                after: closed.after.map(EventTime::micros),
+                flows: flows
+                    .map(|(id, flow)| (index[id.as_str()], flow.0, flow.1))
+                    .collect(),
+                observed: observed.collect(),
+                unheard: inputs.unheard.iter().map(|id| index[id.as_str()]).collect(),
+            }
         };
         OccupanciesState {
             last_start: self.last_start.map(EventTime::micros),
             venues: self.venues.iter().map(venue).collect(),
-            closed: self.closed.iter().map(closed).collect(),
+            closed: self.closed.values().map(closed).collect(),
+            pending: self.pending.clone(),
         }
     }
 
@@ -316,28 +243,23 @@ impl Occupancies {
     ) -> Result<Self, OccupancyRestoreError> {
         let names: Vec<String> = state.venues.iter().map(|s| s.venue.clone()).collect();
         self.last_start = state.last_start.map(EventTime::from_micros);
+        self.pending = state.pending;
         self.closed = BTreeMap::new();
         for closed in state.closed {
-            let end = EventTime::from_micros(closed.end);
-            let mut flows = Flows::new();
-            for flow in closed.flows {
-                let name = usize::try_from(flow.venue).ok().and_then(|v| names.get(v));
-                let name = name.ok_or(OccupancyRestoreError::Window(end))?;
-                flows.insert(name.clone(), (flow.arrivals, flow.departures));
-            }
-            let empty = closed.empty;
-            if self.closed.insert(end, Closed { empty, flows }).is_some() {
+            let closed = self.restore_closed(closed, &names)?;
+            let end = closed.end;
+            if self.closed.insert(end, closed).is_some() {
                 return Err(OccupancyRestoreError::Window(end));
             }
         }
         let mut venues = BTreeMap::new();
         for stored in state.venues {
-            let venue = stored.venue.clone();
+            let id = stored.venue.clone();
             let restored = self.restore_venue(stored)?;
-            if self.venues.remove(&venue).is_none() {
-                return Err(OccupancyRestoreError::Venue(venue));
+            if self.venues.remove(&id).is_none() {
+                return Err(OccupancyRestoreError::Venue(id));
             }
-            venues.insert(venue, restored);
+            venues.insert(id, restored);
         }
         if let Some((venue, _)) = self.venues.pop_first() {
             return Err(OccupancyRestoreError::Venue(venue));
@@ -346,82 +268,127 @@ impl Occupancies {
         Ok(self)
     }
 
-    fn restore_venue(
+    fn restore_closed(
         &self,
-        state: VenueOccupancyState,
-    ) -> Result<VenueState, OccupancyRestoreError> {
-        let venue = state.venue;
-        let settled = Occupancy::restore(self.spec.capture, state.settled).map_err(|error| {
-            let venue = venue.clone();
-            OccupancyRestoreError::Counts { venue, error }
+        state: ClosedState,
+        names: &[String],
+    ) -> Result<Closed, OccupancyRestoreError> {
+        let (start, end) = state.window;
+        let (start, end) = (EventTime::from_micros(start), EventTime::from_micros(end));
+        let name = |place: u32| {
+            let name = usize::try_from(place).ok().and_then(|v| names.get(v));
+            name.cloned().ok_or(OccupancyRestoreError::Window(end))
+        };
+        let mut inputs = Inputs::default();
+        for (venue, arrivals, departures) in state.flows {
+            inputs.flows.insert(name(venue)?, (arrivals, departures));
+        }
+        for source in state.observed {
+            let venues = source
+                .into_iter()
+                .map(|(id, observed)| Ok((name(id)?, observed)));
+            inputs.observed.push(venues.collect::<Result<_, _>>()?);
+        }
+        for venue in state.unheard {
+            inputs.unheard.insert(name(venue)?);
+        }
+        let after = state.after.map(EventTime::from_micros);
+        Ok(Closed::new(&self.spec, (start, end), after, inputs))
+    }
+
+    fn restore_venue(&self, state: VenueState) -> Result<Venue, OccupancyRestoreError> {
+        let id = state.venue;
+        let settled = Inside::restore(&self.spec, &id, &state.settled).map_err(|error| {
+            let venue = id.clone();
+            OccupancyRestoreError::Inside { venue, error }
         })?;
-        Ok(VenueState {
-            settled,
-            occupancy: replay(&venue, settled, &self.closed),
+        let mut venue = Venue {
             arrivals: state.arrivals,
             departures: state.departures,
             clamped: state.clamped,
             corrections: state.corrections,
             heard: state.heard.map(EventTime::from_micros),
-        })
-    }
-
-    /// Rows of [`OCCUPANCY_SCHEMA`] at `end`.
-    pub(crate) fn table(&self, end: EventTime) -> RecordBatch {
-        let states = || self.venues.values();
-        let interval: Vec<(f64, f64)> = states().map(|s| s.occupancy.interval95()).collect();
-        let ages = states().map(|s| s.heard.map(|heard| end.since(heard).as_seconds_f64()));
-        let whole = |value: fn(&VenueState) -> i64| -> Arc<dyn Array> {
-            Arc::new(Int64Array::from_iter_values(states().map(value)))
+            ..Venue::new(settled)
         };
-        let columns: Vec<Arc<dyn Array>> = vec![
-            Arc::new(StringArray::from_iter_values(self.venues.keys())),
-            whole(|s| s.occupancy.persons()),
-            Arc::new(Float64Array::from_iter_values(interval.iter().map(|i| i.0))),
-            Arc::new(Float64Array::from_iter_values(interval.iter().map(|i| i.1))),
-            whole(|s| s.arrivals),
-            whole(|s| s.departures),
-            whole(|s| s.clamped),
-            whole(|s| s.corrections),
-            Arc::new(ages.collect::<Float64Array>()),
-        ];
-        RecordBatch::try_new(Arc::clone(&OCCUPANCY_SCHEMA), columns)
-            .expect("the columns are those of the schema")
+        venue.replay(&self.spec, &id, &self.closed);
+        Ok(venue)
     }
 }
 
-impl Closed {
-    /// Steps one venue over the window.
-    fn step(&self, venue: &str, occupancy: &mut Occupancy) {
-        if self.empty {
-            occupancy.reset_known_empty();
+impl Venue {
+    fn new(inside: Inside) -> Self {
+        Self {
+            settled: inside.clone(),
+            present: inside,
+            arrivals: 0,
+            departures: 0,
+            clamped: 0,
+            corrections: 0,
+            heard: None,
         }
-        let (arrivals, departures) = self.flows.get(venue).copied().unwrap_or_default();
-        // A sum beyond what an integer holds: the step is not taken, here as when it was counted.
-        occupancy.step(arrivals, departures).ok();
+    }
+
+    fn step(&mut self, seen: &Seen<'_>) -> Vec<Correction> {
+        (self.arrivals, self.departures) = seen.flow.unwrap_or_default();
+        if seen.flow.is_some() {
+            self.heard = Some(seen.end);
+        }
+        let made = self.present.step(seen);
+        self.clamped = made.iter().map(clamped).sum();
+        made
+    }
+
+    /// Steps what is inside over the windows `closed` again, from before them.
+    fn replay(&mut self, spec: &OccupancySpec, id: &str, closed: &BTreeMap<EventTime, Closed>) {
+        self.present = self.settled.clone();
+        for closed in closed.values() {
+            self.present.step(&closed.seen(spec, id));
+        }
+    }
+
+    /// The correction by late counts of the window that ended at `at`; there were `before` inside.
+    fn revised(&self, at: EventTime, before: Option<f64>) -> Correction {
+        let after = self.present.persons();
+        let known = before.or(after).unwrap_or(0.0);
+        Correction {
+            entry: JournalEntry {
+                at,
+                kind: CorrectionKind::LateRevision,
+                before: before.unwrap_or(known),
+                after: after.unwrap_or(known),
+            },
+            surprise: None,
+            method: self.present.method(),
+        }
+    }
+
+    /// Counts corrections and gives them as rows of the journal.
+    fn journal(&mut self, id: &str, window_end: EventTime, made: &[Correction]) -> Vec<JournalRow> {
+        let rows = made
+            .iter()
+            .map(|made| JournalRow::new(id, window_end, made));
+        let rows: Vec<JournalRow> = rows.collect();
+        for row in &rows {
+            self.corrections += i64::from(row.is_counted());
+        }
+        rows
     }
 }
 
-/// The occupancy of `venue` after the windows `closed`, from that before them.
-fn replay(venue: &str, settled: Occupancy, closed: &BTreeMap<EventTime, Closed>) -> Occupancy {
-    let mut occupancy = settled;
-    for closed in closed.values() {
-        closed.step(venue, &mut occupancy);
-    }
-    occupancy
-}
-
-impl VenueState {
-    fn step(&mut self, arrivals: i64, departures: i64) -> u64 {
-        (self.arrivals, self.departures, self.clamped) = (arrivals, departures, 0);
-        let Ok(step) = self.occupancy.step(arrivals, departures) else {
-            // A sum beyond what an integer holds: the step is not taken, and counted.
-            self.corrections += 1;
-            return 1;
-        };
-        self.clamped = step.clamped;
-        self.corrections += i64::from(step.clamped > 0);
-        u64::from(step.clamped > 0)
+/// Persons whom a clamp added, the nearest whole number.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "saturates at what an integer holds"
+)]
+fn clamped(made: &Correction) -> i64 {
+    let entry = &made.entry;
+    match entry.kind {
+        CorrectionKind::ClampedAtZero => (entry.after - entry.before).round() as i64,
+        CorrectionKind::KnownEmpty
+        | CorrectionKind::Gain
+        | CorrectionKind::LateRevision
+        | CorrectionKind::Observed(_)
+        | CorrectionKind::Refused => 0,
     }
 }
 

@@ -1,7 +1,6 @@
 //! A validated pipeline: everything that a run needs, checked.
 
-#[cfg(test)]
-mod tests;
+mod occupancy;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -12,10 +11,9 @@ use tidegate_engine::{WINDOWED_SCHEMA, WindowSpec};
 use tidegate_feeds::{Decoder, FeedConfig, Schedule, ScheduleFiles};
 use tidegate_model::{EventTime, FeedId, Payload, Resolution, Span};
 use tidegate_query::{LayerQuery, Session, SessionLimits, Slot, WindowQuery};
-use tidegate_risk::occupancy::CaptureProbability;
-use tidegate_risk::quarantine::DAYS_MAX;
 
 use crate::config::KeyColumn;
+use crate::occupancy::OccupancySpec;
 use crate::quarantine::QuarantineSpec;
 use crate::reference::{
     OriginFiles, read_grid_units, read_origins, read_sites, read_tiers, read_venues,
@@ -45,16 +43,6 @@ pub struct Layer {
     /// Whether it reads the occupancy of venues or the quality of feeds, itself or through another
     /// layer, and so is not evaluated for revisions.
     pub reads_stepped: bool,
-}
-
-/// How occupancy is kept.
-#[derive(Debug, Clone)]
-pub(crate) struct OccupancySpec {
-    pub(crate) window: usize,
-    pub(crate) arrivals: String,
-    pub(crate) departures: String,
-    pub(crate) capture: CaptureProbability,
-    pub(crate) empty_at: Option<jiff::civil::Time>,
 }
 
 /// A pipeline folder that has been found good.
@@ -170,18 +158,15 @@ impl Pipeline {
             .map(|text| span(&mut keys, "provisional_every", text));
         let windows = keys.windows(&config.window, source);
         let layers = keys.layers(&config.layer, &windows, source);
-        let occupancy = keys.occupancy(&config, &windows);
-        let quarantine = keys.quarantine(&config, &layers);
+        let occupancy = keys.occupancy(&config, &windows, &zone);
         let tasks = keys.tasks(&config);
         let reference = read_reference(source, &config, resolution, problems);
-        let quarantine = quarantine.map(|(spec, places)| QuarantineSpec {
-            places: places.unwrap_or_else(|| reference.quarantine_places()),
-            ..spec
+        let occupancy = occupancy.map(|mut spec| {
+            let size = windows[spec.window].0.size();
+            spec.entries = Keys { text, problems }.entries(&config, &reference, size);
+            spec
         });
-        if quarantine.is_some() && reference.held().next().is_none() && problems.is_empty() {
-            let message = "no origin has a tier with held_share: nobody is held";
-            problems.push(Problem::new(MAIN, "quarantine", message));
-        }
+        let quarantine = Keys { text, problems }.quarantine(&config, &layers, &reference);
         let cases = source
             .in_folder("tests", "toml")
             .map(|(n, t)| (n.to_owned(), t.to_owned()))
@@ -218,21 +203,13 @@ impl Pipeline {
         if let Err(error) = register_reference(&session, &self.reference, &self.zone) {
             problems.push(Problem::new(MAIN, "reference", error.to_string()));
         }
-        for (spec, sql) in &self.windows {
+        for (window, (spec, sql)) in self.windows.iter().enumerate() {
             let file = format!("windows/{}.sql", spec.name());
             match WindowQuery::plan(&session, WINDOWED_SCHEMA.clone(), sql).await {
                 Ok(query) => {
-                    if let Some(occupancy) = &self.occupancy
-                        && self.windows[occupancy.window].0.name() == spec.name()
-                    {
-                        let schema = query.pane_schema();
-                        for name in ["venue_id", &occupancy.arrivals, &occupancy.departures] {
-                            if schema.column_with_name(name).is_none() {
-                                let message =
-                                    format!("has no column {name}, which [occupancy] reads");
-                                problems.push(Problem::new(&file, "", message));
-                            }
-                        }
+                    if let Some(occupancy) = &self.occupancy {
+                        let missing = occupancy.missing_columns(window, &query.pane_schema());
+                        problems.extend(missing.into_iter().map(|m| Problem::new(&file, "", m)));
                     }
                     if let Some(key) = self.keyed_by.filter(|key| !query.groups_by(key.as_str())) {
                         let message = format!(
@@ -448,7 +425,7 @@ fn read_reference(
         reference.sites = read_sites(&file, text, resolution, problems);
     }
     if let Some((file, text)) = venues {
-        reference.venues = read_venues(&file, text, resolution, problems);
+        (reference.venues, reference.stays) = read_venues(&file, text, resolution, problems);
     }
     if let Some((file, text)) = units {
         reference.grid_units = read_grid_units(&file, text, problems);
@@ -493,13 +470,13 @@ fn read_reference(
 }
 
 /// Reads values of `pipeline.toml` and notes what is wrong with them.
-struct Keys<'a> {
+pub(crate) struct Keys<'a> {
     text: &'a str,
     problems: &'a mut Vec<Problem>,
 }
 
 impl Keys<'_> {
-    fn problem(&mut self, header: &str, index: usize, key: &str, message: String) {
+    pub(crate) fn problem(&mut self, header: &str, index: usize, key: &str, message: String) {
         let line = line_of(self.text, header, index, key);
         let path = match header {
             "" => key.to_owned(),
@@ -657,78 +634,7 @@ impl Keys<'_> {
             self.problem(header, index, "name", message);
         }
     }
-
-    fn occupancy(
-        &mut self,
-        config: &PipelineConfig,
-        windows: &[(WindowSpec, String)],
-    ) -> Option<OccupancySpec> {
-        let header = "[occupancy]";
-        let config = config.occupancy.as_ref()?;
-        let window = windows
-            .iter()
-            .position(|(spec, _)| spec.name() == config.window);
-        if window.is_none() {
-            self.problem(
-                header,
-                0,
-                "window",
-                format!("{:?} is not a window", config.window),
-            );
-        }
-        if let Some((spec, _)) = window.map(|window| &windows[window])
-            && spec.size() != spec.slide()
-        {
-            let message = format!("{:?} overlaps: flows would count twice", config.window);
-            self.problem(header, 0, "window", message);
-        }
-        let capture = CaptureProbability::try_new(config.capture);
-        if let Err(error) = &capture {
-            self.problem(header, 0, "capture", error.to_string());
-        }
-        let empty_at = config.empty_at.as_deref().and_then(|text| {
-            let time = format!("{text}:00").parse::<jiff::civil::Time>().ok();
-            if time.is_none() {
-                self.problem(
-                    header,
-                    0,
-                    "empty_at",
-                    format!("{text:?} is not a time HH:MM"),
-                );
-            }
-            time
-        });
-        Some(OccupancySpec {
-            window: window?,
-            arrivals: config.arrivals.clone(),
-            departures: config.departures.clone(),
-            capture: capture.ok()?,
-            empty_at,
-        })
-    }
-
-    /// The quarantine, and its places where the file says them.
-    fn quarantine(
-        &mut self,
-        config: &PipelineConfig,
-        layers: &[Layer],
-    ) -> Option<(QuarantineSpec, Option<u64>)> {
-        let header = "[quarantine]";
-        let config = config.quarantine.as_ref()?;
-        let layer = layers.iter().position(|layer| layer.name == config.layer);
-        if layer.is_none() {
-            let message = format!("{:?} is not a layer", config.layer);
-            self.problem(header, 0, "layer", message);
-        }
-        if !(1..=DAYS_MAX).contains(&config.days) {
-            let message = format!("{} is not 1 to {DAYS_MAX}", config.days);
-            self.problem(header, 0, "days", message);
-        }
-        let spec = QuarantineSpec {
-            layer: layer?,
-            days: config.days,
-            places: 0,
-        };
-        Some((spec, config.places))
-    }
 }
+
+#[cfg(test)]
+mod tests;

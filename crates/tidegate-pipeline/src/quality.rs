@@ -212,6 +212,13 @@ impl Qualities {
         RecordBatch::try_new(Arc::clone(&schema), columns).expect("the columns of the same rows")
     }
 
+    /// Whether the feeds that ever delivered a record at this place are heard well enough now; not
+    /// where none ever did.
+    pub(crate) fn is_heard_at(&self, kind: &str, subject: &str) -> bool {
+        let coverage = self.rests_on(kind, subject).coverage;
+        coverage.is_some_and(|share| share >= STALE_BELOW)
+    }
+
     fn rests_on(&self, kind: &str, subject: &str) -> RestsOn {
         let feeds = self.feeds.values().filter(|feed| feed.is_at(kind, subject));
         feeds.fold(RestsOn::default(), |least, feed| {

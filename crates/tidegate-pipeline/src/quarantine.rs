@@ -8,6 +8,7 @@
 //! A day in which an origin had a value that cannot be believed, or no window closed, is missing:
 //! it teaches nothing, adds nobody, and is told in `days_missing`.
 
+mod spec;
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -28,6 +29,7 @@ use tidegate_risk::quarantine::{
     DayForecast, DayLoad, ForecastErrors, HeldArrivals, Present, QuarantineError, Question, load,
 };
 
+pub(crate) use spec::QuarantineSpec;
 use state::OriginDaysState;
 pub(crate) use state::QuarantineState;
 
@@ -63,17 +65,6 @@ const HORIZONS: [u16; 4] = [1, 3, 7, 12];
 
 /// Days without windows after which the days before are forgotten: no stay is longer.
 const GAP_DAYS_MAX: usize = 366;
-
-/// How the load is made.
-#[derive(Debug, Clone)]
-pub(crate) struct QuarantineSpec {
-    /// Index of the layer of arrivals by origin.
-    pub(crate) layer: usize,
-    /// Days ahead, today included.
-    pub(crate) days: usize,
-    /// Places, occupied ones included.
-    pub(crate) places: u64,
-}
 
 /// Why a quarantine cannot go on from a stored state.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -1,6 +1,7 @@
 //! Reference data: GeoJSON and CSV text to validated values.
 
 mod origins;
+mod stay;
 
 pub use origins::{EvidenceBasis, Origin};
 pub(crate) use origins::{OriginFiles, read_origins, read_tiers};
@@ -16,6 +17,7 @@ use tidegate_model::{
 use tidegate_risk::importation::{Held, TierRule};
 
 use crate::{Problem, ReferenceConfig};
+pub use stay::Stay;
 
 /// Cells that a venue's footprint may have; beyond it the resolution is too fine for its polygon.
 const FOOTPRINT_CELLS_MAX: usize = 20_000;
@@ -27,6 +29,8 @@ pub struct Reference {
     pub sites: Vec<Site>,
     /// Venues.
     pub venues: Vec<Venue>,
+    /// What the file says of the stays in venues, by their ids.
+    pub stays: BTreeMap<String, Stay>,
     /// The responsibility tree.
     pub grid_units: Vec<GridUnit>,
     /// Where travellers come from, and what is known of infection there.
@@ -287,9 +291,10 @@ pub(crate) fn read_venues(
     text: &str,
     resolution: Resolution,
     problems: &mut Vec<Problem>,
-) -> Vec<Venue> {
-    let mut venues = Vec::new();
+) -> (Vec<Venue>, BTreeMap<String, Stay>) {
+    let (mut venues, mut stays) = (Vec::new(), BTreeMap::new());
     features(file, text, problems, |row| {
+        let stay = stay::read(row);
         let place = footprint(row, resolution);
         let usable_area_m2 = row.number("usable_area_m2", "an area above 0", |area| area > 0.0);
         let capacity = row.number("capacity", "a whole number above 0", |persons| {
@@ -316,11 +321,13 @@ pub(crate) fn read_venues(
             centroid,
         };
         if let Some(place) = place {
-            venues.push(venue(place, row));
+            let venue = venue(place, row);
+            stays.extend(stay.map(|stay| (venue.id.clone(), stay)));
+            venues.push(venue);
         }
     });
     venues.sort_by(|a, b| a.id.cmp(&b.id));
-    venues
+    (venues, stays)
 }
 
 /// Centroid, its cell and all cells that the polygon touches.

@@ -3,6 +3,7 @@
 mod event;
 mod fire;
 mod health;
+mod inside;
 mod state;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -47,7 +48,7 @@ fn qualities(pipeline: &Pipeline) -> Qualities {
 /// The occupancies of a pipeline's venues, all empty.
 fn occupancies(pipeline: &Pipeline) -> Option<Occupancies> {
     let spec = pipeline.occupancy.as_ref()?;
-    let empty = Occupancies::new(spec, &pipeline.zone, &pipeline.reference);
+    let empty = Occupancies::new(spec, &pipeline.reference);
     Some(empty.with_allowed_lateness(pipeline.allowed_lateness))
 }
 

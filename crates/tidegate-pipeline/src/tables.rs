@@ -14,13 +14,16 @@ use tidegate_model::{Cell, EventTime, GridUnit, Site, Venue};
 use tidegate_query::{EVIDENCE_FIELDS, Session, Slot};
 use tidegate_risk::importation::{Held, OriginKind, Prevalence, PrevalenceRange, TierRule};
 
-use crate::occupancy::OCCUPANCY_SCHEMA;
+use crate::occupancy::{OCCUPANCY_CORRECTION_SCHEMA, OCCUPANCY_SCHEMA};
 use crate::quality::{FEED_QUALITY_SCHEMA, FEED_REJECTED_SCHEMA, FEED_SITE_SCHEMA};
 use crate::quarantine::QUARANTINE_SCHEMA;
 use crate::{Origin, Reference};
 
 /// The table of occupancies, which each closing of the flow window sets anew.
 pub(crate) const OCCUPANCY: &str = "occupancy";
+
+/// The table of corrections since the flow window before, which each closing sets anew.
+pub(crate) const OCCUPANCY_CORRECTION: &str = "occupancy_correction";
 
 /// The tables of feed quality, which each closing of the first window sets anew.
 pub(crate) const FEED_QUALITY: &str = "feed_quality";
@@ -32,8 +35,9 @@ pub(crate) const QUARANTINE_LOAD: &str = "quarantine_load";
 
 /// The tables that follow the windows, step by step: what reads them is evaluated when a window
 /// closes, and not again for its revision.
-pub(crate) const STEPPED: [&str; 5] = [
+pub(crate) const STEPPED: [&str; 6] = [
     OCCUPANCY,
+    OCCUPANCY_CORRECTION,
     FEED_QUALITY,
     FEED_REJECTED,
     FEED_SITE,
@@ -50,6 +54,7 @@ pub(crate) const THIS_WINDOW: &str = "this_window";
 pub(crate) struct SteppedTables {
     pub(crate) this_window: Slot,
     pub(crate) occupancy: Slot,
+    pub(crate) occupancy_correction: Slot,
     pub(crate) feed_quality: Slot,
     pub(crate) feed_rejected: Slot,
     pub(crate) feed_site: Slot,
@@ -58,9 +63,10 @@ pub(crate) struct SteppedTables {
 
 impl SteppedTables {
     /// Each with its name.
-    pub(crate) fn named(&self) -> [(&'static str, &Slot); 5] {
+    pub(crate) fn named(&self) -> [(&'static str, &Slot); STEPPED.len()] {
         [
             (OCCUPANCY, &self.occupancy),
+            (OCCUPANCY_CORRECTION, &self.occupancy_correction),
             (FEED_QUALITY, &self.feed_quality),
             (FEED_REJECTED, &self.feed_rejected),
             (FEED_SITE, &self.feed_site),
@@ -97,6 +103,7 @@ pub(crate) fn register_reference(
             &this_window(EventTime::MIN, EventTime::MIN).schema(),
         )?,
         occupancy: stepped(OCCUPANCY, &OCCUPANCY_SCHEMA)?,
+        occupancy_correction: stepped(OCCUPANCY_CORRECTION, &OCCUPANCY_CORRECTION_SCHEMA)?,
         feed_quality: stepped(FEED_QUALITY, &FEED_QUALITY_SCHEMA)?,
         feed_rejected: stepped(FEED_REJECTED, &FEED_REJECTED_SCHEMA)?,
         feed_site: stepped(FEED_SITE, &FEED_SITE_SCHEMA)?,

@@ -88,9 +88,27 @@ pub(crate) fn outputs(event: &Event) -> Vec<Output> {
             full: change.text_en(),
             is_final: true,
         }],
+        Event::OccupancyCorrection(rows) => (0..rows.num_rows())
+            .map(|row| correction(rows, row))
+            .collect(),
         Event::FeedQuality { quality, .. } => (0..quality.num_rows())
             .map(|row| feed_quality(quality, row))
             .collect(),
+    }
+}
+
+fn correction(rows: &RecordBatch, row: usize) -> Output {
+    let of = |name: &str| {
+        let column = rows.column_by_name(name).expect("a column of the table");
+        value(column.as_ref(), row)
+    };
+    let (venue, kind) = (of("venue_id"), of("kind"));
+    let (window_end, at) = (of("window_end"), of("at"));
+    Output {
+        id: format!("occupancy_correction/{venue}/{window_end}/{at}/{kind}"),
+        content: String::new(),
+        full: all(rows, row),
+        is_final: true,
     }
 }
 

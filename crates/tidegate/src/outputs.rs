@@ -7,7 +7,8 @@ use anyhow::Result;
 use tidegate_alerts::{AlertState, AlertTransition};
 use tidegate_connect::{KafkaSink, Lake, LakeTable};
 use tidegate_pipeline::{
-    Event, FEED_QUALITY_SCHEMA, FEED_REJECTED_SCHEMA, FeedHealthTransition, Runtime, Summary,
+    Event, FEED_QUALITY_SCHEMA, FEED_REJECTED_SCHEMA, FeedHealthTransition,
+    OCCUPANCY_CORRECTION_SCHEMA, Runtime, Summary,
 };
 use tidegate_query::LAYER_SCHEMA;
 
@@ -54,6 +55,11 @@ impl Outputs {
             lake.declare(LakeTable::Late, "late", &LATE_SCHEMA)?;
             lake.declare(LakeTable::Duplicate, "duplicate", &DUPLICATE_SCHEMA)?;
             lake.declare(LakeTable::Rejected, "rejected", &REJECTED_SCHEMA)?;
+            lake.declare(
+                LakeTable::OccupancyCorrection,
+                "occupancy_correction",
+                &OCCUPANCY_CORRECTION_SCHEMA,
+            )?;
             lake.declare(LakeTable::FeedQuality, "feed_quality", &FEED_QUALITY_SCHEMA)?;
             lake.declare(
                 LakeTable::FeedRejected,
@@ -119,6 +125,11 @@ fn write(lake: &mut Lake, event: &Event) -> Result<()> {
         }
         // The summary has how often each feed changed.
         | Event::FeedHealth(_) => return Ok(()),
+        Event::OccupancyCorrection(rows) => (
+            LakeTable::OccupancyCorrection,
+            "occupancy_correction",
+            rows.clone(),
+        ),
         Event::FeedQuality { quality, rejected } => {
             lake.write(LakeTable::FeedQuality, "feed_quality", quality)?;
             (LakeTable::FeedRejected, "feed_rejected", rejected.clone())
@@ -165,6 +176,7 @@ pub(crate) fn show(event: &Event) {
         | Event::Layer { .. }
         | Event::Late { .. }
         | Event::Duplicate { .. }
+        | Event::OccupancyCorrection(_)
         | Event::FeedQuality { .. }
         | Event::Rejected(_) => {}
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use anyhow::Result;
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
 use serde_json::{Map, Value};
 use tidegate_alerts::wire::AlertRecord;
 use tidegate_connect::{Retention, TopicSpec};
@@ -13,7 +13,7 @@ use tidegate_pipeline::{Event, FeedHealthTransition};
 use crate::rows::{duplicate_rows, json_lines, late_rows, pane_rows, rejected_rows};
 
 /// Topics that a run publishes to.
-pub(crate) const TOPICS: [&str; 8] = [
+pub(crate) const TOPICS: [&str; 9] = [
     PANE,
     LAYER,
     ALERT,
@@ -22,6 +22,7 @@ pub(crate) const TOPICS: [&str; 8] = [
     REJECTED,
     FEED_HEALTH,
     FEED_QUALITY,
+    OCCUPANCY_CORRECTIONS,
 ];
 
 const PANE: &str = "tidegate.pane";
@@ -33,6 +34,7 @@ const DUPLICATE: &str = "tidegate.duplicate";
 pub(crate) const REJECTED: &str = "tidegate.rejected";
 const FEED_HEALTH: &str = "tidegate.feed-health";
 const FEED_QUALITY: &str = "tidegate.feed-quality";
+const OCCUPANCY_CORRECTIONS: &str = "tidegate.occupancy-corrections";
 
 /// The largest record that a run publishes, which its topics are made to take.
 pub(crate) const PUBLISHED_BYTES_MAX: usize = 16 << 20;
@@ -137,20 +139,41 @@ pub(crate) fn publish(
             let value = serde_json::to_vec(&FeedHealthRecord::from(change.as_ref()))?;
             send(FEED_HEALTH, change.feed.as_str().as_bytes(), &value)
         }
+        Event::OccupancyCorrection(rows) => {
+            send_each(OCCUPANCY_CORRECTIONS, correction_records(rows)?, send)
+        }
         Event::FeedQuality { quality, rejected } => {
-            for (feed, value) in feed_quality_records(quality, rejected)? {
-                send(FEED_QUALITY, feed.as_bytes(), &value)?;
-            }
-            Ok(())
+            send_each(FEED_QUALITY, feed_quality_records(quality, rejected)?, send)
         }
     }
 }
 
+/// A record as its topic has it: key and value.
+type Record = (String, Vec<u8>);
+
+fn send_each(
+    topic: &'static str,
+    records: Vec<Record>,
+    mut send: impl FnMut(&'static str, &[u8], &[u8]) -> Result<()>,
+) -> Result<()> {
+    records
+        .into_iter()
+        .try_for_each(|(key, value)| send(topic, key.as_bytes(), &value))
+}
+
+/// One record a correction, by its venue.
+fn correction_records(rows: &RecordBatch) -> Result<Vec<Record>> {
+    let venues = rows.column(0).as_string::<i32>().iter().flatten();
+    let lines = json_lines(rows)?;
+    let lines = lines.split(|byte| *byte == b'\n');
+    let records = venues.zip(lines);
+    Ok(records
+        .map(|(venue, line)| (venue.to_owned(), line.to_vec()))
+        .collect())
+}
+
 /// One record a feed: its row, with the reasons of its rejections as `rejected_by`.
-fn feed_quality_records(
-    quality: &RecordBatch,
-    rejected: &RecordBatch,
-) -> Result<Vec<(String, Vec<u8>)>> {
+fn feed_quality_records(quality: &RecordBatch, rejected: &RecordBatch) -> Result<Vec<Record>> {
     let objects = |rows: &RecordBatch| -> Result<Vec<Map<String, Value>>> {
         let lines = json_lines(rows)?;
         let lines = lines

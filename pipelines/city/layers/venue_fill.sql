@@ -7,6 +7,6 @@ SELECT
   o.hi / v.capacity          AS hi,
   '1'                        AS unit,
   o.data_age,
-  'occupancy/conservation@1' AS method
+  o.method
 FROM occupancy o
 JOIN venue v ON v.venue_id = o.venue_id

@@ -6,5 +6,5 @@ SELECT
   o.hi,
   'persons'                  AS unit,
   o.data_age,
-  'occupancy/conservation@1' AS method
+  o.method
 FROM occupancy o

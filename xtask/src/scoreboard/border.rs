@@ -70,7 +70,7 @@ pub(crate) fn section(product: &Product) -> Result<String> {
     for (name, rule) in &rows {
         let scores = border.scores(rule.comparison)?;
         let fit = border.tally(&scores, rule.threshold, Part::Fit);
-        let test = border.tally(&scores, rule.threshold, Part::Test);
+        let later = border.tally(&scores, rule.threshold, Part::Test);
         write!(text, "| {name} |")?;
         for date in REOPENINGS {
             let day = border.day(date)?;
@@ -85,11 +85,11 @@ pub(crate) fn section(product: &Product) -> Result<String> {
             " {:.2} | {:.0} % | {:.2} | {:.0} % | {} |",
             fit.false_alarms_a_week(),
             100.0 * fit.seen(),
-            test.false_alarms_a_week(),
-            100.0 * test.seen(),
+            later.false_alarms_a_week(),
+            100.0 * later.seen(),
             border.alarms_while_closed(&scores, rule.threshold),
         )?;
-        tallies.push(test);
+        tallies.push(later);
     }
     writeln!(text, "\n{}", verdict(tallies[1], tallies[2]))?;
     text.push_str(&by_threshold(&border, plain, ours)?);

@@ -64,7 +64,7 @@ struct Worth {
 /// The section of Seoul's hotspots.
 pub(crate) fn section(product: &Product) -> Result<String> {
     let moments = moments(product)?;
-    let (fit, test): (Vec<_>, Vec<_>) = moments
+    let (fit, later): (Vec<_>, Vec<_>) = moments
         .iter()
         .cloned()
         .partition(|moment| moment.day.as_str() <= FIT_LAST);
@@ -79,7 +79,7 @@ pub(crate) fn section(product: &Product) -> Result<String> {
     let mut priors = Vec::new();
     for (name, scoring) in rows {
         let (cut, left_out) = choose_cut(&fit, scoring)?;
-        let worth = worth(&fit, &test, scoring, cut)?;
+        let worth = worth(&fit, &later, scoring, cut)?;
         let Worth {
             auc,
             auc_by_cut,
@@ -94,16 +94,16 @@ pub(crate) fn section(product: &Product) -> Result<String> {
         worths.push(worth);
         priors.push(cut.prior());
     }
-    let mut text = introduction(&moments, &test, rule, &priors)?;
+    let mut text = introduction(&moments, &later, rule, &priors)?;
     text.push_str(&table);
     writeln!(text, "\n{}", verdict(worths[1], worths[2]))?;
-    text.push_str(&by_day(&fit, &test, &rows)?);
+    text.push_str(&by_day(&fit, &later, &rows)?);
     Ok(text)
 }
 
 fn introduction(
     moments: &[Moment],
-    test: &[Moment],
+    later: &[Moment],
     rule: BusyRule,
     priors: &[f64],
 ) -> Result<String> {
@@ -122,8 +122,8 @@ fn introduction(
         moments.len(),
         venues.len(),
         crowded(moments),
-        test.len(),
-        crowded(test),
+        later.len(),
+        crowded(later),
     );
     writeln!(
         text,
@@ -174,18 +174,22 @@ fn verdict(baseline: Worth, ours: Worth) -> String {
 }
 
 /// The AUC of each day of the test part, so that one day's luck can be seen.
-fn by_day(fit: &[Moment], test: &[Moment], rows: &[(&str, Scoring)]) -> Result<String> {
-    let days: BTreeSet<&str> = test.iter().map(|moment| moment.day.as_str()).collect();
+fn by_day(fit: &[Moment], later: &[Moment], rows: &[(&str, Scoring)]) -> Result<String> {
+    let days: BTreeSet<&str> = later.iter().map(|moment| moment.day.as_str()).collect();
     let mut text = format!(
         "| AUC of a day | {} |\n|---|",
-        Vec::from_iter(days.iter().copied()).join(" | ")
+        days.iter().copied().collect::<Vec<_>>().join(" | ")
     );
     text.push_str(&"---|".repeat(days.len()));
     text.push('\n');
     for (name, scoring) in rows {
         write!(text, "| {name} |")?;
         for day in &days {
-            let of_day: Vec<Moment> = test.iter().filter(|one| one.day == *day).cloned().collect();
+            let of_day: Vec<Moment> = later
+                .iter()
+                .filter(|one| one.day == *day)
+                .cloned()
+                .collect();
             let scored = score(fit, &of_day, *scoring)?;
             write!(text, " {:.3} |", area(&scored)?)?;
         }
@@ -230,9 +234,9 @@ fn choose_cut(fit: &[Moment], scoring: Scoring) -> Result<(CutRule, Worth)> {
     best.context("there are no rules to choose from")
 }
 
-fn worth(fit: &[Moment], test: &[Moment], scoring: Scoring, cut: CutRule) -> Result<Worth> {
+fn worth(fit: &[Moment], later: &[Moment], scoring: Scoring, cut: CutRule) -> Result<Worth> {
     let mut answers = Answers::default();
-    answers.add(fit, test, scoring, cut)?;
+    answers.add(fit, later, scoring, cut)?;
     answers.worth()
 }
 
@@ -246,11 +250,11 @@ struct Answers {
 }
 
 impl Answers {
-    /// Learns on `fit` and answers for `test`.
+    /// Learns on `fit` and answers for `later`.
     fn add(
         &mut self,
         fit: &[Moment],
-        test: &[Moment],
+        later: &[Moment],
         scoring: Scoring,
         rule: CutRule,
     ) -> Result<()> {
@@ -262,7 +266,7 @@ impl Answers {
             .learn(&judged)
             .context("no moment of the fit part is crowded")?;
         let says = |cut: Cut, one: Judged| cut.judge(one.score) == Judgement::Crowded;
-        for (moment, one) in test.iter().zip(score(fit, test, scoring)?) {
+        for (moment, one) in later.iter().zip(score(fit, later, scoring)?) {
             let label = is_crowded(moment);
             let own = cuts
                 .venues
@@ -447,10 +451,10 @@ mod tests {
 
     #[test]
     fn a_relative_score_beats_persons_where_places_differ_in_size() {
-        let (fit, test): (Vec<_>, Vec<_>) = days().into_iter().partition(|one| one.day != "3");
+        let (fit, later): (Vec<_>, Vec<_>) = days().into_iter().partition(|one| one.day != "3");
         let check = |scoring, auc: f64, f1: f64| {
             let rule = CutRule::try_new(1.0).unwrap();
-            let found = worth(&fit, &test, scoring, rule).unwrap();
+            let found = worth(&fit, &later, scoring, rule).unwrap();
             assert!((found.auc - auc).abs() < 1e-12, "{found:?}");
             assert!((found.f1_common - f1).abs() < 1e-12, "{found:?}");
         };

@@ -162,6 +162,9 @@ fn introduction(
     Ok(text)
 }
 
+/// What a destination is ranked by.
+type Ranking = fn(&Destination) -> f64;
+
 /// The rankings that need no counts of movement, against the flow.
 fn rankings(destinations: &[Destination], decile: usize) -> Result<String> {
     let flows: Vec<f64> = destinations.iter().map(Destination::flow).collect();
@@ -177,7 +180,7 @@ fn rankings(destinations: &[Destination], decile: usize) -> Result<String> {
         destinations.len(),
         share(&own),
     );
-    let baselines: [(&str, fn(&Destination) -> f64); 2] = [
+    let baselines: [(&str, Ranking); 2] = [
         ("population", Destination::inhabitants),
         ("gravity: population / distance²", Destination::gravity),
     ];

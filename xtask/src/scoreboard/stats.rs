@@ -1,7 +1,7 @@
 //! Measures of a section's tables: of a score against a yes or no, and of two rankings.
 
 /// How often a moment with the label has a higher score than one without, ties counting half: the
-/// area under the receiver operating characteristic, 0 to 1 (Hanley and McNeil 1982, Radiology
+/// area under the receiver operating characteristic, 0 to 1 (Hanley and `McNeil` 1982, Radiology
 /// 143:29). `None` unless both kinds are there.
 pub(crate) fn auc(scored: &[(f64, bool)]) -> Option<f64> {
     let values: Vec<f64> = scored.iter().map(|(score, _)| *score).collect();
@@ -28,7 +28,7 @@ pub(crate) fn f1(answers: &[(bool, bool)]) -> Option<f64> {
 /// `None` when one of them does not vary.
 pub(crate) fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
     let (a, b) = (ranks(a), ranks(b));
-    let mean = (count(a.len()) + 1.0) / 2.0;
+    let mean = f64::midpoint(count(a.len()), 1.0);
     let sum = |x: &[f64], y: &[f64]| -> f64 {
         let products = x.iter().zip(y).map(|(x, y)| (x - mean) * (y - mean));
         products.sum()
@@ -53,7 +53,7 @@ fn ranks(values: &[f64]) -> Vec<f64> {
     let mut ranks = vec![0.0; values.len()];
     let mut before = 0;
     for tied in order.chunk_by(|a, b| values[*a].total_cmp(&values[*b]).is_eq()) {
-        let rank = count(before) + (count(tied.len()) + 1.0) / 2.0;
+        let rank = count(before) + f64::midpoint(count(tied.len()), 1.0);
         for idx in tied {
             ranks[*idx] = rank;
         }

@@ -145,3 +145,120 @@ fn broken_links_name_the_file() {
         "cases.csv: origin: there is no row for `unknown`: travellers of unknown origin would count as no risk",
     );
 }
+
+/// A venue with these properties beside the needed ones.
+fn market(properties: &str) -> String {
+    let square = r#"{"type":"Polygon","coordinates":[[[114.0,30.0],[114.001,30.0],[114.001,30.001],[114.0,30.0]]]}"#;
+    let needed = r#""id":"m","kind":"market","name_zh":"M","name_en":"M","usable_area_m2":1.0,"capacity":1,"capacity_basis":"licensed""#;
+    feature(&format!("{needed},{properties}")).replace("null", square)
+}
+
+const OCCUPANCY: &str = "[occupancy]\nwindow = \"w\"\narrivals = \"occupancy\"\n\
+                         departures = \"occupancy\"\n";
+
+/// The problems of a folder with this after the first keys of `[occupancy]`, a venue with these
+/// properties, and windows `half`, that closes twice as often as `w`, and `twice`.
+fn check_settings(more: &str, properties: &str, expected: &[&str]) {
+    let window =
+        |name: &str, size: &str| format!("[[window]]\nname = \"{name}\"\nsize = \"{size}\"\n");
+    let main = format!(
+        "[reference]\nvenues = \"venues.geojson\"\n{OCCUPANCY}{more}\n{}{}",
+        window("half", "150s"),
+        window("twice", "10m"),
+    );
+    let sql = "SELECT venue_id, sum(count) AS persons, max(count) AS lo, max(origin) AS hi \
+               FROM observation GROUP BY venue_id";
+    let files = [
+        ("venues.geojson", market(properties)),
+        ("windows/half.sql", sql.to_owned()),
+        ("windows/twice.sql", sql.to_owned()),
+    ];
+    let files = files.map(|(path, text)| (path.to_owned(), text));
+    let problems = load(&main, &files).err().unwrap_or_default();
+    let problems: Vec<String> = problems.iter().map(Problem::to_string).collect();
+    assert_eq!(problems, expected, "{main} {properties}");
+}
+
+#[test]
+fn settings_of_occupancy_are_checked() {
+    let plain = r#""note":"none""#;
+    check_settings("", plain, &[]);
+    check_settings("empty_at = \"04:00\"\n[occupancy.gain]\n", plain, &[]);
+    check_settings(
+        "[occupancy.gain]\n",
+        plain,
+        &[
+            "pipeline.toml: occupancy.empty_at: is missing: [occupancy.gain] counts from one such time to the next",
+        ],
+    );
+    check_settings(
+        "empty_at = \"04:00\"\n[occupancy.gain]\nprior = 0\nholidays = [\"soon\"]\n",
+        plain,
+        &[
+            "pipeline.toml:10: occupancy.gain.prior: prior of 0 persons is not above 0",
+            "pipeline.toml:11: occupancy.gain.holidays: \"soon\" is not a date YYYY-MM-DD",
+        ],
+    );
+    check_settings(
+        "empty_at = \"4\"",
+        plain,
+        &["pipeline.toml:8: occupancy.empty_at: \"4\" is not a time HH:MM"],
+    );
+    check_settings(
+        "[occupancy.snapshots]\nwindow = \"half\"\nhi = \"lo\"\n",
+        plain,
+        &[
+            "pipeline.toml:9: occupancy.snapshots.window: \"half\" does not close where \"w\" closes: its slide must be a multiple of that window, on the same grid",
+        ],
+    );
+    check_settings(
+        "[occupancy.load]\nwindow = \"twice\"\nhi = \"lo\"\n",
+        plain,
+        &[],
+    );
+    check_settings(
+        "[occupancy.load]\nwindow = \"twice\"\npersons = \"nobody\"\n",
+        plain,
+        &[
+            "windows/twice.sql: column hi, which [occupancy] reads, is no number",
+            "windows/twice.sql: has no column nobody, which [occupancy] reads",
+        ],
+    );
+}
+
+#[test]
+fn stays_are_checked() {
+    let dwell = |more: &str| format!(r#""dwell":{{"model":"lognormal","mean_min":35{more}}}"#);
+    check_settings("", &dwell(r#","sd_min":20"#), &[]);
+    check_settings("", r#""closes_at":"22:00""#, &[]);
+    check_settings(
+        "",
+        r#""closes_at":"10 pm""#,
+        &["venues.geojson: features[0].properties.closes_at: \"10 pm\" is not a time HH:MM"],
+    );
+    check_settings(
+        "",
+        &dwell(""),
+        &["venues.geojson: venue m.dwell: sd_min is missing: a lognormal dwell has one"],
+    );
+    check_settings(
+        "",
+        &dwell(r#","sd_min":20,"mean_low_min":40"#),
+        &["venues.geojson: venue m.dwell: mean dwell low 40, middle 35, high 35 must ascend"],
+    );
+    check_settings(
+        "",
+        &dwell(r#","sd_min":20,"max_min":4"#),
+        &[
+            "venues.geojson: venue m.dwell: a stay of 4 minutes is not 1 to 1440 windows of 5 minutes",
+        ],
+    );
+    check_settings(
+        "[occupancy.entries]\nbazaar = { model = \"exponential\", mean_min = 0.0 }\n",
+        r#""note":"none""#,
+        &[
+            "pipeline.toml:9: occupancy.entries.bazaar: \"bazaar\" is not one of market, supermarket, station, office, checkpoint, quarantine",
+            "pipeline.toml:9: occupancy.entries.bazaar: 0 minutes are not a finite time above 0, of a year at most",
+        ],
+    );
+}

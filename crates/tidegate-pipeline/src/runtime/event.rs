@@ -60,6 +60,9 @@ pub enum Event {
     Rejected(Vec<Rejected>),
     /// A feed is in quarantine, or out of it; it is silent, or heard again.
     FeedHealth(Box<FeedHealthTransition>),
+    /// Changes of the persons inside venues that no counted person made: rows of
+    /// [`crate::OCCUPANCY_CORRECTION_SCHEMA`], of a closing of the flow window or of late counts.
+    OccupancyCorrection(RecordBatch),
     /// What the feeds delivered, by the first window query's windows.
     FeedQuality {
         /// Rows of [`crate::FEED_QUALITY_SCHEMA`], one a feed.

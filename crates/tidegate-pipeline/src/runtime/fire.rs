@@ -1,4 +1,4 @@
-//! Closing and revising windows: panes, then occupancy and the quality of feeds, then layers, then
+//! Closing and revising windows: panes, then the quality of feeds, then occupancy, then layers, then
 //! alerts.
 
 use arrow::array::RecordBatch;
@@ -72,12 +72,12 @@ impl Runtime {
                 revision: 0,
                 is_final: true,
             };
-            self.step_occupancy(frame, &rows);
             self.publish_pane(frame, rows);
         }
         if firing.windows.contains(&QUALITY_WINDOW) {
             self.close_quality(firing.end);
         }
+        self.step_occupancy(firing);
         for &index in &firing.windows {
             let frame = Frame {
                 window: index,
@@ -92,6 +92,7 @@ impl Runtime {
 
     /// Publishes the windows again with the late rows.
     pub(super) async fn revise(&mut self, firing: &Firing) -> Result<(), RuntimeError> {
+        let mut revised = Vec::new();
         for &index in &firing.windows {
             let window = &mut self.windows[index];
             window.late.flush(&window.query).await?;
@@ -105,11 +106,12 @@ impl Runtime {
                 is_final: true,
             };
             let latest = self.windows[index].slot.rows();
-            self.adjust_occupancy(frame, &rows);
+            revised.push((index, rows.clone()));
             self.publish_pane(frame, rows);
             self.evaluate_layers(frame).await?;
             self.windows[index].slot.set(latest);
         }
+        self.revise_occupancy(firing.end, &revised);
         Ok(())
     }
 
@@ -119,21 +121,6 @@ impl Runtime {
             window.on_time.state.forget(before)?;
         }
         Ok(())
-    }
-
-    fn step_occupancy(&mut self, frame: Frame, rows: &RecordBatch) {
-        let Some(occupancies) = &mut self.occupancies else {
-            return;
-        };
-        if occupancies.window() != frame.window {
-            return;
-        }
-        let flows = occupancies.flows(rows);
-        let start = frame.end.minus(self.windows[frame.window].size);
-        self.summary.occupancy_corrections += occupancies.step(start, frame.end, &flows);
-        self.stepped
-            .occupancy
-            .set(vec![occupancies.table(frame.end)]);
     }
 
     fn close_quality(&mut self, end: EventTime) {
@@ -153,17 +140,6 @@ impl Runtime {
                 self.silent(&feed);
             }
         }
-    }
-
-    fn adjust_occupancy(&mut self, frame: Frame, rows: &RecordBatch) {
-        let Some(occupancies) = &mut self.occupancies else {
-            return;
-        };
-        if occupancies.window() != frame.window {
-            return;
-        }
-        let after = occupancies.flows(rows);
-        self.summary.occupancy_corrections += occupancies.revise(frame.end, &after);
     }
 
     fn publish_pane(&mut self, frame: Frame, rows: RecordBatch) {

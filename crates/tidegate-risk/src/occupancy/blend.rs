@@ -6,8 +6,8 @@
 
 use super::forecast::variance_of_interval;
 use super::{
-    CaptureProbability, CorrectionKind, EstimateCorrection, Gain, GainSide, Presence, Z_975,
-    persons_f64,
+    CaptureProbability, CorrectedOccupancy, CorrectionKind, EstimateCorrection, Gain, GainSide,
+    Presence, Z_975, persons_f64,
 };
 use crate::state::BlendState;
 
@@ -195,6 +195,46 @@ impl Blend {
         Self {
             persons: 0.0,
             variance: 0.0,
+            capture,
+        }
+    }
+
+    /// A venue of which counts are known so far: their persons, and the variance of their drift.
+    ///
+    /// # Errors
+    /// [`BlendError::Range`] for more than a venue can hold.
+    pub fn from_counts(
+        capture: CaptureProbability,
+        counts: &CorrectedOccupancy,
+    ) -> Result<Self, BlendError> {
+        let sd = counts.drift_sd();
+        let state = BlendState {
+            persons: persons_f64(counts.persons()),
+            variance: sd * sd,
+        };
+        Self::restore(capture, state)
+    }
+
+    /// A venue of which entries are known so far, with the variance of the dwell in it.
+    ///
+    /// # Errors
+    /// [`BlendError::Range`] for more than a venue can hold.
+    pub fn from_presence(
+        capture: CaptureProbability,
+        presence: &Presence,
+    ) -> Result<Self, BlendError> {
+        let state = BlendState {
+            persons: presence.persons,
+            variance: presence.variance_with_dwell,
+        };
+        Self::restore(capture, state)
+    }
+
+    /// A venue of which nothing else is known than one observation.
+    pub const fn observed(capture: CaptureProbability, observation: Observation) -> Self {
+        Self {
+            persons: observation.persons,
+            variance: observation.variance,
             capture,
         }
     }

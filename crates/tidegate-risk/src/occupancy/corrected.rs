@@ -152,6 +152,12 @@ impl CorrectedOccupancy {
         self.occupancy.interval95()
     }
 
+    /// Standard deviation of the drift since the last reset, in persons, that of
+    /// [`Occupancy::drift_sd`] with the scaled counts.
+    pub fn drift_sd(&self) -> f64 {
+        self.occupancy.drift_sd()
+    }
+
     /// Everything remembered beside the capture probability and the side of the gain.
     pub const fn state(&self) -> CorrectedOccupancyState {
         CorrectedOccupancyState {

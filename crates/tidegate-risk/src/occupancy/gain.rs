@@ -164,6 +164,11 @@ impl GainSpec {
             days_max,
         })
     }
+
+    /// The side that the gain scales.
+    pub const fn side(self) -> GainSide {
+        self.side
+    }
 }
 
 /// The counts of one service day of one venue, from one known-empty time to the next.

@@ -17,6 +17,9 @@ pub enum CorrectionKind {
     LateRevision,
     /// Something else than the counts said how many are inside.
     Observed(ObservationSource),
+    /// Counts or an observation that are no number of persons, or beyond what a venue can hold,
+    /// were left out; persons are as they were.
+    Refused,
 }
 
 impl CorrectionKind {
@@ -31,6 +34,7 @@ impl CorrectionKind {
             Self::Observed(ObservationSource::Camera) => "observed_camera",
             Self::Observed(ObservationSource::TransitLoad) => "observed_transit_load",
             Self::Observed(ObservationSource::NightlyZero) => "observed_nightly_zero",
+            Self::Refused => "refused",
         }
     }
 }
@@ -120,14 +124,14 @@ mod tests {
 
     #[test]
     fn words_are_distinct() {
-        use CorrectionKind::{ClampedAtZero, Gain, KnownEmpty, LateRevision, Observed};
-        let kinds = [ClampedAtZero, KnownEmpty, Gain, LateRevision];
+        use CorrectionKind::{ClampedAtZero, Gain, KnownEmpty, LateRevision, Observed, Refused};
+        let kinds = [ClampedAtZero, KnownEmpty, Gain, LateRevision, Refused];
         let observed = ObservationSource::ALL.map(Observed);
         let words: std::collections::BTreeSet<_> = kinds
             .iter()
             .chain(&observed)
             .map(|kind| kind.as_str())
             .collect();
-        assert_eq!(words.len(), 8);
+        assert_eq!(words.len(), 9);
     }
 }

@@ -129,15 +129,15 @@ impl Border {
                 continue;
             }
             tally.ordinary_days += usize::from(day.is_ordinary);
-            for (series, scores) in self.series.iter().zip(scores) {
-                let Some(scored) = scores[idx] else {
+            for (series, of_days) in self.series.iter().zip(scores) {
+                let Some(own) = of_days[idx] else {
                     continue;
                 };
                 if day.is_ordinary {
-                    tally.false_alarms += usize::from(scored.score > threshold);
+                    tally.false_alarms += usize::from(own.score > threshold);
                     if series.persons[idx].is_some_and(|persons| persons > 0.0) {
                         tally.rises += 1;
-                        tally.rises_seen += usize::from(scored.of_rise > threshold);
+                        tally.rises_seen += usize::from(own.of_rise > threshold);
                     }
                 }
             }

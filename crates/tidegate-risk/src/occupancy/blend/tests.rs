@@ -128,6 +128,41 @@ fn bad_input_leaves_the_state() {
     assert!(update.surprise.is_finite() && update.weight.abs() < f64::EPSILON);
 }
 
+/// What begins with counts goes on as if it had stepped with them.
+#[test]
+fn counts_become_a_blend() {
+    let mut counts = CorrectedOccupancy::empty(CaptureProbability::DEFAULT, Gain::ONE);
+    let mut stepped = Blend::empty(CaptureProbability::DEFAULT);
+    for (arrivals, departures) in [(900, 100), (0, 850), (40, 7)] {
+        counts.step(arrivals, departures).unwrap();
+        stepped.step(arrivals, departures, Gain::ONE).unwrap();
+    }
+    let hall = Blend::from_counts(CaptureProbability::DEFAULT, &counts).unwrap();
+    close(hall.persons(), stepped.persons(), 1e-9);
+    close(hall.variance(), stepped.variance(), 1e-9);
+    counts.step(2_000_000_000, 0).unwrap();
+    let beyond = Blend::from_counts(CaptureProbability::DEFAULT, &counts);
+    assert!(matches!(beyond, Err(BlendError::Range { .. })));
+}
+
+#[test]
+fn entries_and_a_lone_observation_become_a_blend() {
+    let presence = Presence {
+        persons: 80.0,
+        variance: 30.0,
+        lo: 60.0,
+        hi: 100.0,
+        variance_with_dwell: 100.0,
+        coverage: 1.0,
+    };
+    let mut hall = Blend::from_presence(CaptureProbability::DEFAULT, &presence).unwrap();
+    let update = hall.observe(camera(100.0, 100.0));
+    close(update.weight, 0.5, 1e-12);
+    close(hall.persons(), 90.0, 1e-12);
+    let alone = Blend::observed(CaptureProbability::DEFAULT, camera(100.0, 49.0));
+    close(alone.interval95().0, 100.0 - 1.96 * 7.0, 1e-2);
+}
+
 /// Arrivals, departures, and persons observed with their variance.
 type Input = (i64, i64, Option<(f64, f64)>);
 
