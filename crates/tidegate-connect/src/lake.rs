@@ -57,11 +57,15 @@ pub enum LakeTable {
     FeedRejected,
     /// Changes of the persons inside venues that no counted person made.
     OccupancyCorrection,
+    /// Forecasts of layers.
+    Forecast,
+    /// Whether values of layers are higher than normal.
+    Aberration,
 }
 
 impl LakeTable {
     /// Every table.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Pane,
         Self::Layer,
         Self::Alert,
@@ -71,6 +75,8 @@ impl LakeTable {
         Self::FeedQuality,
         Self::FeedRejected,
         Self::OccupancyCorrection,
+        Self::Forecast,
+        Self::Aberration,
     ];
 
     /// The name of its folder.
@@ -85,6 +91,8 @@ impl LakeTable {
             Self::FeedQuality => "feed_quality",
             Self::FeedRejected => "feed_rejected",
             Self::OccupancyCorrection => "occupancy_correction",
+            Self::Forecast => "forecast",
+            Self::Aberration => "aberration",
         }
     }
 }

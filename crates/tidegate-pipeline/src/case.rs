@@ -201,7 +201,9 @@ impl Found {
             | Event::Rejected(_)
             | Event::FeedHealth(_)
             | Event::OccupancyCorrection(_)
-            | Event::FeedQuality { .. } => {}
+            | Event::FeedQuality { .. }
+            | Event::Forecast { .. }
+            | Event::Aberration { .. } => {}
         }
     }
 

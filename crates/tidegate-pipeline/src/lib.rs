@@ -12,6 +12,7 @@ mod problem;
 mod source;
 
 mod config;
+mod holidays;
 mod reference;
 mod sites;
 
@@ -19,6 +20,7 @@ mod locate;
 mod pipeline;
 
 mod feed_health;
+mod foresight;
 mod measurements;
 mod occupancy;
 mod quality;
@@ -37,14 +39,15 @@ mod case;
 
 pub use case::{CaseOutcome, run_cases};
 pub use config::{
-    DwellConfig, DwellModel, GainConfig, GainSideConfig, InfectionConfig, KeyColumn, LayerConfig,
-    ObservedConfig, OccupancyConfig, PipelineConfig, QuarantineConfig, ReferenceConfig,
-    ScaleConfig, WindowConfig,
+    AberrationConfig, DwellConfig, DwellModel, ForecastConfig, GainConfig, GainSideConfig,
+    InfectionConfig, KeyColumn, LayerConfig, ObservedConfig, OccupancyConfig, PipelineConfig,
+    QuarantineConfig, ReferenceConfig, ScaleConfig, WindowConfig,
 };
 pub use feed_health::{
     FeedHealth, FeedHealthChange, FeedHealthError, FeedHealthRule, FeedHealthState,
     FeedHealthTransition, HEALTH_RECORDS_MAX, RunState,
 };
+pub use foresight::{ABERRATION_SCHEMA, FORECAST_SCHEMA, SERIES_MAX};
 pub use locate::{Locator, Unlocated};
 pub use occupancy::OCCUPANCY_CORRECTION_SCHEMA;
 pub use pipeline::{Feed, Layer, Pipeline};

@@ -6,20 +6,22 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use tidegate_alerts::{Rule, RuleConfig};
+use tidegate_alerts::{Rule, RuleConfig, Severity};
 use tidegate_engine::{WINDOWED_SCHEMA, WindowSpec};
 use tidegate_feeds::{Decoder, FeedConfig, Schedule, ScheduleFiles};
 use tidegate_model::{EventTime, FeedId, Payload, Resolution, Span};
 use tidegate_query::{LayerQuery, Session, SessionLimits, Slot, WindowQuery};
 
 use crate::config::KeyColumn;
+use crate::foresight::TrackSpec;
+use crate::holidays::read_holidays;
 use crate::occupancy::OccupancySpec;
 use crate::quarantine::QuarantineSpec;
 use crate::reference::{
     OriginFiles, read_grid_units, read_origins, read_sites, read_tiers, read_venues,
 };
 use crate::source::{line_of, read_toml};
-use crate::tables::{STEPPED, THIS_WINDOW, register_reference};
+use crate::tables::{FORECAST, STEPPED, THIS_WINDOW, register_reference};
 use crate::{LayerConfig, PipelineConfig, Problem, Reference, Source, WindowConfig};
 
 /// A feed of the pipeline: its decoder, fresh.
@@ -40,9 +42,11 @@ pub struct Layer {
     pub window: usize,
     /// Its SQL.
     pub sql: String,
-    /// Whether it reads the occupancy of venues or the quality of feeds, itself or through another
-    /// layer, and so is not evaluated for revisions.
+    /// Whether it reads a table that follows the windows (occupancy, the quality of feeds,
+    /// forecasts), itself or through another layer, and so is not evaluated for revisions.
     pub reads_stepped: bool,
+    /// Whether it reads forecasts, itself or through another layer: rules on it only `watch`.
+    pub reads_forecast: bool,
 }
 
 /// A pipeline folder that has been found good.
@@ -83,6 +87,7 @@ pub struct Pipeline {
     pub rules: Vec<Rule>,
     pub(crate) occupancy: Option<OccupancySpec>,
     pub(crate) quarantine: Option<QuarantineSpec>,
+    pub(crate) tracks: Vec<TrackSpec>,
     pub(crate) cases: Vec<(String, String)>,
 }
 
@@ -159,6 +164,7 @@ impl Pipeline {
         let windows = keys.windows(&config.window, source);
         let layers = keys.layers(&config.layer, &windows, source);
         let occupancy = keys.occupancy(&config, &windows, &zone);
+        let tracks = keys.tracks(&config, &zone, &windows, &layers);
         let tasks = keys.tasks(&config);
         let reference = read_reference(source, &config, resolution, problems);
         let occupancy = occupancy.map(|mut spec| {
@@ -193,6 +199,7 @@ impl Pipeline {
             rules,
             occupancy,
             quarantine,
+            tracks,
             cases,
         })
     }
@@ -234,6 +241,7 @@ impl Pipeline {
     /// Plans every layer, and sees from the plan which of them read what steps with the windows.
     async fn check_layers(&mut self, session: &Session, problems: &mut Vec<Problem>) {
         let mut stepped: BTreeSet<String> = STEPPED.map(str::to_owned).into();
+        let mut forecasts = BTreeSet::from([FORECAST.to_owned()]);
         for layer in &mut self.layers {
             let file = format!("layers/{}.sql", layer.name);
             match LayerQuery::plan(session, &layer.sql).await {
@@ -241,6 +249,10 @@ impl Pipeline {
                     layer.reads_stepped = !query.tables().is_disjoint(&stepped);
                     if layer.reads_stepped {
                         stepped.insert(layer.name.clone());
+                    }
+                    layer.reads_forecast = !query.tables().is_disjoint(&forecasts);
+                    if layer.reads_forecast {
+                        forecasts.insert(layer.name.clone());
                     }
                 }
                 Err(error) => problems.push(Problem::new(&file, "", error.to_string())),
@@ -254,6 +266,17 @@ impl Pipeline {
 
     fn check_rules(&self, problems: &mut Vec<Problem>) {
         for rule in &self.rules {
+            let on = self.layers.iter().find(|layer| layer.name == rule.layer());
+            if on.is_some_and(|layer| layer.reads_forecast) && rule.severity() != Severity::Watch {
+                let message = format!(
+                    "rule {:?} has the severity {:?} and rests on layer {:?}, which reads forecasts: \
+                     a forecast is a reason to watch, make it \"watch\"",
+                    rule.name(),
+                    rule.severity().as_str(),
+                    rule.layer()
+                );
+                problems.push(Problem::new("rules.toml", "severity", message));
+            }
             if !self.layers.iter().any(|layer| layer.name == rule.layer()) {
                 let names: Vec<_> = self
                     .layers
@@ -420,6 +443,7 @@ fn read_reference(
     let incidence = text("incidence", &config.reference.incidence);
     let reports = text("reports", &config.reference.reports);
     let tiers = text("tiers", &config.reference.tiers);
+    let holidays = text("holidays", &config.reference.holidays);
     let mut reference = Reference::default();
     if let Some((file, text)) = sites {
         reference.sites = read_sites(&file, text, resolution, problems);
@@ -463,6 +487,9 @@ fn read_reference(
             problems.push(Problem::new(MAIN, key, message));
         }
     }
+    if let Some((file, text)) = holidays {
+        reference.holidays = read_holidays(&file, text, problems);
+    }
     if problems.is_empty() {
         reference.check_links(&config.reference, problems);
     }
@@ -489,7 +516,7 @@ impl Keys<'_> {
             .push(Problem::new(MAIN, &path, message).at(line));
     }
 
-    fn span(&mut self, header: &str, index: usize, key: &str, text: &str) -> Span {
+    pub(crate) fn span(&mut self, header: &str, index: usize, key: &str, text: &str) -> Span {
         text.parse()
             .unwrap_or_else(|error: tidegate_model::ParseTimeError| {
                 self.problem(header, index, key, error.to_string());
@@ -599,6 +626,7 @@ impl Keys<'_> {
                 sql: sql.to_owned(),
                 // Its plan says, once it is planned.
                 reads_stepped: false,
+                reads_forecast: false,
             });
         }
         layers
@@ -637,4 +665,4 @@ impl Keys<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

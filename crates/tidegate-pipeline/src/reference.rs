@@ -37,6 +37,8 @@ pub struct Reference {
     pub origins: Vec<Origin>,
     /// What is done with travellers on entry, by the name of their origin's tier.
     pub tiers: BTreeMap<String, TierRule>,
+    /// Public holidays by their local date.
+    pub holidays: BTreeMap<jiff::civil::Date, String>,
 }
 
 impl Reference {

@@ -2,6 +2,7 @@
 
 mod event;
 mod fire;
+mod foresee;
 mod health;
 mod inside;
 mod state;
@@ -26,6 +27,7 @@ use tidegate_query::{
 };
 
 use crate::feed_health::{FeedHealth, FeedHealthRule};
+use crate::foresight::Foresights;
 use crate::locate::{Locator, own_bytes, reject_unlocated};
 use crate::measurements::Directory;
 use crate::occupancy::Occupancies;
@@ -57,6 +59,12 @@ fn quarantine(pipeline: &Pipeline) -> Option<Quarantine> {
     let spec = pipeline.quarantine.clone()?;
     let held = pipeline.reference.held();
     Some(Quarantine::new(spec, &pipeline.zone, held))
+}
+
+/// The health of a feed of which nothing was read.
+fn unread(feed: &Feed) -> (FeedId, FeedHealth) {
+    let health = FeedHealth::new(feed.id.clone(), FeedHealthRule::default());
+    (feed.id.clone(), health)
 }
 
 /// Rows decoded before they are located and windowed.
@@ -192,6 +200,7 @@ pub struct Runtime {
     occupancies: Option<Occupancies>,
     quality: Qualities,
     quarantine: Option<Quarantine>,
+    foresights: Foresights,
     stepped: SteppedTables,
     directory: Directory,
     alerts: AlertMachine,
@@ -250,13 +259,9 @@ impl Runtime {
             .iter()
             .map(|feed| (feed.id.clone(), feed.decoder.clone()))
             .collect();
-        let health = |feed: &Feed| {
-            let health = FeedHealth::new(feed.id.clone(), FeedHealthRule::default());
-            (feed.id.clone(), health)
-        };
         Ok(Self {
             engine: Engine::new(config),
-            health: pipeline.feeds.iter().map(health).collect(),
+            health: pipeline.feeds.iter().map(unread).collect(),
             decoders,
             locator: Locator::new(&pipeline.reference.sites, pipeline.resolution),
             windows,
@@ -264,6 +269,7 @@ impl Runtime {
             occupancies: occupancies(&pipeline),
             quality: qualities(&pipeline),
             quarantine: quarantine(&pipeline),
+            foresights: Foresights::new(&pipeline),
             stepped,
             directory: Directory::new(&pipeline.reference),
             alerts: AlertMachine::new(pipeline.rules.clone()).with_time_zone(pipeline.zone.clone()),

@@ -14,6 +14,7 @@ use tidegate_model::{Cell, EventTime, GridUnit, Site, Venue};
 use tidegate_query::{EVIDENCE_FIELDS, Session, Slot};
 use tidegate_risk::importation::{Held, OriginKind, Prevalence, PrevalenceRange, TierRule};
 
+use crate::foresight::{ABERRATION_SCHEMA, FORECAST_SCHEMA};
 use crate::occupancy::{OCCUPANCY_CORRECTION_SCHEMA, OCCUPANCY_SCHEMA};
 use crate::quality::{FEED_QUALITY_SCHEMA, FEED_REJECTED_SCHEMA, FEED_SITE_SCHEMA};
 use crate::quarantine::QUARANTINE_SCHEMA;
@@ -33,15 +34,23 @@ pub(crate) const FEED_SITE: &str = "feed_site";
 /// The table of persons in quarantine, which each evaluation of its layer sets anew.
 pub(crate) const QUARANTINE_LOAD: &str = "quarantine_load";
 
+/// The table of forecasts, of which each slot of a `[[forecast]]` sets its layer's rows anew.
+pub(crate) const FORECAST: &str = "forecast";
+
+/// The table of aberrations, of which each slot of an `[[aberration]]` sets its layer's rows anew.
+pub(crate) const ABERRATION: &str = "aberration";
+
 /// The tables that follow the windows, step by step: what reads them is evaluated when a window
 /// closes, and not again for its revision.
-pub(crate) const STEPPED: [&str; 6] = [
+pub(crate) const STEPPED: [&str; 8] = [
     OCCUPANCY,
     OCCUPANCY_CORRECTION,
     FEED_QUALITY,
     FEED_REJECTED,
     FEED_SITE,
     QUARANTINE_LOAD,
+    FORECAST,
+    ABERRATION,
 ];
 
 /// The table of the window that layers are evaluated for: one row, which each evaluation sets anew.
@@ -59,6 +68,8 @@ pub(crate) struct SteppedTables {
     pub(crate) feed_rejected: Slot,
     pub(crate) feed_site: Slot,
     pub(crate) quarantine_load: Slot,
+    pub(crate) forecast: Slot,
+    pub(crate) aberration: Slot,
 }
 
 impl SteppedTables {
@@ -71,6 +82,8 @@ impl SteppedTables {
             (FEED_REJECTED, &self.feed_rejected),
             (FEED_SITE, &self.feed_site),
             (QUARANTINE_LOAD, &self.quarantine_load),
+            (FORECAST, &self.forecast),
+            (ABERRATION, &self.aberration),
         ]
     }
 }
@@ -108,6 +121,8 @@ pub(crate) fn register_reference(
         feed_rejected: stepped(FEED_REJECTED, &FEED_REJECTED_SCHEMA)?,
         feed_site: stepped(FEED_SITE, &FEED_SITE_SCHEMA)?,
         quarantine_load: stepped(QUARANTINE_LOAD, &QUARANTINE_SCHEMA)?,
+        forecast: stepped(FORECAST, &FORECAST_SCHEMA)?,
+        aberration: stepped(ABERRATION, &ABERRATION_SCHEMA)?,
     })
 }
 

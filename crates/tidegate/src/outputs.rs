@@ -7,8 +7,8 @@ use anyhow::Result;
 use tidegate_alerts::{AlertState, AlertTransition};
 use tidegate_connect::{KafkaSink, Lake, LakeTable};
 use tidegate_pipeline::{
-    Event, FEED_QUALITY_SCHEMA, FEED_REJECTED_SCHEMA, FeedHealthTransition,
-    OCCUPANCY_CORRECTION_SCHEMA, Runtime, Summary,
+    ABERRATION_SCHEMA, Event, FEED_QUALITY_SCHEMA, FEED_REJECTED_SCHEMA, FORECAST_SCHEMA,
+    FeedHealthTransition, OCCUPANCY_CORRECTION_SCHEMA, Runtime, Summary,
 };
 use tidegate_query::LAYER_SCHEMA;
 
@@ -66,6 +66,8 @@ impl Outputs {
                 "feed_rejected",
                 &FEED_REJECTED_SCHEMA,
             )?;
+            lake.declare(LakeTable::Forecast, "forecast", &FORECAST_SCHEMA)?;
+            lake.declare(LakeTable::Aberration, "aberration", &ABERRATION_SCHEMA)?;
         }
         Ok(Self { lake, sink, show })
     }
@@ -134,6 +136,8 @@ fn write(lake: &mut Lake, event: &Event) -> Result<()> {
             lake.write(LakeTable::FeedQuality, "feed_quality", quality)?;
             (LakeTable::FeedRejected, "feed_rejected", rejected.clone())
         }
+        Event::Forecast { rows, .. } => (LakeTable::Forecast, "forecast", rows.clone()),
+        Event::Aberration { rows, .. } => (LakeTable::Aberration, "aberration", rows.clone()),
         Event::Pane {
             window,
             rows,
@@ -178,6 +182,8 @@ pub(crate) fn show(event: &Event) {
         | Event::Duplicate { .. }
         | Event::OccupancyCorrection(_)
         | Event::FeedQuality { .. }
+        | Event::Forecast { .. }
+        | Event::Aberration { .. }
         | Event::Rejected(_) => {}
     }
 }

@@ -13,7 +13,7 @@ use tidegate_pipeline::{Event, FeedHealthTransition};
 use crate::rows::{duplicate_rows, json_lines, late_rows, pane_rows, rejected_rows};
 
 /// Topics that a run publishes to.
-pub(crate) const TOPICS: [&str; 9] = [
+pub(crate) const TOPICS: [&str; 11] = [
     PANE,
     LAYER,
     ALERT,
@@ -23,6 +23,8 @@ pub(crate) const TOPICS: [&str; 9] = [
     FEED_HEALTH,
     FEED_QUALITY,
     OCCUPANCY_CORRECTIONS,
+    FORECASTS,
+    ABERRATIONS,
 ];
 
 const PANE: &str = "tidegate.pane";
@@ -35,6 +37,8 @@ pub(crate) const REJECTED: &str = "tidegate.rejected";
 const FEED_HEALTH: &str = "tidegate.feed-health";
 const FEED_QUALITY: &str = "tidegate.feed-quality";
 const OCCUPANCY_CORRECTIONS: &str = "tidegate.occupancy-corrections";
+const FORECASTS: &str = "tidegate.forecasts";
+const ABERRATIONS: &str = "tidegate.aberrations";
 
 /// The largest record that a run publishes, which its topics are made to take.
 pub(crate) const PUBLISHED_BYTES_MAX: usize = 16 << 20;
@@ -105,6 +109,8 @@ pub(crate) fn publish(
             lines(PANE, &key, &pane_rows(rows, *revision, *is_final)?)
         }
         Event::Layer { layer, rows, .. } => lines(LAYER, layer, rows),
+        Event::Forecast { layer, rows } => lines(FORECASTS, layer, rows),
+        Event::Aberration { layer, rows } => lines(ABERRATIONS, layer, rows),
         Event::Alert(alert) => {
             let value = serde_json::to_vec(&AlertRecord::from(alert.as_ref()))?;
             send(ALERT, alert.id.as_bytes(), &value)

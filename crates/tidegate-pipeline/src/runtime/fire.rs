@@ -1,11 +1,12 @@
-//! Closing and revising windows: panes, then the quality of feeds, then occupancy, then layers, then
-//! alerts.
+//! Closing and revising windows: panes, then the quality of feeds, then occupancy, then layers, and
+//! after each layer its alerts, forecasts and aberrations.
 
 use arrow::array::RecordBatch;
 use tidegate_engine::Firing;
 use tidegate_model::{EventTime, Span};
 use tidegate_query::LayerFrame;
 
+use super::foresee::foresee;
 use super::{Event, Runtime, RuntimeError};
 use crate::tables::this_window;
 
@@ -166,62 +167,29 @@ impl Runtime {
     }
 
     async fn evaluate_layers(&mut self, frame: Frame) -> Result<(), RuntimeError> {
-        let start = frame.end.minus(self.windows[frame.window].size);
         let first = frame.is_final && frame.revision == 0;
-        let window = this_window(start, frame.end);
+        let window = this_window(self.start(frame), frame.end);
         self.stepped.this_window.set(vec![window]);
         let latest: Vec<_> = self.layers.iter().map(|layer| layer.slot.rows()).collect();
-        for (index, layer) in self.layers.iter().enumerate() {
-            let mut alerts = Vec::new();
+        for number in 0..self.layers.len() {
+            let layer = &self.layers[number];
             if layer.window != frame.window || layer.reads_stepped && !first {
                 continue;
             }
-            let rows = layer
-                .query
-                .evaluate(LayerFrame {
-                    layer: &layer.name,
-                    start,
-                    end: frame.end,
-                    revision: i32::try_from(frame.revision).expect("0 or 1"),
-                    is_final: frame.is_final,
-                })
-                .await?;
-            let rows = if first {
-                self.quality.mark(&rows)
+            let rows = self.evaluate_layer(number, frame).await?;
+            let told = if first {
+                self.observe_layer(number, frame, &rows)
             } else {
-                rows
+                Vec::new()
             };
-            // Later layers read the rows of this window, whichever window that is.
-            layer.slot.set(vec![rows.clone()]);
-            if let Some(quarantine) = self.quarantine.as_mut().filter(|_| first)
-                && quarantine.layer() == index
-            {
-                let loads = quarantine.step(frame.end, &rows);
-                self.stepped.quarantine_load.set(vec![loads]);
-            }
-            if first {
-                *self.summary.layers.entry(layer.name.clone()).or_default() +=
-                    rows.num_rows() as u64;
-            }
-            if first {
-                let measured = self
-                    .directory
-                    .measurements(&layer.name, start, frame.end, &rows);
-                for transition in self.alerts.observe(&layer.name, frame.end, &measured) {
-                    let state = transition.state.as_str().to_owned();
-                    *self.summary.alerts.entry(state).or_default() += 1;
-                    alerts.push(Event::Alert(Box::new(transition)));
-                }
-            }
             if rows.num_rows() > 0 {
-                let (layer, is_final) = (layer.name.clone(), frame.is_final);
                 self.events.push_back(Event::Layer {
-                    layer,
+                    layer: self.layers[number].name.clone(),
                     rows,
-                    is_final,
+                    is_final: frame.is_final,
                 });
             }
-            self.events.extend(alerts);
+            self.events.extend(told);
         }
         if !first {
             for (layer, rows) in self.layers.iter().zip(latest) {
@@ -229,5 +197,59 @@ impl Runtime {
             }
         }
         Ok(())
+    }
+
+    /// The rows of a layer, which later layers read from now on.
+    async fn evaluate_layer(
+        &self,
+        number: usize,
+        frame: Frame,
+    ) -> Result<RecordBatch, RuntimeError> {
+        let layer = &self.layers[number];
+        let evaluated = layer.query.evaluate(LayerFrame {
+            layer: &layer.name,
+            start: self.start(frame),
+            end: frame.end,
+            revision: i32::try_from(frame.revision).expect("0 or 1"),
+            is_final: frame.is_final,
+        });
+        let mut rows = evaluated.await?;
+        if frame.is_final && frame.revision == 0 {
+            rows = self.quality.mark(&rows);
+        }
+        // Later layers read the rows of this window, whichever window that is.
+        layer.slot.set(vec![rows.clone()]);
+        Ok(rows)
+    }
+
+    /// Shows the first rows of a closed window to all that follow the layer: quarantine, alerts,
+    /// forecasts and aberrations. Gives what they tell.
+    fn observe_layer(&mut self, number: usize, frame: Frame, rows: &RecordBatch) -> Vec<Event> {
+        let name = &self.layers[number].name;
+        *self.summary.layers.entry(name.clone()).or_default() += rows.num_rows() as u64;
+        if let Some(quarantine) = &mut self.quarantine
+            && quarantine.layer() == number
+        {
+            let loads = quarantine.step(frame.end, rows);
+            self.stepped.quarantine_load.set(vec![loads]);
+        }
+        let mut told = Vec::new();
+        let start = self.start(frame);
+        let measured = self.directory.measurements(name, start, frame.end, rows);
+        for transition in self.alerts.observe(name, frame.end, &measured) {
+            let state = transition.state.as_str().to_owned();
+            *self.summary.alerts.entry(state).or_default() += 1;
+            told.push(Event::Alert(Box::new(transition)));
+        }
+        for seen in self.foresights.observe(number, frame.end, rows) {
+            self.summary.series_refused += seen.refused;
+            told.extend(foresee(&self.stepped, name, seen));
+        }
+        told
+    }
+
+    /// Start of the window.
+    fn start(&self, frame: Frame) -> EventTime {
+        frame.end.minus(self.windows[frame.window].size)
     }
 }

@@ -37,6 +37,7 @@ impl Runtime {
         snapshot.put("quality", &self.quality.state());
         let quarantine = self.quarantine.as_ref().map(Quarantine::state);
         snapshot.put("quarantine", &quarantine);
+        snapshot.put("foresight", &self.foresights.state());
         for (name, slot) in self.stepped.named() {
             put_slot(snapshot, &format!("table/{name}"), slot);
         }
@@ -90,6 +91,10 @@ impl Runtime {
                 .restore(state)
                 .map_err(|error| SnapshotError::section("quarantine", error))?;
         }
+        let foresight = snapshot.get("foresight")?;
+        self.foresights
+            .restore(foresight)
+            .map_err(|error| SnapshotError::section("foresight", error))?;
         for (name, slot) in self.stepped.named() {
             get_slot(snapshot, &format!("table/{name}"), slot)?;
         }
