@@ -293,6 +293,36 @@ pub struct ForecastConfig {
     /// `last_value`, `seasonal_naive`, `profile`, `double_seasonal` or `local_level`.
     #[serde(default = "profile")]
     pub model: String,
+    /// Hints for venues that are forecast over their capacity, as rows of the table `stagger_hint`;
+    /// none when absent.
+    #[serde(default)]
+    pub stagger: Option<StaggerConfig>,
+}
+
+/// Where persons over a venue's capacity would find room.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StaggerConfig {
+    /// How far ahead slots are looked at: a multiple of the forecast's `every`.
+    #[serde(default = "half_a_day")]
+    pub ahead: String,
+    /// The longest shift, earlier or later, that is asked of anybody.
+    #[serde(default = "two_hours")]
+    pub shift_max: String,
+    /// What of a forecast is held against the capacity.
+    #[serde(default)]
+    pub bound: StaggerBound,
+}
+
+/// An end of a forecast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StaggerBound {
+    /// The high end of its 80 % interval: careful.
+    #[default]
+    Hi80,
+    /// What is expected.
+    Value,
 }
 
 /// Whether one layer's value is higher than normal, for each of its subjects, as rows of the table
@@ -346,6 +376,14 @@ pub struct AberrationConfig {
     /// Width of the limits of the EWMA, in standard deviations of the average.
     #[serde(default = "three_sigma")]
     pub ewma_width: f64,
+}
+
+fn half_a_day() -> String {
+    "12h".to_owned()
+}
+
+fn two_hours() -> String {
+    "2h".to_owned()
 }
 
 fn same_slot() -> String {

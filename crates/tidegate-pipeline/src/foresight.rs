@@ -17,6 +17,7 @@ mod spec;
 mod detector;
 mod read;
 mod series;
+mod stagger;
 mod track;
 
 mod state;
@@ -31,6 +32,7 @@ use tidegate_query::Slot;
 
 use crate::Pipeline;
 pub(crate) use spec::TrackSpec;
+pub(crate) use stagger::STAGGER_SCHEMA;
 pub(crate) use state::TrackState;
 pub use tables::{ABERRATION_SCHEMA, FORECAST_SCHEMA};
 pub(crate) use track::Seen;
@@ -94,16 +96,15 @@ impl Foresights {
     }
 }
 
-/// Sets the rows of one layer in a table that holds those of several: other layers' stay.
-pub(crate) fn replace(slot: &Slot, rows: RecordBatch) {
-    let layer = |batch: &RecordBatch| {
-        let layers = batch.column(0).as_string::<i32>();
-        (batch.num_rows() > 0).then(|| layers.value(0).to_owned())
-    };
+/// Sets the rows of one layer, perhaps none, in a table that holds those of several: other layers'
+/// stay.
+pub(crate) fn replace(slot: &Slot, layer: &str, rows: RecordBatch) {
+    let of = |batch: &RecordBatch| batch.column(0).as_string::<i32>().value(0).to_owned();
     let mut batches = slot.rows();
-    let name = layer(&rows);
-    batches.retain(|batch| layer(batch) != name);
-    batches.push(rows);
-    batches.sort_by_key(layer);
+    batches.retain(|batch| batch.num_rows() > 0 && of(batch) != layer);
+    if rows.num_rows() > 0 {
+        batches.push(rows);
+        batches.sort_by_key(of);
+    }
     slot.set(batches);
 }

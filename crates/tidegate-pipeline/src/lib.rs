@@ -41,7 +41,7 @@ pub use case::{CaseOutcome, run_cases};
 pub use config::{
     AberrationConfig, DwellConfig, DwellModel, ForecastConfig, GainConfig, GainSideConfig,
     InfectionConfig, KeyColumn, LayerConfig, ObservedConfig, OccupancyConfig, PipelineConfig,
-    QuarantineConfig, ReferenceConfig, ScaleConfig, WindowConfig,
+    QuarantineConfig, ReferenceConfig, ScaleConfig, StaggerBound, StaggerConfig, WindowConfig,
 };
 pub use feed_health::{
     FeedHealth, FeedHealthChange, FeedHealthError, FeedHealthRule, FeedHealthState,

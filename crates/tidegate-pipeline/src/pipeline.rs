@@ -21,7 +21,7 @@ use crate::reference::{
     OriginFiles, read_grid_units, read_origins, read_sites, read_tiers, read_venues,
 };
 use crate::source::{line_of, read_toml};
-use crate::tables::{FORECAST, STEPPED, THIS_WINDOW, register_reference};
+use crate::tables::{FORECASTS, STEPPED, THIS_WINDOW, register_reference};
 use crate::{LayerConfig, PipelineConfig, Problem, Reference, Source, WindowConfig};
 
 /// A feed of the pipeline: its decoder, fresh.
@@ -241,7 +241,7 @@ impl Pipeline {
     /// Plans every layer, and sees from the plan which of them read what steps with the windows.
     async fn check_layers(&mut self, session: &Session, problems: &mut Vec<Problem>) {
         let mut stepped: BTreeSet<String> = STEPPED.map(str::to_owned).into();
-        let mut forecasts = BTreeSet::from([FORECAST.to_owned()]);
+        let mut forecasts: BTreeSet<String> = FORECASTS.map(str::to_owned).into();
         for layer in &mut self.layers {
             let file = format!("layers/{}.sql", layer.name);
             match LayerQuery::plan(session, &layer.sql).await {

@@ -14,7 +14,7 @@ use tidegate_model::{Cell, EventTime, GridUnit, Site, Venue};
 use tidegate_query::{EVIDENCE_FIELDS, Session, Slot};
 use tidegate_risk::importation::{Held, OriginKind, Prevalence, PrevalenceRange, TierRule};
 
-use crate::foresight::{ABERRATION_SCHEMA, FORECAST_SCHEMA};
+use crate::foresight::{ABERRATION_SCHEMA, FORECAST_SCHEMA, STAGGER_SCHEMA};
 use crate::occupancy::{OCCUPANCY_CORRECTION_SCHEMA, OCCUPANCY_SCHEMA};
 use crate::quality::{FEED_QUALITY_SCHEMA, FEED_REJECTED_SCHEMA, FEED_SITE_SCHEMA};
 use crate::quarantine::QUARANTINE_SCHEMA;
@@ -37,12 +37,15 @@ pub(crate) const QUARANTINE_LOAD: &str = "quarantine_load";
 /// The table of forecasts, of which each slot of a `[[forecast]]` sets its layer's rows anew.
 pub(crate) const FORECAST: &str = "forecast";
 
+/// The table of hints for staggering, of which each slot of a `[[forecast]]` sets its layer's rows anew.
+pub(crate) const STAGGER_HINT: &str = "stagger_hint";
+
 /// The table of aberrations, of which each slot of an `[[aberration]]` sets its layer's rows anew.
 pub(crate) const ABERRATION: &str = "aberration";
 
 /// The tables that follow the windows, step by step: what reads them is evaluated when a window
 /// closes, and not again for its revision.
-pub(crate) const STEPPED: [&str; 8] = [
+pub(crate) const STEPPED: [&str; 9] = [
     OCCUPANCY,
     OCCUPANCY_CORRECTION,
     FEED_QUALITY,
@@ -51,12 +54,16 @@ pub(crate) const STEPPED: [&str; 8] = [
     QUARANTINE_LOAD,
     FORECAST,
     ABERRATION,
+    STAGGER_HINT,
 ];
 
 /// The table of the window that layers are evaluated for: one row, which each evaluation sets anew.
 ///
 /// It is how SQL knows the time: with panes alone an empty window has none.
 pub(crate) const THIS_WINDOW: &str = "this_window";
+
+/// Those of [`STEPPED`] that tell what is yet to come: rules on layers that read them only `watch`.
+pub(crate) const FORECASTS: [&str; 3] = [FORECAST, STAGGER_HINT, QUARANTINE_LOAD];
 
 /// The tables of [`STEPPED`], and [`THIS_WINDOW`].
 #[derive(Debug)]
@@ -70,6 +77,7 @@ pub(crate) struct SteppedTables {
     pub(crate) quarantine_load: Slot,
     pub(crate) forecast: Slot,
     pub(crate) aberration: Slot,
+    pub(crate) stagger_hint: Slot,
 }
 
 impl SteppedTables {
@@ -84,6 +92,7 @@ impl SteppedTables {
             (QUARANTINE_LOAD, &self.quarantine_load),
             (FORECAST, &self.forecast),
             (ABERRATION, &self.aberration),
+            (STAGGER_HINT, &self.stagger_hint),
         ]
     }
 }
@@ -123,6 +132,7 @@ pub(crate) fn register_reference(
         quarantine_load: stepped(QUARANTINE_LOAD, &QUARANTINE_SCHEMA)?,
         forecast: stepped(FORECAST, &FORECAST_SCHEMA)?,
         aberration: stepped(ABERRATION, &ABERRATION_SCHEMA)?,
+        stagger_hint: stepped(STAGGER_HINT, &STAGGER_SCHEMA)?,
     })
 }
 

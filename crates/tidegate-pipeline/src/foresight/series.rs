@@ -47,6 +47,11 @@ impl Series {
         self.forecaster.as_mut()
     }
 
+    /// The same, to look at.
+    pub(super) fn as_forecaster(&self) -> Option<&Forecaster> {
+        self.forecaster.as_ref()
+    }
+
     /// Its detector, where it has one.
     pub(super) fn detector(&mut self) -> Option<&mut Detector> {
         self.detector.as_mut()

@@ -10,8 +10,9 @@ use tidegate_risk::forecast::{
 };
 use tidegate_risk::state::ForecastState;
 
+use super::stagger::{AHEAD_MAX, StaggerSpec};
 use crate::pipeline::{Keys, Layer};
-use crate::{ForecastConfig, PipelineConfig};
+use crate::{ForecastConfig, PipelineConfig, StaggerConfig};
 pub(crate) use aberration::AberrationSpec;
 pub(super) use aberration::BaselineKind;
 
@@ -54,6 +55,8 @@ pub(crate) struct ForecastSpec {
     /// In slots, ascending.
     pub(super) steps: Vec<u16>,
     horizons: Horizons,
+    /// Hints for venues over their capacity.
+    pub(super) stagger: Option<StaggerSpec>,
 }
 
 impl ForecastSpec {
@@ -248,10 +251,34 @@ impl Keys<'_> {
             self.problem(at.0, at.1, "horizons", message);
             return None;
         };
+        let stagger = config.stagger.as_ref();
+        let stagger = stagger.and_then(|config| self.stagger(at, config, every));
         Some(ForecastSpec {
             model: model?,
             steps,
             horizons,
+            stagger,
+        })
+    }
+
+    fn stagger(&mut self, at: At, config: &StaggerConfig, every: Span) -> Option<StaggerSpec> {
+        let ahead = self.span(at.0, at.1, "stagger.ahead", &config.ahead);
+        let shift_max = self.span(at.0, at.1, "stagger.shift_max", &config.shift_max);
+        let slots = ahead.as_micros() / every.as_micros();
+        let fits = ahead.as_micros() % every.as_micros() == 0;
+        let slots = u16::try_from(slots).ok();
+        let slots = slots.filter(|slots| fits && (1..=AHEAD_MAX).contains(&usize::from(*slots)));
+        if slots.is_none() {
+            let message = format!(
+                "{:?} is not one to {AHEAD_MAX} times `every`, {every}",
+                config.ahead
+            );
+            self.problem(at.0, at.1, "stagger.ahead", message);
+        }
+        Some(StaggerSpec {
+            slots: slots?,
+            shift_max,
+            bound: config.bound,
         })
     }
 }

@@ -65,7 +65,7 @@ pub(super) struct Of<'a> {
 
 /// The first and the last columns of a table under construction.
 #[derive(Debug, Default)]
-struct Subjects {
+pub(super) struct Subjects {
     rows: usize,
     kinds: StringBuilder,
     names: StringBuilder,
@@ -73,7 +73,7 @@ struct Subjects {
 }
 
 impl Subjects {
-    fn push(&mut self, of: Of<'_>) {
+    pub(super) fn push(&mut self, of: Of<'_>) {
         self.rows += 1;
         self.kinds.append_value(of.subject.0);
         self.names.append_value(of.subject.1);
@@ -81,7 +81,7 @@ impl Subjects {
     }
 
     /// Layer, kind of subject, subject, a time; then the unit.
-    fn finish(mut self, layer: &str, at: EventTime) -> (Vec<ArrayRef>, ArrayRef) {
+    pub(super) fn finish(mut self, layer: &str, at: EventTime) -> (Vec<ArrayRef>, ArrayRef) {
         let times = vec![at.micros(); self.rows];
         let columns: Vec<ArrayRef> = vec![
             constant(layer, self.rows),

@@ -60,6 +60,7 @@ fn rows(given: &[Row<'_>]) -> RecordBatch {
         none(),
         none(),
         Arc::new(status.collect::<StringArray>()),
+        Arc::new(StringArray::new_null(n)),
         Arc::new(Int32Array::from(vec![0; n])),
         Arc::new(BooleanArray::from(vec![true; n])),
         text("m@1"),

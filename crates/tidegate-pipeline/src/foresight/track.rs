@@ -15,6 +15,7 @@ use super::detector::Observed;
 use super::read::{Reading, readings};
 use super::series::{Judgement, Series};
 use super::spec::TrackSpec;
+use super::stagger::{Ahead, Capacities, StaggerRows};
 use super::state::TrackState;
 use super::tables::{AberrationRows, Finding, ForecastRows, Of};
 use crate::Reference;
@@ -31,6 +32,8 @@ const TOO_MANY: &str = "too_many_series";
 pub(crate) struct Seen {
     /// Rows of [`super::FORECAST_SCHEMA`], where there is a forecast.
     pub(crate) forecast: Option<RecordBatch>,
+    /// Rows of [`super::STAGGER_SCHEMA`], where there are to be hints.
+    pub(crate) stagger: Option<RecordBatch>,
     /// Rows of [`super::ABERRATION_SCHEMA`], where values are judged.
     pub(crate) aberration: Option<RecordBatch>,
     /// Subjects that were not observed because there are too many.
@@ -44,6 +47,7 @@ pub(super) struct Track {
     layer: String,
     clock: SlotClock,
     series_max: usize,
+    capacities: Capacities,
     /// End of the last slot observed.
     last: Option<EventTime>,
     /// Ascending by kind and subject, as the rows of a layer are.
@@ -64,6 +68,7 @@ impl Track {
             spec,
             layer,
             series_max: SERIES_MAX,
+            capacities: Capacities::new(reference),
             last: None,
             series: Vec::new(),
         }
@@ -104,9 +109,11 @@ impl Track {
             .filter_map(|(series, point)| series.judge(slot, *point))
             .collect();
         let forecast = self.forecast(slot, &points, &refused);
+        let stagger = self.stagger();
         let aberration = self.aberration(judged, &refused);
         Some(Seen {
             forecast,
+            stagger,
             aberration,
             refused: refused.len() as u64,
         })
@@ -193,6 +200,28 @@ impl Track {
         for reading in refused {
             let (subject, unit) = (reading.of, reading.unit);
             rows.refuse(Of { subject, unit }, TOO_MANY);
+        }
+        Some(rows.finish())
+    }
+
+    /// Hints for the venues whose forecasts are over their capacity.
+    fn stagger(&self) -> Option<RecordBatch> {
+        let spec = self.spec.forecast.as_ref()?.stagger?;
+        let made_at = self.last?;
+        let every = self.clock.every().as_micros();
+        let ahead = (1..=spec.slots).filter_map(|steps| {
+            let end = made_at.plus(Span::micros(every * i64::from(steps)));
+            Some((steps, end, self.clock.before(end)?))
+        });
+        let ahead: Vec<Ahead> = ahead.collect();
+        let mut rows = StaggerRows::new(&self.layer, made_at, spec);
+        for series in &self.series {
+            let (subject, unit) = (series.of(), series.unit());
+            if let Some(capacity) = self.capacities.of(subject)
+                && let Some(forecaster) = series.as_forecaster()
+            {
+                rows.push(Of { subject, unit }, capacity, forecaster, &ahead);
+            }
         }
         Some(rows.finish())
     }

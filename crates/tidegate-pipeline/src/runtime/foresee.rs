@@ -9,9 +9,12 @@ use crate::tables::SteppedTables;
 
 /// Sets what was `seen` of the layer in the tables, and gives the events that tell it.
 pub(super) fn foresee(stepped: &SteppedTables, layer: &str, seen: Seen) -> Vec<Event> {
+    if let Some(rows) = seen.stagger {
+        replace(&stepped.stagger_hint, layer, rows);
+    }
     let set = |slot: &Slot, rows: Option<RecordBatch>| {
         let rows = rows.filter(|rows| rows.num_rows() > 0)?;
-        replace(slot, rows.clone());
+        replace(slot, layer, rows.clone());
         Some((layer.to_owned(), rows))
     };
     let forecast =
