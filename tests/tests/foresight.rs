@@ -12,7 +12,7 @@ use tidegate_pipeline::{Event, Pipeline, Snapshot, SnapshotName, Source, Task};
 use crate::support::block_on;
 
 /// A layer with its forecast, and two that read it: before it and after it.
-fn pipeline() -> Arc<Pipeline> {
+async fn pipeline() -> Arc<Pipeline> {
     let read = "SELECT subject_kind, subject, value, lo80 AS lo, hi80 AS hi, unit, method \
                 FROM forecast WHERE horizon_minutes = 15";
     let files = [
@@ -51,7 +51,7 @@ fn pipeline() -> Arc<Pipeline> {
         ),
     ];
     let files = files.map(|(path, text)| (path.to_owned(), text.to_owned()));
-    let loaded = block_on(Pipeline::load(&Source::new(files)));
+    let loaded = Pipeline::load(&Source::new(files)).await;
     Arc::new(loaded.unwrap_or_else(|problems| panic!("{problems:#?}")))
 }
 
@@ -128,7 +128,7 @@ async fn read(task: &mut Task, messages: &[Vec<u8>], from: i64) -> Vec<String> {
 }
 
 async fn fresh() -> Task {
-    let mut task = Task::new(pipeline(), 0).await.unwrap();
+    let mut task = Task::new(pipeline().await, 0).await.unwrap();
     task.assign(&FeedId::new("gates"), 0, 0).unwrap();
     task
 }

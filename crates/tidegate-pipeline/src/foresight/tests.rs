@@ -138,12 +138,12 @@ fn every_bad_key_is_named() {
     check_problems(
         "",
         &forecast("layer = \"m\"\nevery = \"15m\"\nhorizons = [\"15m\"]\n"),
-        &["pipeline.toml:6: forecast[0].layer: \"m\" is not a layer: l"],
+        &["pipeline.toml:7: forecast[0].layer: \"m\" is not a layer: l"],
     );
     for bad in ["10m", "7h", "0s", "930s", "25h"] {
         let span: Span = bad.parse().unwrap();
         let wrong = format!(
-            "pipeline.toml:7: forecast[0].every: {bad:?} is not a slot: whole minutes, 15m at \
+            "pipeline.toml:8: forecast[0].every: {bad:?} is not a slot: whole minutes, 15m at \
              least, that fill a day without rest"
         );
         let horizon = format!("{}s", span.as_micros() / 1_000_000);
@@ -159,9 +159,9 @@ fn every_bad_key_is_named() {
         "",
         &forecast("layer = \"l\"\nevery = \"16m\"\nhorizons = [\"16m\"]\nmodel = \"oracle\"\n"),
         &[
-            "pipeline.toml:7: forecast[0].every: 16m is not a multiple of 5m, the slide of window \
+            "pipeline.toml:8: forecast[0].every: 16m is not a multiple of 5m, the slide of window \
              \"w\"",
-            "pipeline.toml:9: forecast[0].model: \"oracle\" is not a model: last_value, \
+            "pipeline.toml:10: forecast[0].model: \"oracle\" is not a model: last_value, \
              seasonal_naive, profile, double_seasonal, local_level",
         ],
     );
@@ -179,14 +179,14 @@ fn every_bad_key_is_named() {
             &forecast(&format!(
                 "layer = \"l\"\nevery = \"15m\"\nhorizons = {horizons}\n"
             )),
-            &[&format!("pipeline.toml:8: forecast[0].horizons: {wrong}")],
+            &[&format!("pipeline.toml:9: forecast[0].horizons: {wrong}")],
         );
     }
     let twice = "layer = \"l\"\nevery = \"15m\"\nhorizons = [\"15m\"]\n";
     check_problems(
         "",
         &format!("{}{}", forecast(twice), forecast(twice)),
-        &["pipeline.toml:10: forecast[1].layer: \"l\" has a [[forecast]] already"],
+        &["pipeline.toml:11: forecast[1].layer: \"l\" has a [[forecast]] already"],
     );
 }
 
@@ -317,7 +317,7 @@ fn a_slot_is_of_the_local_clock() {
         "Australia/Lord_Howe",
         ("2026-10-03T14:30:00Z", "2026-10-03T17:00:00Z"),
         Span::hours(1),
-        &[73, 74, 75],
+        &[72, 73, 74, 75],
     );
 }
 

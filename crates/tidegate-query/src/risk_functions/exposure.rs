@@ -112,7 +112,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
                 above it. Method `exposure/wells-riley@1`.",
         example: (
             "round(wells_riley_from_clean(1, 10, 0.54, 0.5, 6000, 3.93), 14)",
-            "6.439719724e-5",
+            "0.00006439719724",
         ),
     },
     Definition {

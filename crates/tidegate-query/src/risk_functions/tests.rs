@@ -1,6 +1,8 @@
 //! Tries to break the risk functions through SQL, as a layer would use them: the golden values of
 //! their methods, NULL in every place, bad input, the ends of ranges, and rows that share results.
 
+use std::fmt::Write;
+
 use arrow::array::AsArray;
 use arrow::datatypes::Float64Type;
 use proptest::prelude::*;
@@ -15,6 +17,35 @@ use crate::h3_functions::tests::{
 };
 
 const METHODS: &str = include_str!("../../../../docs/METHODS.md");
+
+const GUIDE: &str = include_str!("../../../../docs/guide/functions.md");
+
+const GUIDE_START: &str = "\
+# Risk functions in SQL
+
+Layers and `tidegate sql` have these functions beside those of DataFusion and the H3 functions.
+`SELECT * FROM information_schema.routines` or `SHOW FUNCTIONS LIKE '%risk%'` show them with their arguments, units and ranges.
+
+- NULL in gives NULL out, and NULL comes out where there is no answer.
+- Other bad input is an error that names the value. The scalar functions have a twin with `try_` in front that gives NULL instead.
+- The last three are aggregates with one row an origin. They may not be used in windows: keep persons by origin there, and find the risk in a layer.
+- The method's section in [METHODS.md](../METHODS.md) has the formula, its source, and what it does not cover. A layer names it as `method`.
+
+A layer of the importation risk at venues; `import_risk` gives a struct, of which a layer takes fields:
+
+```sql
+SELECT 'venue' AS subject_kind, venue_id AS subject,
+  r['lambda'] AS value, r['lambda_lo80'] AS lo, r['lambda_hi80'] AS hi,
+  'infectious arrivals' AS unit, 'inflow/lambda-joint@1' AS method
+FROM (
+  SELECT venue_id, import_risk(persons, evidence, entry_effect, unknown_evidence) AS r
+  FROM arrivals GROUP BY venue_id
+)
+```
+
+| function | what it gives | method |
+|---|---|---|
+";
 
 fn definitions() -> impl Iterator<Item = &'static Definition> {
     DEFINITIONS.into_iter().chain(SEARCHES).flatten()
@@ -400,6 +431,33 @@ fn check_manual(name: &str, about: &str) {
         let section = rest.split("\n##").next().unwrap();
         assert!(section.contains(&format!("`{name}`")), "{id} lacks {name}");
     }
+}
+
+/// The page is this text; a difference shows the page as it should be.
+#[test]
+fn the_guide_is_the_table() {
+    let scalars = definitions().map(|definition| definition.name);
+    let functions = risk_functions();
+    let documented = |name: &str| {
+        let mut functions = functions.iter();
+        let function = functions.find(|function| function.name() == name).unwrap();
+        function.documentation().unwrap().clone()
+    };
+    let aggregates = crate::importation_functions();
+    let aggregates = aggregates
+        .iter()
+        .map(|it| it.documentation().unwrap().clone());
+    let mut page = GUIDE_START.to_owned();
+    for documentation in scalars.map(documented).chain(aggregates) {
+        let about = &documentation.description;
+        let what = about.split(" Method").next().unwrap();
+        let what = what.strip_suffix(" The interval of method").unwrap_or(what);
+        let ids = method::ALL.iter().filter(|id| about.contains(*id));
+        let ids: Vec<_> = ids.map(|id| format!("`{id}`")).collect();
+        let syntax = &documentation.syntax_example;
+        writeln!(page, "| `{syntax}` | {what} | {} |", ids.join(", ")).unwrap();
+    }
+    assert!(page == GUIDE, "docs/guide/functions.md must be:\n{page}");
 }
 
 proptest! {

@@ -49,7 +49,7 @@ fn every_bad_key_is_named() {
         let problems = pipeline("", &more).unwrap_err();
         assert_eq!(problems.len(), 1, "{keys}: {problems:#?}");
         assert_eq!(problems[0].key, format!("aberration[0].{key}"), "{keys}");
-        assert_eq!(problems[0].line, Some(8), "{keys}");
+        assert_eq!(problems[0].line, Some(9), "{keys}");
         assert!(problems[0].message.contains(value), "{}", problems[0]);
     };
     check("baseline = \"usual\"", "baseline", "usual");
