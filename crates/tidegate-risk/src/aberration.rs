@@ -21,6 +21,8 @@ pub mod baseline;
 pub mod ears;
 pub mod residual;
 
+pub mod dispersion;
+
 pub mod arl;
 pub mod chart;
 pub mod multiplicity;

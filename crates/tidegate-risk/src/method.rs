@@ -89,6 +89,12 @@ pub const RESIDUAL_ANSCOMBE: &str = "residual/anscombe@1";
 /// [`crate::aberration::residual::Expectation::square_root`].
 pub const RESIDUAL_SQUARE_ROOT: &str = "residual/square-root@1";
 
+/// Chance of a residual this high: [`crate::aberration::normal::upper_tail`].
+pub const ABERRATION_NORMAL_TAIL: &str = "aberration/normal-tail@1";
+
+/// How much more a series varies than Poisson counts: [`crate::aberration::dispersion::Dispersion`].
+pub const RESIDUAL_DISPERSION: &str = "residual/dispersion@1";
+
 /// Cumulated excess of residuals: [`crate::aberration::chart::Cusum`].
 pub const CUSUM: &str = "aberration/cusum@1";
 
@@ -204,6 +210,8 @@ pub const ALL: &[&str] = &[
     ABERRATION_P_VALUE,
     RESIDUAL_ANSCOMBE,
     RESIDUAL_SQUARE_ROOT,
+    RESIDUAL_DISPERSION,
+    ABERRATION_NORMAL_TAIL,
     CUSUM,
     EWMA,
     ABERRATION_K_OF_N,

@@ -66,6 +66,15 @@ pub struct EwmaState {
     pub windows: u32,
 }
 
+/// Everything that a [`Dispersion`](crate::aberration::dispersion::Dispersion) remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct DispersionState {
+    /// Residuals behind the mean, at most as many as are remembered.
+    pub residuals: u32,
+    /// The mean of their squares, 0 or more.
+    pub mean: f64,
+}
+
 /// Everything that a [`KOfN`](crate::aberration::multiplicity::KOfN) remembers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct KOfNState {

@@ -121,7 +121,8 @@ impl Slot {
         usize::from(self.week)
     }
 
-    pub(super) fn of_profile(self) -> usize {
+    /// The slot's number among those of all day types, from 0 and below [`PROFILE_SLOTS_MAX`].
+    pub fn of_profile(self) -> usize {
         usize::from(self.profile)
     }
 }
