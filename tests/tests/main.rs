@@ -11,6 +11,7 @@ mod bad_input;
 mod command;
 mod faults;
 mod feed_quality;
+mod foresight;
 mod quarantine;
 mod readme;
 mod real_feeds;

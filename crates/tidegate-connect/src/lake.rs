@@ -55,11 +55,15 @@ pub enum LakeTable {
     FeedQuality,
     /// Of that, rejections by their reasons.
     FeedRejected,
+    /// Forecasts of layers.
+    Forecast,
+    /// Whether values of layers are higher than normal.
+    Aberration,
 }
 
 impl LakeTable {
     /// Every table.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Pane,
         Self::Layer,
         Self::Alert,
@@ -68,6 +72,8 @@ impl LakeTable {
         Self::Rejected,
         Self::FeedQuality,
         Self::FeedRejected,
+        Self::Forecast,
+        Self::Aberration,
     ];
 
     /// The name of its folder.
@@ -81,6 +87,8 @@ impl LakeTable {
             Self::Rejected => "rejected",
             Self::FeedQuality => "feed_quality",
             Self::FeedRejected => "feed_rejected",
+            Self::Forecast => "forecast",
+            Self::Aberration => "aberration",
         }
     }
 }

@@ -122,10 +122,12 @@ fn declared_tables_are_there_without_rows_and_the_summary_comes_last() {
     assert_eq!(
         names(&out),
         [
+            "aberration/t.parquet",
             "alert/t.parquet",
             "duplicate/t.parquet",
             "feed_quality/t.parquet",
             "feed_rejected/t.parquet",
+            "forecast/t.parquet",
             "late/t.parquet",
             "layer/t.parquet",
             "pane/t.parquet",

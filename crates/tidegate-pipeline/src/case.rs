@@ -200,7 +200,9 @@ impl Found {
             | Event::Duplicate { .. }
             | Event::Rejected(_)
             | Event::FeedHealth(_)
-            | Event::FeedQuality { .. } => {}
+            | Event::FeedQuality { .. }
+            | Event::Forecast { .. }
+            | Event::Aberration { .. } => {}
         }
     }
 

@@ -39,6 +39,12 @@ pub struct PipelineConfig {
     /// Layers, `layers/NAME.sql`; a layer may read those before it.
     #[serde(default)]
     pub layer: Vec<LayerConfig>,
+    /// Forecasts of layers, one a layer.
+    #[serde(default)]
+    pub forecast: Vec<ForecastConfig>,
+    /// Aberrations of layers, one a layer.
+    #[serde(default)]
+    pub aberration: Vec<AberrationConfig>,
 }
 
 /// Work shared by partitions: task `t` of `n` reads partitions `t`, `t + n`, ... of every feed.
@@ -87,6 +93,8 @@ pub struct ReferenceConfig {
     pub grid_units: Option<String>,
     /// Incidence per origin, CSV or JSON.
     pub incidence: Option<String>,
+    /// Public holidays, CSV with the columns `date` (local, `YYYY-MM-DD`) and `name`.
+    pub holidays: Option<String>,
 }
 
 /// One window query.
@@ -131,6 +139,122 @@ pub struct OccupancyConfig {
     /// Local time of day at which venues are known to be empty, `HH:MM`.
     #[serde(default)]
     pub empty_at: Option<String>,
+}
+
+/// Forecasts of one layer's value for each of its subjects, as rows of the table `forecast`.
+///
+/// The value of the window that ends with a slot of local time is observed. Layers after this one
+/// may read the table; rules on such layers have the severity `watch`.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForecastConfig {
+    /// The layer whose values are forecast.
+    pub layer: String,
+    /// The slot of local time: whole minutes, 15 at least, a multiple of the slide of the layer's
+    /// window, and such that slots fill a day.
+    pub every: String,
+    /// How far ahead: one to four ascending multiples of `every`, up to twelve times.
+    pub horizons: Vec<String>,
+    /// `last_value`, `seasonal_naive`, `profile`, `double_seasonal` or `local_level`.
+    #[serde(default = "profile")]
+    pub model: String,
+}
+
+/// Whether one layer's value is higher than normal, for each of its subjects, as rows of the table
+/// `aberration`.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AberrationConfig {
+    /// The layer whose values are judged.
+    pub layer: String,
+    /// The slot of local time, as of a `[[forecast]]`.
+    pub every: String,
+    /// What a value is compared with: `same_slot`, values of this slot of the day on days of its
+    /// type, or `residual`, the forecast one slot ahead by the layer's `[[forecast]]` of the same
+    /// `every`.
+    #[serde(default = "same_slot")]
+    pub baseline: String,
+    /// Values of a baseline, 2 to 60; of `residual` those of EARS alone.
+    #[serde(default = "seven")]
+    pub baseline_length: u8,
+    /// Least standard deviation of `same_slot`, in the unit of the values.
+    #[serde(default = "half")]
+    pub sigma_floor: f64,
+    /// Windows that must stand out, of the last `n`.
+    #[serde(default = "two")]
+    pub k: u8,
+    /// Windows looked at, `k` to 64.
+    #[serde(default = "three")]
+    pub n: u8,
+    /// Share of false ones that may be expected among the series that stand out in a window, above
+    /// 0 and below 1 (Benjamini and Hochberg).
+    #[serde(default = "tenth")]
+    pub q: f64,
+    /// Threshold of EARS C1, in standard deviations.
+    #[serde(default = "three_sigma")]
+    pub ears_c1: f64,
+    /// Threshold of EARS C2, in standard deviations.
+    #[serde(default = "three_sigma")]
+    pub ears_c2: f64,
+    /// Threshold of EARS C3, in standard deviations.
+    #[serde(default = "two_sigma")]
+    pub ears_c3: f64,
+    /// Allowance of the CUSUM, half of the shift to be found, in standard deviations.
+    #[serde(default = "half")]
+    pub cusum_k: f64,
+    /// Decision limit of the CUSUM, in standard deviations; 5 is a false alarm in 931 windows.
+    #[serde(default = "five_sigma")]
+    pub cusum_h: f64,
+    /// Weight of the newest value in the EWMA, above 0 and at most 1.
+    #[serde(default = "fifth")]
+    pub ewma_weight: f64,
+    /// Width of the limits of the EWMA, in standard deviations of the average.
+    #[serde(default = "three_sigma")]
+    pub ewma_width: f64,
+}
+
+fn same_slot() -> String {
+    "same_slot".to_owned()
+}
+
+const fn seven() -> u8 {
+    7
+}
+
+const fn two() -> u8 {
+    2
+}
+
+const fn three() -> u8 {
+    3
+}
+
+const fn half() -> f64 {
+    0.5
+}
+
+const fn tenth() -> f64 {
+    0.1
+}
+
+const fn fifth() -> f64 {
+    0.2
+}
+
+const fn two_sigma() -> f64 {
+    2.0
+}
+
+const fn three_sigma() -> f64 {
+    3.0
+}
+
+const fn five_sigma() -> f64 {
+    5.0
+}
+
+fn profile() -> String {
+    "profile".to_owned()
 }
 
 fn utc() -> String {

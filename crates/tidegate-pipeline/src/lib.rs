@@ -12,6 +12,7 @@ mod problem;
 mod source;
 
 mod config;
+mod holidays;
 mod reference;
 mod sites;
 
@@ -19,6 +20,7 @@ mod locate;
 mod pipeline;
 
 mod feed_health;
+mod foresight;
 mod measurements;
 mod occupancy;
 mod quality;
@@ -36,13 +38,14 @@ mod case;
 
 pub use case::{CaseOutcome, run_cases};
 pub use config::{
-    KeyColumn, LayerConfig, OccupancyConfig, PipelineConfig, ReferenceConfig, ScaleConfig,
-    WindowConfig,
+    AberrationConfig, ForecastConfig, KeyColumn, LayerConfig, OccupancyConfig, PipelineConfig,
+    ReferenceConfig, ScaleConfig, WindowConfig,
 };
 pub use feed_health::{
     FeedHealth, FeedHealthChange, FeedHealthError, FeedHealthRule, FeedHealthState,
     FeedHealthTransition, HEALTH_RECORDS_MAX, RunState,
 };
+pub use foresight::{ABERRATION_SCHEMA, FORECAST_SCHEMA, SERIES_MAX};
 pub use locate::{Locator, Unlocated};
 pub use pipeline::{Feed, Layer, Pipeline};
 pub use problem::Problem;

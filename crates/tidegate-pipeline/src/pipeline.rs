@@ -1,13 +1,13 @@
 //! A validated pipeline: everything that a run needs, checked.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use tidegate_alerts::{Rule, RuleConfig};
+use tidegate_alerts::{Rule, RuleConfig, Severity};
 use tidegate_engine::{WINDOWED_SCHEMA, WindowSpec};
 use tidegate_feeds::{Decoder, FeedConfig, Schedule, ScheduleFiles};
 use tidegate_model::{EventTime, FeedId, Payload, Resolution, Span};
@@ -15,9 +15,11 @@ use tidegate_query::{LayerQuery, Session, SessionLimits, Slot, WindowQuery};
 use tidegate_risk::occupancy::CaptureProbability;
 
 use crate::config::KeyColumn;
+use crate::foresight::TrackSpec;
+use crate::holidays::read_holidays;
 use crate::reference::{read_grid_units, read_incidence, read_sites, read_venues};
 use crate::source::{line_of, read_toml};
-use crate::tables::{STEPPED, register_reference};
+use crate::tables::{FORECAST, STEPPED, register_reference};
 use crate::{LayerConfig, PipelineConfig, Problem, Reference, Source, WindowConfig};
 
 /// A feed of the pipeline: its decoder, fresh.
@@ -38,9 +40,11 @@ pub struct Layer {
     pub window: usize,
     /// Its SQL.
     pub sql: String,
-    /// Whether it reads the occupancy of venues or the quality of feeds, itself or through another
-    /// layer, and so is not evaluated for revisions.
+    /// Whether it reads a table that follows the windows (occupancy, the quality of feeds,
+    /// forecasts), itself or through another layer, and so is not evaluated for revisions.
     pub reads_stepped: bool,
+    /// Whether it reads forecasts, itself or through another layer: rules on it only `watch`.
+    pub reads_forecast: bool,
 }
 
 /// How occupancy is kept.
@@ -90,6 +94,7 @@ pub struct Pipeline {
     /// Alert rules.
     pub rules: Vec<Rule>,
     pub(crate) occupancy: Option<OccupancySpec>,
+    pub(crate) tracks: Vec<TrackSpec>,
     pub(crate) cases: Vec<(String, String)>,
 }
 
@@ -166,6 +171,7 @@ impl Pipeline {
         let windows = keys.windows(&config.window, source);
         let layers = keys.layers(&config.layer, &windows, source);
         let occupancy = keys.occupancy(&config, &windows);
+        let tracks = keys.tracks(&config, &zone, &windows, &layers);
         let tasks = keys.tasks(&config);
         let reference = read_reference(source, &config, resolution, problems);
         let cases = source
@@ -193,6 +199,7 @@ impl Pipeline {
             layers,
             rules,
             occupancy,
+            tracks,
             cases,
         })
     }
@@ -242,6 +249,7 @@ impl Pipeline {
     /// Plans every layer, and sees from the plan which of them read what steps with the windows.
     async fn check_layers(&mut self, session: &Session, problems: &mut Vec<Problem>) {
         let mut stepped: BTreeSet<String> = STEPPED.map(str::to_owned).into();
+        let mut forecasts = BTreeSet::from([FORECAST.to_owned()]);
         for layer in &mut self.layers {
             let file = format!("layers/{}.sql", layer.name);
             match LayerQuery::plan(session, &layer.sql).await {
@@ -249,6 +257,10 @@ impl Pipeline {
                     layer.reads_stepped = !query.tables().is_disjoint(&stepped);
                     if layer.reads_stepped {
                         stepped.insert(layer.name.clone());
+                    }
+                    layer.reads_forecast = !query.tables().is_disjoint(&forecasts);
+                    if layer.reads_forecast {
+                        forecasts.insert(layer.name.clone());
                     }
                 }
                 Err(error) => problems.push(Problem::new(&file, "", error.to_string())),
@@ -262,6 +274,17 @@ impl Pipeline {
 
     fn check_rules(&self, problems: &mut Vec<Problem>) {
         for rule in &self.rules {
+            let on = self.layers.iter().find(|layer| layer.name == rule.layer());
+            if on.is_some_and(|layer| layer.reads_forecast) && rule.severity() != Severity::Watch {
+                let message = format!(
+                    "rule {:?} has the severity {:?} and rests on layer {:?}, which reads forecasts: \
+                     a forecast is a reason to watch, make it \"watch\"",
+                    rule.name(),
+                    rule.severity().as_str(),
+                    rule.layer()
+                );
+                problems.push(Problem::new("rules.toml", "severity", message));
+            }
             if !self.layers.iter().any(|layer| layer.name == rule.layer()) {
                 let names: Vec<_> = self
                     .layers
@@ -426,6 +449,7 @@ fn read_reference(
     let venues = text("venues", &config.reference.venues);
     let units = text("grid_units", &config.reference.grid_units);
     let incidence = text("incidence", &config.reference.incidence);
+    let holidays = text("holidays", &config.reference.holidays);
     let mut reference = Reference::default();
     if let Some((file, text)) = sites {
         reference.sites = read_sites(&file, text, resolution, problems);
@@ -439,6 +463,9 @@ fn read_reference(
     if let Some((file, text)) = incidence {
         reference.incidence = read_incidence(&file, text, problems);
     }
+    if let Some((file, text)) = holidays {
+        reference.holidays = read_holidays(&file, text, problems);
+    }
     if problems.is_empty() {
         reference.check_links(&config.reference, problems);
     }
@@ -446,13 +473,13 @@ fn read_reference(
 }
 
 /// Reads values of `pipeline.toml` and notes what is wrong with them.
-struct Keys<'a> {
+pub(crate) struct Keys<'a> {
     text: &'a str,
     problems: &'a mut Vec<Problem>,
 }
 
 impl Keys<'_> {
-    fn problem(&mut self, header: &str, index: usize, key: &str, message: String) {
+    pub(crate) fn problem(&mut self, header: &str, index: usize, key: &str, message: String) {
         let line = line_of(self.text, header, index, key);
         let path = match header {
             "" => key.to_owned(),
@@ -465,7 +492,7 @@ impl Keys<'_> {
             .push(Problem::new(MAIN, &path, message).at(line));
     }
 
-    fn span(&mut self, header: &str, index: usize, key: &str, text: &str) -> Span {
+    pub(crate) fn span(&mut self, header: &str, index: usize, key: &str, text: &str) -> Span {
         text.parse()
             .unwrap_or_else(|error: tidegate_model::ParseTimeError| {
                 self.problem(header, index, key, error.to_string());
@@ -575,6 +602,7 @@ impl Keys<'_> {
                 sql: sql.to_owned(),
                 // Its plan says, once it is planned.
                 reads_stepped: false,
+                reads_forecast: false,
             });
         }
         layers

@@ -26,6 +26,8 @@ pub struct Reference {
     pub grid_units: Vec<GridUnit>,
     /// Incidence per origin.
     pub incidence: Vec<Incidence>,
+    /// Public holidays by their local date.
+    pub holidays: BTreeMap<jiff::civil::Date, String>,
 }
 
 impl Reference {

@@ -2,6 +2,7 @@
 
 mod event;
 mod fire;
+mod foresee;
 mod health;
 mod state;
 
@@ -25,6 +26,7 @@ use tidegate_query::{
 };
 
 use crate::feed_health::{FeedHealth, FeedHealthRule};
+use crate::foresight::Foresights;
 use crate::locate::{Locator, own_bytes, reject_unlocated};
 use crate::measurements::Directory;
 use crate::occupancy::Occupancies;
@@ -41,6 +43,12 @@ fn qualities(pipeline: &Pipeline) -> Qualities {
         .iter()
         .map(|feed| (&feed.id, feed.decoder.config().silent_after));
     Qualities::new(grid, &pipeline.zone, feeds)
+}
+
+/// The health of a feed of which nothing was read.
+fn unread(feed: &Feed) -> (FeedId, FeedHealth) {
+    let health = FeedHealth::new(feed.id.clone(), FeedHealthRule::default());
+    (feed.id.clone(), health)
 }
 
 /// Rows decoded before they are located and windowed.
@@ -175,6 +183,7 @@ pub struct Runtime {
     layers: Vec<PlannedLayer>,
     occupancies: Option<Occupancies>,
     quality: Qualities,
+    foresights: Foresights,
     stepped: SteppedTables,
     directory: Directory,
     alerts: AlertMachine,
@@ -233,23 +242,20 @@ impl Runtime {
             .iter()
             .map(|feed| (feed.id.clone(), feed.decoder.clone()))
             .collect();
-        let health = |feed: &Feed| {
-            let health = FeedHealth::new(feed.id.clone(), FeedHealthRule::default());
-            (feed.id.clone(), health)
-        };
         let occupancies = pipeline.occupancy.as_ref().map(|spec| {
             Occupancies::new(spec, &pipeline.zone, &pipeline.reference)
                 .with_allowed_lateness(pipeline.allowed_lateness)
         });
         Ok(Self {
             engine: Engine::new(config),
-            health: pipeline.feeds.iter().map(health).collect(),
+            health: pipeline.feeds.iter().map(unread).collect(),
             decoders,
             locator: Locator::new(&pipeline.reference.sites, pipeline.resolution),
             windows,
             layers,
             occupancies,
             quality: qualities(&pipeline),
+            foresights: Foresights::new(&pipeline),
             stepped,
             directory: Directory::new(&pipeline.reference),
             alerts: AlertMachine::new(pipeline.rules.clone()).with_time_zone(pipeline.zone.clone()),

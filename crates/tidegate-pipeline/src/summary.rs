@@ -33,6 +33,8 @@ pub struct Summary {
     pub occupancy_corrections: u64,
     /// Alert transitions by state.
     pub alerts: BTreeMap<String, u64>,
+    /// Values that were not observed because their layer has more subjects than are followed.
+    pub series_refused: u64,
 }
 
 /// Counts of one feed.

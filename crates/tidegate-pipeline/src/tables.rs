@@ -12,6 +12,7 @@ use tidegate_query::{Session, Slot};
 use tidegate_risk::importation::{Ascertainment, Prevalence, PrevalenceRange, prevalence_range};
 
 use crate::Reference;
+use crate::foresight::{ABERRATION_SCHEMA, FORECAST_SCHEMA};
 use crate::occupancy::OCCUPANCY_SCHEMA;
 use crate::quality::{FEED_QUALITY_SCHEMA, FEED_REJECTED_SCHEMA, FEED_SITE_SCHEMA};
 
@@ -23,9 +24,22 @@ pub(crate) const FEED_QUALITY: &str = "feed_quality";
 pub(crate) const FEED_REJECTED: &str = "feed_rejected";
 pub(crate) const FEED_SITE: &str = "feed_site";
 
+/// The table of forecasts, of which each slot of a `[[forecast]]` sets its layer's rows anew.
+pub(crate) const FORECAST: &str = "forecast";
+
+/// The table of aberrations, of which each slot of an `[[aberration]]` sets its layer's rows anew.
+pub(crate) const ABERRATION: &str = "aberration";
+
 /// The tables that follow the windows, step by step: what reads them is evaluated when a window
 /// closes, and not again for its revision.
-pub(crate) const STEPPED: [&str; 4] = [OCCUPANCY, FEED_QUALITY, FEED_REJECTED, FEED_SITE];
+pub(crate) const STEPPED: [&str; 6] = [
+    OCCUPANCY,
+    FEED_QUALITY,
+    FEED_REJECTED,
+    FEED_SITE,
+    FORECAST,
+    ABERRATION,
+];
 
 /// The tables of [`STEPPED`].
 #[derive(Debug)]
@@ -34,16 +48,20 @@ pub(crate) struct SteppedTables {
     pub(crate) feed_quality: Slot,
     pub(crate) feed_rejected: Slot,
     pub(crate) feed_site: Slot,
+    pub(crate) forecast: Slot,
+    pub(crate) aberration: Slot,
 }
 
 impl SteppedTables {
     /// Each with its name.
-    pub(crate) fn named(&self) -> [(&'static str, &Slot); 4] {
+    pub(crate) fn named(&self) -> [(&'static str, &Slot); STEPPED.len()] {
         [
             (OCCUPANCY, &self.occupancy),
             (FEED_QUALITY, &self.feed_quality),
             (FEED_REJECTED, &self.feed_rejected),
             (FEED_SITE, &self.feed_site),
+            (FORECAST, &self.forecast),
+            (ABERRATION, &self.aberration),
         ]
     }
 }
@@ -72,6 +90,8 @@ pub(crate) fn register_reference(
         feed_quality: stepped(FEED_QUALITY, &FEED_QUALITY_SCHEMA)?,
         feed_rejected: stepped(FEED_REJECTED, &FEED_REJECTED_SCHEMA)?,
         feed_site: stepped(FEED_SITE, &FEED_SITE_SCHEMA)?,
+        forecast: stepped(FORECAST, &FORECAST_SCHEMA)?,
+        aberration: stepped(ABERRATION, &ABERRATION_SCHEMA)?,
     })
 }
 

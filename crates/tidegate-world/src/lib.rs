@@ -234,6 +234,8 @@ impl<'a> World<'a> {
                     (Some("alert"), _) => "alerts",
                     (Some("late"), _) => "late",
                     (Some("duplicate"), _) => "duplicates",
+                    (Some("forecast"), _) => "forecasts",
+                    (Some("aberration"), _) => "aberrations",
                     _ => "rejected",
                 };
                 report.note(what, 1);

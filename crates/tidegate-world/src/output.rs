@@ -91,6 +91,12 @@ pub(crate) fn outputs(event: &Event) -> Vec<Output> {
         Event::FeedQuality { quality, .. } => (0..quality.num_rows())
             .map(|row| feed_quality(quality, row))
             .collect(),
+        Event::Aberration { rows, .. } => (0..rows.num_rows())
+            .map(|row| foreseen("aberration", &["window_end"], rows, row))
+            .collect(),
+        Event::Forecast { rows, .. } => (0..rows.num_rows())
+            .map(|row| foreseen("forecast", &["made_at", "horizon_minutes"], rows, row))
+            .collect(),
     }
 }
 
@@ -101,6 +107,22 @@ fn feed_quality(rows: &RecordBatch, row: usize) -> Output {
     };
     Output {
         id: format!("feed_quality/{}/{}", of("feed"), of("window_end")),
+        content: String::new(),
+        full: all(rows, row),
+        is_final: true,
+    }
+}
+
+/// A row of a table about the subjects of a layer.
+fn foreseen(table: &str, when: &[&str], rows: &RecordBatch, row: usize) -> Output {
+    let of = |name: &str| {
+        let column = rows.column_by_name(name).expect("a column of the table");
+        value(column.as_ref(), row)
+    };
+    let keys = ["layer", "subject_kind", "subject"];
+    let keys = keys.iter().chain(when).map(|name| of(name));
+    Output {
+        id: format!("{table}/{}", keys.collect::<Vec<_>>().join("/")),
         content: String::new(),
         full: all(rows, row),
         is_final: true,

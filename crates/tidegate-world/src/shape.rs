@@ -251,6 +251,12 @@ impl Shape {
                 format_args!("[[layer]]\nname = \"{layer}\"\non = \"{on}\"\n"),
             );
         }
+        text += "[[forecast]]\nlayer = \"inside\"\nevery = \"15m\"\n\
+                 horizons = [\"15m\", \"30m\"]\nmodel = \"last_value\"\n\
+                 [[aberration]]\nlayer = \"inside\"\nevery = \"15m\"\n\
+                 baseline = \"residual\"\n\
+                 [[aberration]]\nlayer = \"busy\"\nevery = \"15m\"\n\
+                 baseline_length = 2\nn = 2\n";
         text
     }
 

@@ -7,7 +7,8 @@ use anyhow::Result;
 use tidegate_alerts::{AlertState, AlertTransition};
 use tidegate_connect::{KafkaSink, Lake, LakeTable};
 use tidegate_pipeline::{
-    Event, FEED_QUALITY_SCHEMA, FEED_REJECTED_SCHEMA, FeedHealthTransition, Runtime, Summary,
+    ABERRATION_SCHEMA, Event, FEED_QUALITY_SCHEMA, FEED_REJECTED_SCHEMA, FORECAST_SCHEMA,
+    FeedHealthTransition, Runtime, Summary,
 };
 use tidegate_query::LAYER_SCHEMA;
 
@@ -60,6 +61,8 @@ impl Outputs {
                 "feed_rejected",
                 &FEED_REJECTED_SCHEMA,
             )?;
+            lake.declare(LakeTable::Forecast, "forecast", &FORECAST_SCHEMA)?;
+            lake.declare(LakeTable::Aberration, "aberration", &ABERRATION_SCHEMA)?;
         }
         Ok(Self { lake, sink, show })
     }
@@ -123,6 +126,8 @@ fn write(lake: &mut Lake, event: &Event) -> Result<()> {
             lake.write(LakeTable::FeedQuality, "feed_quality", quality)?;
             (LakeTable::FeedRejected, "feed_rejected", rejected.clone())
         }
+        Event::Forecast { rows, .. } => (LakeTable::Forecast, "forecast", rows.clone()),
+        Event::Aberration { rows, .. } => (LakeTable::Aberration, "aberration", rows.clone()),
         Event::Pane {
             window,
             rows,
@@ -166,6 +171,8 @@ pub(crate) fn show(event: &Event) {
         | Event::Late { .. }
         | Event::Duplicate { .. }
         | Event::FeedQuality { .. }
+        | Event::Forecast { .. }
+        | Event::Aberration { .. }
         | Event::Rejected(_) => {}
     }
 }

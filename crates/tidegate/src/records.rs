@@ -13,7 +13,7 @@ use tidegate_pipeline::{Event, FeedHealthTransition};
 use crate::rows::{duplicate_rows, json_lines, late_rows, pane_rows, rejected_rows};
 
 /// Topics that a run publishes to.
-pub(crate) const TOPICS: [&str; 8] = [
+pub(crate) const TOPICS: [&str; 10] = [
     PANE,
     LAYER,
     ALERT,
@@ -22,6 +22,8 @@ pub(crate) const TOPICS: [&str; 8] = [
     REJECTED,
     FEED_HEALTH,
     FEED_QUALITY,
+    FORECASTS,
+    ABERRATIONS,
 ];
 
 const PANE: &str = "tidegate.pane";
@@ -33,6 +35,8 @@ const DUPLICATE: &str = "tidegate.duplicate";
 pub(crate) const REJECTED: &str = "tidegate.rejected";
 const FEED_HEALTH: &str = "tidegate.feed-health";
 const FEED_QUALITY: &str = "tidegate.feed-quality";
+const FORECASTS: &str = "tidegate.forecasts";
+const ABERRATIONS: &str = "tidegate.aberrations";
 
 /// The largest record that a run publishes, which its topics are made to take.
 pub(crate) const PUBLISHED_BYTES_MAX: usize = 16 << 20;
@@ -103,6 +107,8 @@ pub(crate) fn publish(
             lines(PANE, &key, &pane_rows(rows, *revision, *is_final)?)
         }
         Event::Layer { layer, rows, .. } => lines(LAYER, layer, rows),
+        Event::Forecast { layer, rows } => lines(FORECASTS, layer, rows),
+        Event::Aberration { layer, rows } => lines(ABERRATIONS, layer, rows),
         Event::Alert(alert) => {
             let value = serde_json::to_vec(&AlertRecord::from(alert.as_ref()))?;
             send(ALERT, alert.id.as_bytes(), &value)

@@ -8,7 +8,7 @@ const PLACE: &str =
 
 /// Loads a folder of these files beside a feed and a window `w` of five minutes; `main` is added
 /// to `pipeline.toml`.
-fn load(main: &str, files: &[(String, String)]) -> Result<Pipeline, Vec<Problem>> {
+pub(crate) fn load(main: &str, files: &[(String, String)]) -> Result<Pipeline, Vec<Problem>> {
     let fixed = [
         (
             "pipeline.toml",

@@ -67,4 +67,18 @@ pub enum Event {
         /// Rows of [`crate::FEED_REJECTED_SCHEMA`].
         rejected: RecordBatch,
     },
+    /// Forecasts of one layer, made at the end of one window.
+    Forecast {
+        /// The layer's name.
+        layer: String,
+        /// Rows of [`crate::FORECAST_SCHEMA`], one a subject and horizon.
+        rows: RecordBatch,
+    },
+    /// Whether values of one layer are higher than normal, at the end of one window.
+    Aberration {
+        /// The layer's name.
+        layer: String,
+        /// Rows of [`crate::ABERRATION_SCHEMA`], one a subject.
+        rows: RecordBatch,
+    },
 }

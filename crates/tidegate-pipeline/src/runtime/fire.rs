@@ -1,11 +1,12 @@
-//! Closing and revising windows: panes, then occupancy and the quality of feeds, then layers, then
-//! alerts.
+//! Closing and revising windows: panes, then occupancy and the quality of feeds, then layers, and
+//! after each layer its alerts, forecasts and aberrations.
 
 use arrow::array::RecordBatch;
 use tidegate_engine::Firing;
 use tidegate_model::{EventTime, Span};
 use tidegate_query::LayerFrame;
 
+use super::foresee::foresee;
 use super::{Event, Runtime, RuntimeError};
 
 /// By whose windows the quality of feeds is told.
@@ -192,7 +193,7 @@ impl Runtime {
         let start = frame.end.minus(self.windows[frame.window].size);
         let first = frame.is_final && frame.revision == 0;
         let latest: Vec<_> = self.layers.iter().map(|layer| layer.slot.rows()).collect();
-        for layer in &self.layers {
+        for (number, layer) in self.layers.iter().enumerate() {
             let mut alerts = Vec::new();
             if layer.window != frame.window || layer.reads_stepped && !first {
                 continue;
@@ -228,6 +229,11 @@ impl Runtime {
                     alerts.push(Event::Alert(Box::new(transition)));
                 }
             }
+            let seen = if first {
+                self.foresights.observe(number, frame.end, &rows)
+            } else {
+                Vec::new()
+            };
             if rows.num_rows() > 0 {
                 let (layer, is_final) = (layer.name.clone(), frame.is_final);
                 self.events.push_back(Event::Layer {
@@ -237,6 +243,11 @@ impl Runtime {
                 });
             }
             self.events.extend(alerts);
+            for seen in seen {
+                self.summary.series_refused += seen.refused;
+                self.events
+                    .extend(foresee(&self.stepped, &layer.name, seen));
+            }
         }
         if !first {
             for (layer, rows) in self.layers.iter().zip(latest) {

@@ -34,6 +34,7 @@ impl Runtime {
         let occupancies = self.occupancies.as_ref().map(Occupancies::state);
         snapshot.put("occupancy", &occupancies);
         snapshot.put("quality", &self.quality.state());
+        snapshot.put("foresight", &self.foresights.state());
         for (name, slot) in self.stepped.named() {
             put_slot(snapshot, &format!("table/{name}"), slot);
         }
@@ -78,6 +79,10 @@ impl Runtime {
         self.quality
             .restore(quality)
             .map_err(|error| SnapshotError::section("quality", error))?;
+        let foresight = snapshot.get("foresight")?;
+        self.foresights
+            .restore(foresight)
+            .map_err(|error| SnapshotError::section("foresight", error))?;
         for (name, slot) in self.stepped.named() {
             get_slot(snapshot, &format!("table/{name}"), slot)?;
         }
