@@ -112,6 +112,11 @@ fn the_quality_of_feeds_can_be_queried() {
         "SELECT * FROM feed_rejected",
     ]);
     assert_eq!(none.trim(), "");
+    for table in ["forecast", "aberration"] {
+        let query = format!("SELECT DISTINCT layer FROM {table}");
+        let layers = stdout(["sql", "--data", out, "--json", &query]);
+        assert_eq!(layers.trim(), r#"{"layer":"venue_occupancy"}"#, "{table}");
+    }
 }
 
 /// What says how feeds come into Kafka is part of the folder.

@@ -1,0 +1,11 @@
+-- Persons expected inside in 60 minutes, with the interval in which 80 % of such forecasts were right.
+SELECT
+  subject_kind,
+  subject,
+  value,
+  lo80 AS lo,
+  hi80 AS hi,
+  unit,
+  method
+FROM forecast
+WHERE layer = 'venue_occupancy' AND horizon_minutes = 60
