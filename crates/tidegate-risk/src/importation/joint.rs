@@ -14,6 +14,10 @@
 //! (Jensen's inequality, the union bound) hold for it without error. Given `u`, λ is taken as
 //! gamma distributed with its exact mean and variance; `docs/METHODS.md` has the error of that.
 
+mod search;
+
+use search::{Start, quantile};
+
 use super::arrivals::Row;
 use super::{Arrivals, ImportationError, Interval, Range, checked_share, count, one_minus_exp};
 use crate::special::{gamma_p, normal_cdf};
@@ -33,14 +37,14 @@ const HALF: [(f64, f64); 8] = [
 /// Points of `u` at which λ is computed: the nodes, the ends and the middle.
 const POINTS: usize = 19;
 
-/// Steps of the search for a quantile, of which a third halve 40 units of logarithm or more.
-const STEPS_MAX: u32 = 99;
-
-/// The probability of a quantile is met this well,
-const QUANTILE_TOLERANCE: f64 = 1e-7;
-
-/// or the quantile itself, as a share of it.
-const LOG_TOLERANCE: f64 = 1e-7;
+/// Probabilities of the quantiles, with those of the standard normal distribution.
+const QUANTILES: [(f64, f64); 5] = [
+    (0.025, -1.96),
+    (0.1, -1.2816),
+    (0.5, 0.0),
+    (0.9, 1.2816),
+    (0.975, 1.96),
+];
 
 /// Squared coefficient of variation below which the cube root of a gamma distributed λ is normal.
 const NORMAL_BELOW: f64 = 1e-2;
@@ -82,6 +86,10 @@ struct Point {
     mean: f64,
     variance: f64,
     log_none: f64,
+    /// `ln` of the mean.
+    log_mean: f64,
+    /// Squared coefficient of variation.
+    spread: f64,
 }
 
 /// Room for the computation, so that rows of venues and windows allocate nothing once it has
@@ -218,6 +226,8 @@ impl Workspace {
                 point.variance += row.variance(p);
                 point.log_none += row.log_none(p);
             }
+            point.log_mean = libm::log(point.mean);
+            point.spread = point.variance / point.mean / point.mean;
         }
         Ok(())
     }
@@ -238,43 +248,31 @@ impl Workspace {
 
     /// The 2.5 %, 10 %, 50 %, 90 % and 97.5 % quantiles of λ, ascending; 0 when λ is 0.
     fn quantiles(&self) -> [f64; 5] {
+        let (first, last) = (&self.points[0], &self.points[POINTS - 1]);
+        if last.mean <= 0.0 {
+            return [0.0; 5];
+        }
+        let bounds = (last.log_mean - 30.0, first.log_mean + 10.0);
+        let mut centre = self.integral(|point| point.log_mean);
+        let variance = self.integral(|point| {
+            let off = point.log_mean - centre;
+            off * off + libm::log1p(point.spread)
+        });
+        let sigma = variance.sqrt().max(1e-6);
         let mut least = 0.0_f64;
-        [0.025, 0.1, 0.5, 0.9, 0.975].map(|q| {
+        QUANTILES.map(|(q, z)| {
+            let start = Start {
+                guess: centre + z * sigma,
+                width: 0.25 * sigma,
+                bounds,
+            };
+            let log = quantile(|log| self.at_most(log), q, start);
+            // A normal distribution through this quantile is near the next one.
+            centre = log - z * sigma;
             // The tolerance of the search must not reverse them.
-            least = least.max(self.quantile(q));
+            least = least.max(libm::exp(log));
             least
         })
-    }
-
-    /// By the rule of false position, as the Illinois method has it (Dowell and Jarratt 1971, BIT
-    /// 11:168); each third step halves, so that flat stretches do not hold it up.
-    fn quantile(&self, q: f64) -> f64 {
-        let (most, least) = (self.points[0].mean, self.points[POINTS - 1].mean);
-        if least <= 0.0 {
-            return 0.0;
-        }
-        let (mut lo, mut hi) = (libm::log(least) - 30.0, libm::log(most) + 10.0);
-        let (mut below, mut above) = (-q, 1.0 - q);
-        for step in 0..STEPS_MAX {
-            let mid = if step % 3 == 0 {
-                f64::midpoint(lo, hi)
-            } else {
-                (lo - below * (hi - lo) / (above - below)).clamp(lo, hi)
-            };
-            let off = self.at_most(mid) - q;
-            if off.abs() < QUANTILE_TOLERANCE {
-                return libm::exp(mid);
-            }
-            if off < 0.0 {
-                (lo, below, above) = (mid, off, above / 2.0);
-            } else {
-                (hi, above, below) = (mid, off, below / 2.0);
-            }
-            if hi - lo < LOG_TOLERANCE {
-                break;
-            }
-        }
-        libm::exp(f64::midpoint(lo, hi))
     }
 
     /// The probability that `ln λ` is at most `log`. Each stretch between two of the halves and
@@ -300,9 +298,7 @@ impl Workspace {
 
     /// Where the mean of λ, which falls with `u`, is `e^log`.
     fn passes(&self, log: f64) -> f64 {
-        let after = self
-            .points
-            .partition_point(|point| libm::log(point.mean) > log);
+        let after = self.points.partition_point(|point| point.log_mean > log);
         match (
             after.checked_sub(1).map(|at| &self.points[at]),
             self.points.get(after),
@@ -310,7 +306,7 @@ impl Workspace {
             (None, _) => 0.0,
             (_, None) => 1.0,
             (Some(a), Some(b)) => {
-                let (high, low) = (libm::log(a.mean), libm::log(b.mean));
+                let (high, low) = (a.log_mean, b.log_mean);
                 a.u + (b.u - a.u) * ((high - log) / (high - low)).clamp(0.0, 1.0)
             }
         }
@@ -326,9 +322,8 @@ impl Workspace {
         let (a, b) = (&self.points[after - 1], &self.points[after]);
         let part = (u - a.u) / (b.u - a.u);
         let between = |a: f64, b: f64| a + (b - a) * part;
-        let log_mean = between(libm::log(a.mean), libm::log(b.mean));
-        let spread = |point: &Point| point.variance / point.mean / point.mean;
-        let spread = between(spread(a), spread(b));
+        let log_mean = between(a.log_mean, b.log_mean);
+        let spread = between(a.spread, b.spread);
         let distance = log - log_mean;
         // Certain, or so far out that the rest is below 1e-20.
         if spread <= 1e-18 || distance.abs() > 12.0 * spread.sqrt() + 60.0 * spread {
