@@ -8,11 +8,17 @@ use tidegate_connect::{Inspector, KafkaSink, Properties};
 use super::kafka::Kafka;
 use super::product::Product;
 use super::scenario::LONG;
-use crate::support::{binary, wait_until, write_file};
+use crate::support::{binary, stdout, wait_until, write_file};
 
 /// More than a record of `tidegate.rejected` can hold as base64, and less than a broker's request.
 const BYTES: usize = 14 << 20;
 const TOPIC: &str = "tidegate.rejected";
+
+/// What `tidegate rejected show` says of the large one.
+fn show(bootstrap: &str) -> String {
+    let args = ["rejected", "show", "gate/0/0", "--bootstrap", bootstrap];
+    stdout(args)
+}
 
 /// The epoch is committed with a record that says where the bytes are.
 #[test]
@@ -70,7 +76,22 @@ fn real_a_rejection_larger_than_its_topic_takes_is_put_aside() {
     assert!(product.must_end(LONG).success(), "{}", product.output());
     let rows = rows.unwrap();
     assert_eq!(rows.len(), 2, "{rows:?}");
+    // It still says which record it is and why, so that it is found.
+    assert_eq!(
+        (
+            &rows[0]["feed"],
+            &rows[0]["source_offset"],
+            &rows[0]["reason"]
+        ),
+        (&"gate".into(), &0.into(), &"too_large".into())
+    );
     let aside = &rows[0]["put_aside"];
+    let shown = show(&kafka.bootstrap());
+    let name = aside["name"].as_str().unwrap();
+    assert!(
+        shown.contains("too_large") && shown.contains(name),
+        "{shown}"
+    );
     let stored = std::fs::read(state.join(aside["name"].as_str().unwrap())).unwrap();
     assert_eq!(aside["bytes"], stored.len());
     let row: Value = serde_json::from_slice(&stored).unwrap();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
+use serde_json::{Map, Value, json};
 use tidegate_connect::{
     ConnectError, Disposition, EpochError, EpochSink, KafkaSource, MessageBatch, OutRecord,
     PartitionChoice, SourceConfig, SourceEvent, SourceOffsets, Stop,
@@ -329,12 +330,10 @@ impl Worker {
                     name = stored.name,
                     "A record is too large for its topic and lies beside the snapshots."
                 );
-                let short = serde_json::json!({
-                    "put_aside": {
-                        "name": stored.name, "bytes": stored.bytes, "sha256": stored.sha256,
-                    }
+                let aside = serde_json::json!({
+                    "name": stored.name, "bytes": stored.bytes, "sha256": stored.sha256,
                 });
-                Ok(serde_json::to_vec(&short)?)
+                stand_in(value, &aside, limit)
             })?;
         if replaced == 0 {
             return Err(Trouble::Stop(anyhow!(
@@ -404,6 +403,20 @@ impl std::fmt::Debug for Worker {
             .field("task", &self.task.number())
             .finish_non_exhaustive()
     }
+}
+
+/// The record that stands in for `value`, which lies aside: all of it but its bytes, so that it still
+/// says which record it is and why; without that where it would be too large for the topic as well.
+fn stand_in(value: &[u8], aside: &Value, limit: usize) -> anyhow::Result<Vec<u8>> {
+    let mut fields: Map<String, Value> = serde_json::from_slice(value)?;
+    fields.remove("bytes");
+    fields.insert("put_aside".to_owned(), aside.clone());
+    let whole = serde_json::to_vec(&fields)?;
+    // Half, so that its key has room too.
+    if whole.len() <= limit / 2 {
+        return Ok(whole);
+    }
+    Ok(serde_json::to_vec(&json!({ "put_aside": aside }))?)
 }
 
 /// What an epoch that is not committed means for the task. Whether it is stored after all is what

@@ -4,6 +4,7 @@
 //! Nothing is sent before every record was tried: what is to be sent waits in memory, at most
 //! [`SEND_BYTES_MAX`]. More than that is refused, so that a half is never sent unasked.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,7 +93,7 @@ struct Finding {
     counts: Vec<Counted>,
     rejected: Vec<Fault>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<&'static str>,
+    why: Option<Cow<'static, str>>,
 }
 
 /// A payload that waits to be sent.
@@ -302,7 +303,7 @@ fn text(finding: &Finding) -> String {
     for fault in &finding.rejected {
         lines.push(format!("    {}: {}", fault.reason, escaped(&fault.detail)));
     }
-    lines.extend(finding.why.map(|why| format!("    bytes {why}")));
+    lines.extend(finding.why.as_ref().map(|why| format!("    bytes {why}")));
     lines.join("\n")
 }
 

@@ -88,7 +88,7 @@ fn text(record: &Record, times: u64, bytes_max: usize) -> String {
     match (&record.bytes, record.why_no_bytes()) {
         (Some(bytes), _) => text + &shown_bytes(bytes, bytes_max),
         (None, why) => {
-            line("bytes", why.unwrap_or_default());
+            line("bytes", &why.unwrap_or_default());
             text
         }
     }

@@ -4,6 +4,7 @@
 //! and no place is several rows: each position is given once. Memory is bounded: records pass
 //! through, and at most [`REMEMBERED_MAX`] positions are remembered.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
@@ -51,6 +52,8 @@ pub(super) struct Record {
     pub site: Option<String>,
     /// Its bytes, where they were kept.
     pub bytes: Option<Vec<u8>>,
+    /// The file beside the snapshots that has the whole record, where it was too large for the topic.
+    pub aside: Option<String>,
 }
 
 impl Record {
@@ -65,17 +68,23 @@ impl Record {
     }
 
     /// Why there are no bytes, where there are none.
-    pub(super) fn why_no_bytes(&self) -> Option<&'static str> {
+    pub(super) fn why_no_bytes(&self) -> Option<Cow<'static, str>> {
         if self.bytes.is_some() {
             return None;
         }
-        Some(if self.reason == Reason::PersonalData.code() {
+        if let Some(file) = &self.aside {
+            let place =
+                "too many for a record of the topic; the whole record is in --state of the run";
+            return Some(format!("not here: {place}, as {file}").into());
+        }
+        let why = if self.reason == Reason::PersonalData.code() {
             "not kept: they could identify a person, so they were dropped when the record was read"
         } else if self.reason == Reason::Tombstone.code() {
             "none: the message had no value"
         } else {
             "not here: too many for a record of the topic; a lake of `run --out` or `backfill` has them"
-        })
+        };
+        Some(why.into())
     }
 }
 
@@ -274,6 +283,7 @@ fn record_of_row(batch: &RecordBatch, row: usize) -> Record {
         detail: text("detail").unwrap_or_default(),
         site: text("site_id"),
         bytes: bytes.is_valid(row).then(|| bytes.value(row).to_vec()),
+        aside: None,
     }
 }
 
@@ -318,6 +328,13 @@ struct Line {
     detail: String,
     site_id: Option<String>,
     bytes: Option<String>,
+    put_aside: Option<Aside>,
+}
+
+/// Where a record lies that is too large for the topic.
+#[derive(Debug, serde::Deserialize)]
+struct Aside {
+    name: String,
 }
 
 fn record_of_json(value: &[u8]) -> Option<Record> {
@@ -332,6 +349,7 @@ fn record_of_json(value: &[u8]) -> Option<Record> {
         detail: line.detail,
         site: line.site_id,
         bytes: bytes.transpose().ok()?,
+        aside: line.put_aside.map(|aside| aside.name),
     })
 }
 
@@ -385,8 +403,7 @@ mod tests {
             let rows = rejected_rows(&[rejected(reason, bytes)]).unwrap();
             record_of_row(&rows, 0)
                 .why_no_bytes()
-                .unwrap_or("there")
-                .to_owned()
+                .unwrap_or("there".into())
         };
         assert!(why(Reason::PersonalData, None).contains("identify a person"));
         assert!(why(Reason::Tombstone, None).contains("no value"));
