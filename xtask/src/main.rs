@@ -32,6 +32,8 @@ mod fuzz;
 
 mod sim;
 
+mod oracles;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -76,6 +78,8 @@ enum Command {
     },
     /// Play simulated worlds in which everything goes wrong; the first broken invariant fails.
     Sim(sim::Ask),
+    /// Compare the methods with scipy and R on random input, where those run.
+    Oracles(oracles::Ask),
     /// Compare every exact fact of the recorded feeds with what the product computes and its
     /// methods with plain ones, and write docs/SCOREBOARD.md.
     Scoreboard {
@@ -221,6 +225,7 @@ fn run(repo: &Repo, command: Command) -> anyhow::Result<ExitCode> {
         Command::Bench { json, filter } => bench::run(repo, json.as_deref(), filter.as_deref())?,
         Command::Scoreboard { data, binary } => scoreboard::run(repo, data, binary)?,
         Command::Fuzz { format, seconds } => fuzz::run(repo, format.as_deref(), seconds)?,
+        Command::Oracles(ask) => oracles::run(repo, &ask)?,
         Command::Sim(ask) => return sim::run(repo, &ask),
         Command::Measure { json, command } => return measure::run(&command, json.as_deref()),
     }
