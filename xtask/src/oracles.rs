@@ -141,10 +141,10 @@ fn python(repo: &Repo, ask: &Ask) -> Result<Answer> {
     let target = repo.metadata()?.target_directory;
     let folder = target.join("oracle-venv").into_std_path_buf();
     let python = folder.join("bin/python");
-    if !imports(&python) {
-        if let Err(why) = install(&system, &folder) {
-            return Ok(Answer::Skipped(format!("{why:#}")));
-        }
+    if !imports(&python)
+        && let Err(why) = install(&system, &folder)
+    {
+        return Ok(Answer::Skipped(format!("{why:#}")));
     }
     cases(&python, &repo.root().join("tests/oracles/oracle.py"), ask).map(Answer::Cases)
 }

@@ -1,5 +1,6 @@
 //! What is too large for a topic is not lost.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -74,7 +75,11 @@ fn real_a_rejection_larger_than_its_topic_takes_is_put_aside() {
     });
     product.terminate();
     assert!(product.must_end(LONG).success(), "{}", product.output());
-    let rows = rows.unwrap();
+    check_rows(&rows.unwrap(), &state, &kafka.bootstrap());
+}
+
+/// The first row says where its record lies, which has all of its bytes; the second has its own.
+fn check_rows(rows: &[Value], state: &Path, bootstrap: &str) {
     assert_eq!(rows.len(), 2, "{rows:?}");
     // It still says which record it is and why, so that it is found.
     assert_eq!(
@@ -86,13 +91,13 @@ fn real_a_rejection_larger_than_its_topic_takes_is_put_aside() {
         (&"gate".into(), &0.into(), &"too_large".into())
     );
     let aside = &rows[0]["put_aside"];
-    let shown = show(&kafka.bootstrap());
+    let shown = show(bootstrap);
     let name = aside["name"].as_str().unwrap();
     assert!(
         shown.contains("too_large") && shown.contains(name),
         "{shown}"
     );
-    let stored = std::fs::read(state.join(aside["name"].as_str().unwrap())).unwrap();
+    let stored = std::fs::read(state.join(name)).unwrap();
     assert_eq!(aside["bytes"], stored.len());
     let row: Value = serde_json::from_slice(&stored).unwrap();
     assert_eq!(row["source_offset"], 0);
