@@ -31,7 +31,7 @@ async fn pipeline() -> Arc<Pipeline> {
         (
             "feeds/gates.toml",
             "format = \"json\"\nunknown_site = \"accept\"\nout_of_orderness = \"0s\"\n\
-             interval_max = \"0s\"\nsilent_after = \"9000h\"\n",
+             interval_max = \"1s\"\nsilent_after = \"9000h\"\n",
         ),
         (
             "windows/w.sql",
