@@ -53,24 +53,6 @@ fn real_instances_share_keyed_tasks() {
     scenario.finish(second, ("any", "kill -9 of one of two instances"), 1);
 }
 
-/// Snapshots of the scenario, oldest first.
-fn snapshots(scenario: &Scenario) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![scenario.state()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).into_iter().flatten() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
 /// Whether `tidegate checkpoint COMMAND` says that all is well, and what it says.
 fn checkpoint(scenario: &Scenario, command: &str) -> (bool, String) {
     let output = Command::new(binary())
@@ -91,10 +73,10 @@ fn real_a_damaged_snapshot_is_passed_over() {
     let mut scenario = Scenario::new(&kafka, "damaged", 480);
     let sending = scenario.send_slowly();
     let mut product = scenario.run(None);
-    wait_until(LONG, || (snapshots(&scenario).len() > 1).then_some(())).unwrap();
+    wait_until(LONG, || (scenario.snapshots().len() > 1).then_some(())).unwrap();
     product.terminate();
     assert!(product.must_end(LONG).success(), "{}", product.output());
-    let newest = snapshots(&scenario).pop().unwrap();
+    let newest = scenario.snapshots().pop().unwrap();
     let mut bytes = std::fs::read(&newest).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
@@ -122,9 +104,9 @@ fn real_a_full_disk_holds_up_snapshots_and_nothing_else() {
     let mut product = scenario.run_with_small_files();
     product.wait_for("The state could not be saved", LONG);
     scenario.wait_begun();
-    assert_eq!(snapshots(&scenario), Vec::<PathBuf>::new(), "half-written");
+    assert_eq!(scenario.snapshots(), Vec::<PathBuf>::new(), "half-written");
     product.allow_large_files();
-    let saved = wait_until(LONG, || (!snapshots(&scenario).is_empty()).then_some(()));
+    let saved = wait_until(LONG, || (!scenario.snapshots().is_empty()).then_some(()));
     assert!(saved.is_some(), "{}", product.output());
     assert!(checkpoint(&scenario, "verify").0);
     product.kill();

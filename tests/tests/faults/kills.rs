@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::kafka::Kafka;
+use super::link::Mode;
 use super::product::{Product, Step};
 use super::scenario::{LONG, RATE, Scenario};
 
@@ -137,5 +138,33 @@ fn real_sigterm_stops_in_order_and_nothing_is_lost() {
         let again = scenario.run(None);
         sending.join().unwrap();
         scenario.finish(again, ("any", fault), 1);
+        // Two are kept; the next may be there, and what a process that ends had not removed yet.
+        let kept = scenario.snapshots().len();
+        assert!((1..=4).contains(&kept), "{kept} snapshots");
     }
+}
+
+/// The brokers are away, so it cannot commit: it ends when its time is up all the same, and says so.
+#[test]
+fn real_a_stop_that_cannot_commit_ends_in_its_time() {
+    let Some(kafka) = Kafka::one() else { return };
+    let links = kafka.links();
+    let mut scenario = Scenario::new(&kafka, "stuck", 240).through_links(&kafka);
+    let sending = scenario.send_slowly();
+    let mut product = scenario.run_with(&["--shutdown-timeout", "2s"], None);
+    scenario.wait_begun();
+    for link in &links {
+        link.set(Mode::Cut);
+    }
+    product.terminate();
+    let status = product.must_end(LONG);
+    let said = product.output();
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("Not stopped within 2 s"), "{said}");
+    for link in &links {
+        link.set(Mode::Pass);
+    }
+    let again = scenario.run(None);
+    sending.join().unwrap();
+    scenario.finish(again, ("any", "SIGTERM while links are cut"), 1);
 }

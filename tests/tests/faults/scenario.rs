@@ -124,6 +124,24 @@ impl Scenario {
         self.folder.path().join("state")
     }
 
+    /// The snapshots there, oldest first.
+    pub(crate) fn snapshots(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.state()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    found.push(path);
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
     /// Looks at the topics, past any link.
     pub(crate) fn inspector(&self) -> Inspector {
         Inspector::new(&self.bootstrap)
