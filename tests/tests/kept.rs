@@ -105,7 +105,7 @@ impl Run {
         let [row] = &self.topics[topic.as_str()][..] else {
             panic!("{topic}: {:?}", self.topics[topic.as_str()]);
         };
-        assert_eq!(self.table(kind), [row.clone()], "{kind}");
+        assert_eq!(self.table(kind), std::slice::from_ref(row), "{kind}");
         row.clone()
     }
 }
