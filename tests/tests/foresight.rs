@@ -137,7 +137,7 @@ async fn fresh() -> Task {
 fn layers_read_the_forecasts_of_earlier_layers() {
     block_on(async {
         let mut task = fresh().await;
-        let first = read(&mut task, &[count("a", 14, 7), count("a", 20, 9)], 0).await;
+        let first = read(&mut task, &[count("a", 14, 7), count("a", 21, 9)], 0).await;
         let expected = [
             "layer present a 2026-03-02T00:15:00Z 0 7.0",
             "forecast present a 2026-03-02T00:15:00Z 15 7.0",
