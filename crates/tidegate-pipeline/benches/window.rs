@@ -99,7 +99,7 @@ fn pipeline(executor: &tokio::runtime::Runtime, more: &str) -> Arc<Pipeline> {
         ),
         (
             "feeds/gate.toml",
-            "format = \"json\"\nout_of_orderness = \"0s\"\ninterval_max = \"0s\"\n\
+            "format = \"json\"\nout_of_orderness = \"0s\"\ninterval_max = \"1s\"\n\
              silent_after = \"9000h\"\n"
                 .to_owned(),
         ),
@@ -227,7 +227,8 @@ impl<'e> Run<'e> {
     /// Closes the window that is open with the first record of the next.
     fn close(&mut self) {
         self.window += 1;
-        let time = self.at();
+        // Later than a record may be long.
+        let time = self.at().plus(Span::seconds(2));
         let record = format!(
             r#"{{"site":"{}","start":"{time}","measure":"in","count":1}}"#,
             id(0)
