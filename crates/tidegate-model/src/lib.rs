@@ -29,7 +29,7 @@ pub use observation::{
 };
 pub use observation_builder::{ObservationBuilder, ObservationColumns};
 pub use payload::{FeedId, Payload, Position};
-pub use place::{CapacityBasis, GridUnit, Incidence, Site, SiteKind, Venue, VenueKind};
+pub use place::{CapacityBasis, CellShare, GridUnit, Incidence, Site, SiteKind, Venue, VenueKind};
 pub use record::ObservationRecord;
 pub use rejected::{Reason, Rejected};
 pub use time::{EventTime, ParseTimeError, Span, parse_rfc3339};

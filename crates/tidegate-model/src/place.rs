@@ -79,10 +79,20 @@ pub struct Venue {
     pub grid_unit: Option<String>,
     /// The cell of its centroid at the pipeline's base resolution.
     pub cell: Cell,
-    /// Every cell that its polygon touches at the pipeline's base resolution, ascending.
-    pub footprint: Vec<Cell>,
+    /// Every cell that its polygon overlaps at the pipeline's base resolution, ascending, with the
+    /// share of the polygon's area in it; the shares add up to 1.
+    pub footprint: Vec<CellShare>,
     /// Degrees north and east of its centroid.
     pub centroid: (f64, f64),
+}
+
+/// A cell that a polygon overlaps.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CellShare {
+    /// The cell.
+    pub cell: Cell,
+    /// Share of the polygon's area in it, above 0 and at most 1.
+    pub share: f64,
 }
 
 /// What kind of place a venue is.

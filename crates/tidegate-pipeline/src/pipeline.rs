@@ -10,7 +10,9 @@ use tidegate_alerts::{Rule, RuleConfig, Severity};
 use tidegate_engine::{WINDOWED_SCHEMA, WindowSpec};
 use tidegate_feeds::{Decoder, FeedConfig, Schedule, ScheduleFiles};
 use tidegate_model::{EventTime, FeedId, Payload, Resolution, Span};
-use tidegate_query::{LayerQuery, Session, SessionLimits, Slot, WindowQuery};
+use tidegate_query::{
+    DISPLAY_ONLY_FUNCTIONS, LayerQuery, Session, SessionLimits, Slot, WindowQuery,
+};
 
 use crate::config::KeyColumn;
 use crate::foresight::TrackSpec;
@@ -47,6 +49,9 @@ pub struct Layer {
     pub reads_stepped: bool,
     /// Whether it reads forecasts, itself or through another layer: rules on it only `watch`.
     pub reads_forecast: bool,
+    /// Whether it calls one of [`DISPLAY_ONLY_FUNCTIONS`], itself or through another layer, and so
+    /// no alert may rest on it.
+    pub display_only: bool,
 }
 
 /// A pipeline folder that has been found good.
@@ -238,10 +243,12 @@ impl Pipeline {
         self.check_rules(problems);
     }
 
-    /// Plans every layer, and sees from the plan which of them read what steps with the windows.
+    /// Plans every layer, and sees from the plan which of them read what steps with the windows,
+    /// and which are for display only.
     async fn check_layers(&mut self, session: &Session, problems: &mut Vec<Problem>) {
         let mut stepped: BTreeSet<String> = STEPPED.map(str::to_owned).into();
         let mut forecasts: BTreeSet<String> = FORECASTS.map(str::to_owned).into();
+        let mut display_only = BTreeSet::new();
         for layer in &mut self.layers {
             let file = format!("layers/{}.sql", layer.name);
             match LayerQuery::plan(session, &layer.sql).await {
@@ -254,6 +261,12 @@ impl Pipeline {
                     if layer.reads_forecast {
                         forecasts.insert(layer.name.clone());
                     }
+                    let calls = |name: &&str| query.functions().contains(*name);
+                    layer.display_only = DISPLAY_ONLY_FUNCTIONS.iter().any(calls)
+                        || !query.tables().is_disjoint(&display_only);
+                    if layer.display_only {
+                        display_only.insert(layer.name.clone());
+                    }
                 }
                 Err(error) => problems.push(Problem::new(&file, "", error.to_string())),
             }
@@ -265,31 +278,38 @@ impl Pipeline {
     }
 
     fn check_rules(&self, problems: &mut Vec<Problem>) {
+        let mut problem = |rule: &Rule, key: &str, why: String| {
+            let (name, layer) = (rule.name(), rule.layer());
+            let message = format!("rule {name:?} rests on layer {layer:?}, which {why}");
+            problems.push(Problem::new("rules.toml", key, message));
+        };
         for rule in &self.rules {
-            let on = self.layers.iter().find(|layer| layer.name == rule.layer());
-            if on.is_some_and(|layer| layer.reads_forecast) && rule.severity() != Severity::Watch {
-                let message = format!(
-                    "rule {:?} has the severity {:?} and rests on layer {:?}, which reads forecasts: \
-                     a forecast is a reason to watch, make it \"watch\"",
-                    rule.name(),
-                    rule.severity().as_str(),
-                    rule.layer()
-                );
-                problems.push(Problem::new("rules.toml", "severity", message));
-            }
-            if !self.layers.iter().any(|layer| layer.name == rule.layer()) {
-                let names: Vec<_> = self
-                    .layers
-                    .iter()
-                    .map(|layer| layer.name.as_str())
-                    .collect();
-                let message = format!(
-                    "rule {:?} rests on layer {:?}, which is not one of {}",
-                    rule.name(),
-                    rule.layer(),
-                    names.join(", ")
-                );
-                problems.push(Problem::new("rules.toml", "layer", message));
+            let layers = self.layers.iter();
+            match layers.clone().find(|layer| layer.name == rule.layer()) {
+                None => {
+                    let names: Vec<_> = layers.map(|layer| layer.name.as_str()).collect();
+                    problem(rule, "layer", format!("is not one of {}", names.join(", ")));
+                }
+                Some(layer) if layer.display_only => problem(
+                    rule,
+                    "layer",
+                    format!(
+                        "is for display only, since it rests on {}: it would fire in the wrong cell",
+                        DISPLAY_ONLY_FUNCTIONS.join(", ")
+                    ),
+                ),
+                Some(layer) if layer.reads_forecast && rule.severity() != Severity::Watch => {
+                    let severity = rule.severity().as_str();
+                    problem(
+                        rule,
+                        "severity",
+                        format!(
+                            "reads forecasts: a forecast is a reason to watch, and severity \
+                             {severity:?} is more; make it \"watch\""
+                        ),
+                    );
+                }
+                Some(_) => {}
             }
         }
     }
@@ -627,6 +647,7 @@ impl Keys<'_> {
                 // Its plan says, once it is planned.
                 reads_stepped: false,
                 reads_forecast: false,
+                display_only: false,
             });
         }
         layers

@@ -1,5 +1,6 @@
 //! Reference data: GeoJSON and CSV text to validated values.
 
+mod footprint;
 mod origins;
 mod stay;
 
@@ -8,9 +9,8 @@ pub(crate) use origins::{OriginFiles, read_origins, read_tiers};
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use geo::{Area, Centroid, Validation};
+use footprint::Footprint;
 use geojson::{Feature, FeatureCollection, GeometryValue};
-use h3o::geom::{ContainmentMode, TilerBuilder};
 use tidegate_model::{
     CapacityBasis, Cell, GridUnit, ORIGIN_UNKNOWN, Resolution, Site, SiteKind, Venue, VenueKind,
 };
@@ -18,9 +18,6 @@ use tidegate_risk::importation::{Held, TierRule};
 
 use crate::{Problem, ReferenceConfig};
 pub use stay::Stay;
-
-/// Cells that a venue's footprint may have; beyond it the resolution is too fine for its polygon.
-const FOOTPRINT_CELLS_MAX: usize = 20_000;
 
 /// All reference data of a pipeline, each ordered by id.
 #[derive(Debug, Clone, Default)]
@@ -297,12 +294,12 @@ pub(crate) fn read_venues(
     let (mut venues, mut stays) = (Vec::new(), BTreeMap::new());
     features(file, text, problems, |row| {
         let stay = stay::read(row);
-        let place = footprint(row, resolution);
+        let place = read_footprint(row, resolution);
         let usable_area_m2 = row.number("usable_area_m2", "an area above 0", |area| area > 0.0);
         let capacity = row.number("capacity", "a whole number above 0", |persons| {
             persons >= 1.0 && persons <= f64::from(u32::MAX) && persons.fract() == 0.0
         });
-        let venue = |(centroid, cell, footprint): (_, _, _), row: &mut Row<'_>| Venue {
+        let venue = |place: Footprint, row: &mut Row<'_>| Venue {
             id: row.text("id"),
             kind: row.word("kind", &VenueKind::ALL, |kind| kind.as_str()),
             name_zh: row.text("name_zh"),
@@ -318,9 +315,9 @@ pub(crate) fn read_venues(
                 basis.as_str()
             }),
             grid_unit: row.optional("grid_unit"),
-            cell,
-            footprint,
-            centroid,
+            cell: place.cell,
+            footprint: place.cells,
+            centroid: place.centroid,
         };
         if let Some(place) = place {
             let venue = venue(place, row);
@@ -332,8 +329,7 @@ pub(crate) fn read_venues(
     (venues, stays)
 }
 
-/// Centroid, its cell and all cells that the polygon touches.
-fn footprint(row: &mut Row<'_>, resolution: Resolution) -> Option<((f64, f64), Cell, Vec<Cell>)> {
+fn read_footprint(row: &mut Row<'_>, resolution: Resolution) -> Option<Footprint> {
     let Some(geometry) = &row.feature.geometry else {
         row.problem("geometry", "is missing: a venue needs its polygon");
         return None;
@@ -346,34 +342,13 @@ fn footprint(row: &mut Row<'_>, resolution: Resolution) -> Option<((f64, f64), C
             return None;
         }
     };
-    if let Err(error) = shape.check_validation() {
-        row.problem("geometry", format!("is not a valid polygon: {error}"));
-        return None;
+    match Footprint::try_new(shape, resolution) {
+        Ok(footprint) => Some(footprint),
+        Err(message) => {
+            row.problem("geometry", message);
+            None
+        }
     }
-    let centroid = shape.centroid().filter(|_| shape.unsigned_area() > 0.0);
-    let cell = centroid.and_then(|at| Cell::at(at.y(), at.x(), resolution).ok());
-    let (Some(centroid), Some(cell)) = (centroid, cell) else {
-        row.problem("geometry", "has no area, or lies outside the world");
-        return None;
-    };
-    let mut tiler = TilerBuilder::new(resolution)
-        .containment_mode(ContainmentMode::Covers)
-        .build();
-    if let Err(error) = tiler.add_batch(shape) {
-        row.problem("geometry", format!("cannot be covered with cells: {error}"));
-        return None;
-    }
-    let mut cells: Vec<Cell> = tiler
-        .into_coverage()
-        .take(FOOTPRINT_CELLS_MAX + 1)
-        .map(Cell::from)
-        .collect();
-    if cells.len() > FOOTPRINT_CELLS_MAX {
-        let message = format!("touches more than {FOOTPRINT_CELLS_MAX} cells: lower `resolution`");
-        row.problem("geometry", message);
-    }
-    cells.sort_unstable();
-    Some(((centroid.y(), centroid.x()), cell, cells))
 }
 
 pub(crate) fn read_grid_units(

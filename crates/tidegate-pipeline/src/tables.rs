@@ -255,24 +255,25 @@ fn venues(rows: &[Venue]) -> RecordBatch {
     ])
 }
 
+/// One row a cell that a venue's polygon overlaps, with the share of the polygon's area in it.
 fn venue_cells(rows: &[Venue]) -> RecordBatch {
-    let pairs: Vec<(&str, u64)> = rows
-        .iter()
-        .flat_map(|v| v.footprint.iter().map(|cell| (v.id.as_str(), cell.index())))
-        .collect();
+    let pairs = || {
+        let venues = rows.iter();
+        venues.flat_map(|venue| venue.footprint.iter().map(move |part| (venue, part)))
+    };
+    let cells = pairs().map(|(_, part)| part.cell.index());
     table(vec![
         (
             "venue_id",
             false,
-            text(pairs.iter().map(|(venue, _)| *venue)),
+            text(pairs().map(|(venue, _)| venue.id.as_str())),
         ),
         (
             "cell",
             false,
-            Arc::new(UInt64Array::from_iter_values(
-                pairs.iter().map(|(_, cell)| *cell),
-            )),
+            Arc::new(UInt64Array::from_iter_values(cells)),
         ),
+        ("share", false, number(pairs().map(|(_, part)| part.share))),
     ])
 }
 

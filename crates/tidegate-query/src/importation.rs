@@ -23,7 +23,6 @@
 //! Their state holds every origin and is not portable across versions, so windows refuse them:
 //! keep persons by origin in the window, and find the risk in a layer.
 
-mod accumulator;
 mod arguments;
 mod group;
 mod outcome;
@@ -31,12 +30,10 @@ mod outcome;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::array::ArrayRef;
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, not_impl_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::utils::format_state_name;
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, DocSection, Documentation, GroupsAccumulator,
     Signature, Volatility,
@@ -44,7 +41,10 @@ use datafusion::logical_expr::{
 #[cfg(doc)]
 use tidegate_risk::importation::UnknownAssumption;
 
-use accumulator::{Groups, One};
+use crate::gather::{Gather, Groups, One, state_fields};
+
+use arguments::Arguments;
+use group::Group;
 use outcome::Outcome;
 
 /// Fields of the struct that `evidence` gives, in the order of
@@ -80,6 +80,35 @@ pub(crate) const WHY_NO_WINDOW: &str = "its state holds every origin and is not 
 pub(crate) fn is_importation(function: &str) -> bool {
     let mut all = Outcome::ALL.into_iter();
     all.any(|outcome| outcome.name() == function)
+}
+
+impl Gather for Outcome {
+    type Group = Group;
+    type Arguments<'a> = Arguments<'a>;
+
+    fn arguments(self, values: &[ArrayRef]) -> Arguments<'_> {
+        Arguments::new(self, values)
+    }
+
+    fn add(self, group: &mut Group, arguments: &Arguments<'_>, row_idx: usize) -> Result<()> {
+        group.add(self.name(), &arguments.row(row_idx)?)
+    }
+
+    fn heap_bytes(group: &Group) -> usize {
+        group.heap_bytes()
+    }
+
+    fn write(group: &Group, bytes: &mut Vec<u8>) {
+        group.write(bytes);
+    }
+
+    fn merge(self, group: &mut Group, bytes: &[u8]) -> Result<()> {
+        group.merge(self.name(), bytes)
+    }
+
+    fn results(self, groups: &[Group]) -> Result<ArrayRef> {
+        self.of(groups)
+    }
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -125,12 +154,7 @@ impl AggregateUDFImpl for Importation {
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
-        let name = format_state_name(args.name, "origins");
-        Ok(vec![Arc::new(Field::new(
-            name,
-            DataType::LargeBinary,
-            false,
-        ))])
+        Ok(state_fields(&args, "origins"))
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {

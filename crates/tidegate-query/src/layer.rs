@@ -17,7 +17,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use tidegate_model::EventTime;
 
 use crate::Session;
-use crate::session::unrepeatable_function;
+use crate::session::{functions, unrepeatable_function};
 
 /// The one schema of layer rows.
 ///
@@ -118,6 +118,7 @@ pub struct LayerFrame<'a> {
 pub struct LayerQuery {
     session: Session,
     tables: BTreeSet<String>,
+    functions: BTreeSet<String>,
     plan: Arc<dyn ExecutionPlan>,
 }
 
@@ -132,6 +133,7 @@ impl LayerQuery {
             return Err(LayerError::Unrepeatable(function));
         }
         let tables = session.tables(&logical)?;
+        let functions = functions(&logical)?;
         let plan = session.plan_physical(&logical).await?;
         let schema = plan.schema();
         for name in REQUIRED {
@@ -148,6 +150,7 @@ impl LayerQuery {
         Ok(Self {
             session: session.clone(),
             tables,
+            functions,
             plan,
         })
     }
@@ -156,6 +159,12 @@ impl LayerQuery {
     /// expressions are seen through, and those that nothing uses do not count.
     pub fn tables(&self) -> &BTreeSet<String> {
         &self.tables
+    }
+
+    /// Names of the functions that the SQL calls, whatever it calls their results; those of common
+    /// table expressions that nothing uses do not count.
+    pub fn functions(&self) -> &BTreeSet<String> {
+        &self.functions
     }
 
     /// Evaluates the layer on what the tables hold now: rows of [`LAYER_SCHEMA`], sorted by

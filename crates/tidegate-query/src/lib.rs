@@ -1,4 +1,4 @@
-//! SQL over observations, panes and layers: the session, H3 and risk functions, and window
+//! SQL over observations, panes and layers: the session, H3, risk and spatial functions, and window
 //! aggregates that are fed batch by batch.
 //!
 //! This crate wraps stock DataFusion.
@@ -8,10 +8,12 @@
 
 mod slot;
 
+mod gather;
 mod h3_functions;
 mod importation;
 mod risk_functions;
 mod sketch;
+mod spatial;
 
 mod limits;
 mod session;
@@ -28,3 +30,4 @@ pub use risk_functions::risk_functions;
 pub use session::{Answer, Session};
 pub use sketch::count_distinct_sketch;
 pub use slot::Slot;
+pub use spatial::{DISPLAY_ONLY_FUNCTIONS, spatial_functions};

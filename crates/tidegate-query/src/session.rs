@@ -16,7 +16,8 @@ use datafusion::physical_plan::{ExecutionPlan, collect, execution_plan::reset_pl
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 
 use crate::{
-    SessionLimits, Slot, count_distinct_sketch, h3_functions, importation_functions, risk_functions,
+    SessionLimits, Slot, count_distinct_sketch, h3_functions, importation_functions,
+    risk_functions, spatial_functions,
 };
 
 /// What DataFusion will have answered. Boxed, so that its planner and its operators are compiled
@@ -78,6 +79,7 @@ impl Session {
         }
         for function in importation_functions()
             .into_iter()
+            .chain(spatial_functions())
             .chain([count_distinct_sketch()])
         {
             ctx.register_udaf(function);
@@ -225,20 +227,43 @@ impl Session {
 /// The first function in `plan` whose value is not decided by its arguments, such as `now`.
 pub(crate) fn unrepeatable_function(plan: &LogicalPlan) -> Result<Option<String>> {
     let mut found = None;
-    plan.apply_with_subqueries(|node| {
-        node.apply_expressions(|expr| {
-            expr.apply(|expr| {
-                if let Expr::ScalarFunction(call) = expr
-                    && call.func.signature().volatility != Volatility::Immutable
-                {
-                    found = Some(call.name().to_owned());
-                    return Ok(TreeNodeRecursion::Stop);
-                }
-                Ok(TreeNodeRecursion::Continue)
-            })
-        })
+    each_expression(plan, |expr| {
+        if let Expr::ScalarFunction(call) = expr
+            && call.func.signature().volatility != Volatility::Immutable
+        {
+            found = Some(call.name().to_owned());
+            return TreeNodeRecursion::Stop;
+        }
+        TreeNodeRecursion::Continue
     })?;
     Ok(found)
+}
+
+/// Names of the functions that `plan` calls; an aggregate OVER a window is one.
+pub(crate) fn functions(plan: &LogicalPlan) -> Result<BTreeSet<String>> {
+    let mut functions = BTreeSet::new();
+    each_expression(plan, |expr| {
+        let name = match expr {
+            Expr::ScalarFunction(call) => Some(call.name()),
+            Expr::AggregateFunction(call) => Some(call.func.name()),
+            Expr::WindowFunction(call) => Some(call.fun.name()),
+            _ => None,
+        };
+        functions.extend(name.map(str::to_owned));
+        TreeNodeRecursion::Continue
+    })?;
+    Ok(functions)
+}
+
+/// Shows every expression of `plan` to `visit`, those of subqueries too, until it says to stop.
+fn each_expression(
+    plan: &LogicalPlan,
+    mut visit: impl FnMut(&Expr) -> TreeNodeRecursion,
+) -> Result<()> {
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| expr.apply(|expr| Ok(visit(expr))))
+    })
+    .map(drop)
 }
 
 #[cfg(test)]

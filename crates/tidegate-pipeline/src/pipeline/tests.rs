@@ -86,6 +86,47 @@ fn layers_on_layers_that_read_occupancy_read_it_too() {
     );
 }
 
+/// What is wrong with a rule on layer `last`, after layers with what follows [`PLACE`] in their SQL.
+fn check_rule(layers: &[(&str, &str)], expected: &[&str]) {
+    let tables = layers
+        .iter()
+        .map(|(name, _)| format!("[[layer]]\nname = \"{name}\"\non = \"w\"\n"));
+    let main: String = tables.collect();
+    let rule = "[[rule]]\nname = \"r\"\nlayer = \"last\"\nsubject_kind = \"venue\"\n\
+                fire_above = 1.0\nclear_below = 0.5\nseverity = \"watch\"\nowner = \"duty\"\n\
+                title = { zh-CN = \"x\", en = \"x\" }\ndo = { zh-CN = \"x\", en = \"x\" }\n";
+    let files = layers
+        .iter()
+        .map(|(name, sql)| (format!("layers/{name}.sql"), format!("{PLACE}, {sql}")))
+        .chain([("rules.toml".to_owned(), rule.to_owned())]);
+    let files: Vec<_> = files.collect();
+    let problems = load(&main, &files).err().unwrap_or_default();
+    let problems: Vec<String> = problems.iter().map(Problem::to_string).collect();
+    assert_eq!(problems, expected, "{layers:#?}");
+}
+
+#[test]
+fn no_alert_rests_on_what_is_for_display() {
+    let plain = "1 AS value FROM w";
+    let smooth = "at['value'] AS value FROM (SELECT '' AS venue_id, unnest(smooth_cells(\
+                  617439388698673151, occupancy)) AS at FROM w)";
+    let on = "value FROM (SELECT subject AS venue_id, value FROM first) AS l";
+    let refused = "rules.toml: layer: rule \"r\" rests on layer \"last\", which is for display \
+                   only, since it rests on smooth_cells: it would fire in the wrong cell";
+    check_rule(&[("last", smooth)], &[refused]);
+    check_rule(&[("first", smooth), ("last", on)], &[refused]);
+    check_rule(&[("first", plain), ("last", on)], &[]);
+    check_rule(&[("first", smooth), ("last", plain)], &[]);
+    check_rule(
+        &[("last", "1 AS value FROM w -- not smooth_cells(cell, value)")],
+        &[],
+    );
+    check_rule(
+        &[("first", plain)],
+        &["rules.toml: layer: rule \"r\" rests on layer \"last\", which is not one of first"],
+    );
+}
+
 /// GeoJSON of one feature without a place.
 fn feature(properties: &str) -> String {
     format!(

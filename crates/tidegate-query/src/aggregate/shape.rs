@@ -18,7 +18,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use super::WindowQueryError;
 use crate::session::unrepeatable_function;
-use crate::{importation, sketch};
+use crate::{importation, sketch, spatial};
 
 /// Aggregates whose partial state is exact, portable and merges associatively.
 const ALLOWED: [&str; 11] = [
@@ -201,6 +201,7 @@ fn why_refused(function: &str) -> &'static str {
              and sum(x * x) of whole numbers, and finish in a layer"
         }
         _ if importation::is_importation(function) => importation::WHY_NO_WINDOW,
+        _ if spatial::is_spatial(function) => spatial::WHY_NO_WINDOW,
         _ => "its partial state is not known to be exact and portable across versions",
     }
 }

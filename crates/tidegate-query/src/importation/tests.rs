@@ -14,9 +14,9 @@ use tidegate_risk::importation::{
     UnknownAssumption, Workspace,
 };
 
-use super::accumulator::{Groups, One};
 use super::outcome::{Outcome, RISK_FIELDS};
 use super::{EVIDENCE_FIELDS, importation_functions};
+use crate::gather::{Groups, One};
 use crate::h3_functions::kernel::struct_fields;
 use crate::{LayerFrame, LayerQuery, Session, Slot, WindowQuery};
 

@@ -72,6 +72,32 @@ fn tables_are_those_that_are_read() {
 }
 
 #[test]
+fn functions_are_those_that_are_called() {
+    let check = |value: &str, from: &str, expected: &[&str]| {
+        let sql = format!(
+            "SELECT 'venue' AS subject_kind, 'smooth_cells' AS subject, {value} AS value, \
+             'person' AS unit, '' AS method FROM {from} -- smooth_cells(1, 2)"
+        );
+        let query = plan(&sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let functions: Vec<&str> = query.functions().iter().map(String::as_str).collect();
+        assert_eq!(functions, expected, "{sql}");
+    };
+    check("1e0", "venue", &[]);
+    check("smooth_cells", "(SELECT 1e0 AS smooth_cells)", &[]);
+    check("round(1e0)", "venue", &["round"]);
+    check("max(abs(1))", "venue", &["abs", "max"]);
+    check("max(1) OVER ()", "venue", &["max"]);
+    let smoothed = "(SELECT unnest(smooth_cells(617439388698673151, 1)) AS at)";
+    check("at['value']", smoothed, &["get_field", "smooth_cells"]);
+    check(
+        "1",
+        &format!("venue WHERE 1 IN (SELECT at['value'] FROM {smoothed})"),
+        &["get_field", "smooth_cells"],
+    );
+    check("(SELECT count(*) FROM venue)", "flow_5m", &["count"]);
+}
+
+#[test]
 fn a_layer_gives_the_same_in_a_replay() {
     for call in ["now()", "random()", "uuid()", "current_date"] {
         let sql = format!(

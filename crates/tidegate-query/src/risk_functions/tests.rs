@@ -412,7 +412,8 @@ fn the_manual_names_every_function() {
         let about = &function.documentation().unwrap().description;
         check_manual(name, about);
     }
-    for function in crate::importation_functions() {
+    let aggregates = crate::importation_functions().into_iter();
+    for function in aggregates.chain(crate::spatial_functions()) {
         check_manual(
             function.name(),
             &function.documentation().unwrap().description,

@@ -86,7 +86,7 @@ pub struct Smoothed<C: Ord> {
 /// [`SmoothingError::Value`] and [`SmoothingError::Neighbours`].
 pub fn smooth<C: Copy + Ord>(
     values: &BTreeMap<C, f64>,
-    neighbours: &BTreeMap<C, Vec<(C, u8)>>,
+    neighbours: impl Fn(C) -> Vec<(C, u8)>,
     kernel: &Kernel,
 ) -> Result<Smoothed<C>, SmoothingError> {
     let mut cells = BTreeMap::new();
@@ -94,7 +94,7 @@ pub fn smooth<C: Copy + Ord>(
         if !(0.0..=VALUE_MAX).contains(value) {
             return Err(SmoothingError::Value(*value));
         }
-        let neighbours = neighbours.get(cell).ok_or(SmoothingError::Neighbours)?;
+        let neighbours = neighbours(*cell);
         let own = neighbours.iter().filter(|(other, _)| other == cell);
         if !own.map(|(_, distance)| distance).eq([&0]) {
             return Err(SmoothingError::Neighbours);
@@ -119,19 +119,18 @@ mod tests {
     use proptest::prelude::*;
 
     /// Cells on a line from 0 to `len`, which has two edges.
-    fn line(len: i32) -> BTreeMap<i32, Vec<(i32, u8)>> {
-        let near = |cell: i32| {
+    fn line(len: i32) -> impl Fn(i32) -> Vec<(i32, u8)> {
+        move |cell| {
             (0..len)
-                .map(move |other| (other, u8::try_from(cell.abs_diff(other)).unwrap()))
+                .map(|other| (other, u8::try_from(cell.abs_diff(other)).unwrap()))
                 .filter(|(_, distance)| *distance <= 2)
                 .collect()
-        };
-        (0..len).map(|cell| (cell, near(cell))).collect()
+        }
     }
 
     fn check(values: &[f64], expected: &[f64]) {
         let cells = (0..).zip(values.iter().copied()).collect();
-        let smoothed = smooth(&cells, &line(5), &Kernel::halves()).unwrap();
+        let smoothed = smooth(&cells, line(5), &Kernel::halves()).unwrap();
         let got: Vec<f64> = smoothed.cells.into_values().collect();
         assert_eq!(got.len(), expected.len(), "{got:?}");
         for (got, expected) in got.iter().zip(expected) {
@@ -152,7 +151,7 @@ mod tests {
         let kernel = Kernel::halves();
         for bad in [-1.0, f64::NAN, f64::INFINITY] {
             let values = BTreeMap::from([(1, bad)]);
-            let got = smooth(&values, &line(3), &kernel);
+            let got = smooth(&values, line(3), &kernel);
             assert!(matches!(got, Err(SmoothingError::Value(_))), "{bad}");
             assert!(Kernel::try_new(vec![1.0, bad]).is_err(), "{bad}");
         }
@@ -161,12 +160,9 @@ mod tests {
         assert!(Kernel::try_new(vec![1.0; 18]).is_err());
         let values = BTreeMap::from([(1, 5.0)]);
         for neighbours in [vec![], vec![(0, 1)], vec![(1, 1)], vec![(1, 0), (1, 0)]] {
-            let neighbours = BTreeMap::from([(1, neighbours)]);
-            let got = smooth(&values, &neighbours, &kernel);
+            let got = smooth(&values, |_| neighbours.clone(), &kernel);
             assert_eq!(got, Err(SmoothingError::Neighbours));
         }
-        let got = smooth(&values, &BTreeMap::new(), &kernel);
-        assert_eq!(got, Err(SmoothingError::Neighbours));
     }
 
     proptest! {
@@ -179,7 +175,7 @@ mod tests {
             let total: f64 = values.iter().sum();
             let values = (0..).zip(values).collect();
             let kernel = Kernel::try_new(weights).unwrap();
-            let smoothed = smooth(&values, &line(30), &kernel).unwrap();
+            let smoothed = smooth(&values, line(30), &kernel).unwrap();
             prop_assert!(smoothed.cells.values().all(|v| v.is_finite() && *v >= 0.0));
             let sum: f64 = smoothed.cells.values().sum();
             prop_assert!((sum - total).abs() <= total * 1e-12 + 1e-12, "{} {}", sum, total);
