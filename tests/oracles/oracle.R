@@ -5,7 +5,8 @@ arguments <- as.integer(commandArgs(trailingOnly = TRUE))
 set.seed(arguments[1])
 cases <- arguments[2]
 
-numbers <- function(x) paste(format(as.numeric(x), digits = 17, trim = TRUE), collapse = ",")
+# As text, because serde_json reads numbers to the last bit but one.
+numbers <- function(x) paste0('"', sprintf("%.17g", as.numeric(x)), '"', collapse = ",")
 
 case <- function(method, input, expected, tolerance, floor) {
   cat('{"method":"', method, '","input":[', numbers(input), '],"expected":[', numbers(expected),

@@ -60,17 +60,22 @@ def beta_binomial(rng):
     for i in range(n):
         none *= (x + i) / (y + i)
     mean, variance = stats.betabinom.stats(n, a, b, moments="mv")
-    return [a, b, n], [float(1 - none), float(mean), float(variance)], 1e-12, 1e-300
+    # The logarithm of P(0) is a difference of numbers of the size of a.
+    tolerance = 1e-12 + 4 * EPSILON * a / float(1 - none)
+    return [a, b, n], [float(1 - none), float(mean), float(variance)], tolerance, 1e-300
 
 
 def intervals(rng):
-    """Jeffreys, Clopper-Pearson, Wilson: the last two by scipy's binomtest."""
+    """Jeffreys, Clopper-Pearson, Wilson; binomtest's exact interval is right to 2e-12 only."""
     tested = int(log_uniform(rng, 1, 1e6))
     share = rng.choice([0.0, 1.0, log_uniform(rng, 1e-4, 1)], p=[0.1, 0.1, 0.8])
     positive = min(tested, int(tested * share))
     tail = float(rng.choice(TAILS))
     test = stats.binomtest(positive, tested)
-    exact = test.proportion_ci(1 - 2 * tail, method="exact")
+    exact = [
+        stats.beta.ppf(tail, positive, tested - positive + 1) if positive else 0.0,
+        stats.beta.isf(tail, positive + 1, tested - positive) if positive < tested else 1.0,
+    ]
     wilson = test.proportion_ci(1 - 2 * tail, method="wilson")
     posterior = stats.beta(positive + 0.5, tested - positive + 0.5)
     ends = [posterior.ppf(tail), posterior.isf(tail), *exact, *wilson]
@@ -249,7 +254,9 @@ def main():
         rng = np.random.default_rng([seed, number])
         for _ in range(cases):
             given, expected, tolerance, floor = draw(rng)
-            case = {"method": method, "input": given, "expected": expected}
+            # As text, because serde_json reads numbers to the last bit but one.
+            texts = [[repr(float(x)) for x in numbers] for numbers in (given, expected)]
+            case = {"method": method, "input": texts[0], "expected": texts[1]}
             print(json.dumps(case | {"tolerance": tolerance, "floor": floor}, allow_nan=False))
 
 

@@ -41,7 +41,7 @@ pub(super) fn compute(method: &str, input: &[f64]) -> Result<Vec<f64>> {
     }
 }
 
-/// The first `N` numbers of an input that has just so many.
+/// The numbers of an input that has just `N`.
 fn exactly<const N: usize>(input: &[f64]) -> Result<[f64; N]> {
     input
         .try_into()
@@ -210,7 +210,7 @@ fn ears_scores(input: &[f64]) -> Result<Vec<f64>> {
     Ok(three.into_iter().flatten().flatten().collect())
 }
 
-/// The bounds of C1 and C2 in every window from the tenth, where surveillance begins both.
+/// The bounds of C1 from the eighth window and of C2 from the tenth, as surveillance begins them.
 fn ears_bounds(input: &[f64]) -> Result<Vec<f64>> {
     let points: Vec<_> = input.iter().copied().map(Point::Trains).collect();
     let steps = ears::ears(BaselineRule::DEFAULT, &points)?;
