@@ -20,6 +20,7 @@ mod readme;
 mod real_feeds;
 mod rejected;
 mod schemas;
+mod science;
 mod simulation;
 mod stops;
 mod stream_equals_batch;

@@ -257,23 +257,27 @@ fn venues(rows: &[Venue]) -> RecordBatch {
 
 /// One row a cell that a venue's polygon overlaps, with the share of the polygon's area in it.
 fn venue_cells(rows: &[Venue]) -> RecordBatch {
-    let pairs = || {
-        let venues = rows.iter();
-        venues.flat_map(|venue| venue.footprint.iter().map(move |part| (venue, part)))
-    };
-    let cells = pairs().map(|(_, part)| part.cell.index());
+    let venues = rows.iter();
+    let pairs: Vec<_> = venues
+        .flat_map(|venue| venue.footprint.iter().map(move |part| (venue, part)))
+        .collect();
+    let cells = pairs.iter().map(|(_, part)| part.cell.index());
     table(vec![
         (
             "venue_id",
             false,
-            text(pairs().map(|(venue, _)| venue.id.as_str())),
+            text(pairs.iter().map(|(venue, _)| venue.id.as_str())),
         ),
         (
             "cell",
             false,
             Arc::new(UInt64Array::from_iter_values(cells)),
         ),
-        ("share", false, number(pairs().map(|(_, part)| part.share))),
+        (
+            "share",
+            false,
+            number(pairs.iter().map(|(_, part)| part.share)),
+        ),
     ])
 }
 

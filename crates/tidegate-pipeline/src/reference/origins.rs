@@ -446,16 +446,7 @@ fn rows<T: DeserializeOwned>(
             }
         }
     } else {
-        csv::ReaderBuilder::new()
-            .trim(csv::Trim::All)
-            .from_reader(text.as_bytes())
-            .deserialize()
-            .enumerate()
-            .map(|(idx, row)| {
-                let row = row.map_err(|error: csv::Error| error.to_string());
-                (format!("row {}", idx + 1), row)
-            })
-            .collect()
+        csv_rows(text)
     };
     let mut rows = Vec::new();
     for (key, row) in read {
@@ -465,6 +456,36 @@ fn rows<T: DeserializeOwned>(
         }
     }
     rows
+}
+
+/// The rows below the first line of a CSV file, each with its place.
+fn csv_rows<T: DeserializeOwned>(text: &str) -> Vec<(String, Result<T, String>)> {
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .from_reader(text.as_bytes());
+    let headers = match reader.headers() {
+        Ok(headers) => headers.clone(),
+        Err(error) => return vec![("row 0".to_owned(), Err(error.to_string()))],
+    };
+    let read = |row: Result<csv::StringRecord, csv::Error>| {
+        let row = row.map_err(|error| error.to_string())?;
+        row.deserialize(Some(&headers))
+            .map_err(|error| field_error(&error, &headers, &row))
+    };
+    let rows = reader.records().enumerate();
+    rows.map(|(idx, row)| (format!("row {}", idx + 1), read(row)))
+        .collect()
+}
+
+/// Which field of `row` cannot be read, and what stands there.
+fn field_error(error: &csv::Error, headers: &csv::StringRecord, row: &csv::StringRecord) -> String {
+    if let csv::ErrorKind::Deserialize { err, .. } = error.kind() {
+        let field = err.field().and_then(|field| usize::try_from(field).ok());
+        if let Some((name, value)) = field.and_then(|at| headers.get(at).zip(row.get(at))) {
+            return format!("{name} {value:?} cannot be read: {}", err.kind());
+        }
+    }
+    error.to_string()
 }
 
 #[cfg(test)]
