@@ -1,5 +1,7 @@
 //! The JSON form of an alert, as on the topic `tidegate.alert`. Its shape is a promise.
 
+use std::collections::BTreeMap;
+
 use crate::transition::AlertTransition;
 
 /// One alert transition. Times are RFC 3339 in UTC, to the microsecond where they have one.
@@ -59,6 +61,28 @@ pub struct AlertRecord {
     pub since: String,
     /// Whether the window was final.
     pub is_final: bool,
+    /// The subject's tags: `kind`, `grid_unit` and what else the reference data says of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// The rule's own labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// The grid unit that the subject lies in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grid_unit: Option<String>,
+    /// Where to read what to do, from the rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<String>,
+    /// The threshold that decided: that of the present step of the rule's ladder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+    /// Until when this stands unless something newer is told, in event time: at least two windows
+    /// on, and the rule's `keep_firing_for`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<String>,
+    /// The rule records and must never notify.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
 }
 
 impl From<&AlertTransition> for AlertRecord {
@@ -91,6 +115,13 @@ impl From<&AlertTransition> for AlertRecord {
             owner: alert.owner.clone(),
             since: alert.since.to_string(),
             is_final: alert.is_final,
+            tags: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            grid_unit: None,
+            runbook: None,
+            threshold: None,
+            valid_until: None,
+            shadow: false,
         }
     }
 }
