@@ -23,7 +23,8 @@ pub struct AlertRecord {
     pub name_zh: String,
     /// The subject's name in English.
     pub name_en: String,
-    /// `firing`, `resolved`, `no_data`, `stale` or `resumed`.
+    /// `firing`, `resolved`, `no_data`, `stale`, `resumed`, `escalated`, `eased`, `flapping` or
+    /// `error`.
     pub state: String,
     /// `info`, `watch`, `warning` or `critical`.
     pub severity: String,
@@ -73,7 +74,9 @@ pub struct AlertRecord {
     /// Where to read what to do, from the rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runbook: Option<String>,
-    /// The threshold that decided: that of the present step of the rule's ladder.
+    /// The threshold that decided: `fire_above` of the present step of the rule's ladder; of an
+    /// alert that is eased or over, `clear_below` of the step that it left. Null where no value
+    /// decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
     /// Until when this stands unless something newer is told, in event time: at least two windows
@@ -115,13 +118,13 @@ impl From<&AlertTransition> for AlertRecord {
             owner: alert.owner.clone(),
             since: alert.since.to_string(),
             is_final: alert.is_final,
-            tags: BTreeMap::new(),
-            labels: BTreeMap::new(),
-            grid_unit: None,
-            runbook: None,
-            threshold: None,
-            valid_until: None,
-            shadow: false,
+            tags: alert.tags.clone(),
+            labels: alert.labels.clone(),
+            grid_unit: alert.grid_unit.clone(),
+            runbook: alert.runbook.clone(),
+            threshold: alert.threshold,
+            valid_until: Some(alert.valid_until.to_string()),
+            shadow: alert.is_shadow,
         }
     }
 }
