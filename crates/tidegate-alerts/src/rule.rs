@@ -116,8 +116,7 @@ impl Rule {
             problems.text("subject_kind", kind);
         }
         let tags = problems.tags(&config.tags);
-        let hold_for = problems.span("for", &config.hold_for);
-        let steps = step::checked(config, hold_for.unwrap_or_default(), &mut problems);
+        let steps = step::checked(config, &mut problems);
         problems.share("coverage_min", config.coverage_min);
         let keep_firing_for = problems.span("keep_firing_for", &config.keep_firing_for);
         let no_data_after = config.no_data_after.as_deref();

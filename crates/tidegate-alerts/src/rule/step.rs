@@ -20,12 +20,12 @@ pub struct Step {
     pub hold_for: Span,
 }
 
-/// The steps of `config`, those without an own `for` after `hold_for`; what is wrong with them
-/// goes to `problems`.
-pub(super) fn checked(config: &RuleConfig, hold_for: Span, problems: &mut Problems) -> Vec<Step> {
+/// The steps of `config`; what is wrong with them goes to `problems`.
+pub(super) fn checked(config: &RuleConfig, problems: &mut Problems) -> Vec<Step> {
     if config.step.is_empty() {
-        return single(config, hold_for, problems).into_iter().collect();
+        return single(config, problems).into_iter().collect();
     }
+    let hold_for = problems.span("for", &config.hold_for);
     for (key, is_there) in [
         ("fire_above", config.fire_above.is_some()),
         ("clear_below", config.clear_below.is_some()),
@@ -55,13 +55,13 @@ pub(super) fn checked(config: &RuleConfig, hold_for: Span, problems: &mut Proble
             severity: step.severity,
             fire_above: step.fire_above,
             clear_below: step.clear_below,
-            hold_for: own.unwrap_or(Some(hold_for)).unwrap_or_default(),
+            hold_for: own.unwrap_or(hold_for).unwrap_or_default(),
         });
     }
     steps
 }
 
-fn single(config: &RuleConfig, hold_for: Span, problems: &mut Problems) -> Option<Step> {
+fn single(config: &RuleConfig, problems: &mut Problems) -> Option<Step> {
     for (key, is_missing) in [
         ("fire_above", config.fire_above.is_none()),
         ("clear_below", config.clear_below.is_none()),
@@ -71,13 +71,15 @@ fn single(config: &RuleConfig, hold_for: Span, problems: &mut Problems) -> Optio
             problems.add(key, "is missing, and there is no [[rule.step]]");
         }
     }
-    let (fire_above, clear_below) = (config.fire_above?, config.clear_below?);
-    problems.thresholds("", fire_above, clear_below);
+    if let (Some(fire_above), Some(clear_below)) = (config.fire_above, config.clear_below) {
+        problems.thresholds("", fire_above, clear_below);
+    }
+    let hold_for = problems.span("for", &config.hold_for);
     Some(Step {
         severity: config.severity?,
-        fire_above,
-        clear_below,
-        hold_for,
+        fire_above: config.fire_above?,
+        clear_below: config.clear_below?,
+        hold_for: hold_for?,
     })
 }
 
