@@ -12,6 +12,7 @@ pub(crate) const PURE: &[&str] = &[
     "tidegate-engine",
     "tidegate-risk",
     "tidegate-alerts",
+    "tidegate-dispatch",
     "tidegate-query",
     "tidegate-pipeline",
     "tidegate-sim",

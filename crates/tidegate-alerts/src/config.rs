@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::rule::COVERAGE_MIN;
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
+
+use crate::rule::{COVERAGE_MIN, FLAP_MAX};
+use crate::words::{Compare, Mode, OnNoData, Severity};
 
 /// One `[[rule]]`: when an alert is raised on a layer, when it is over, and what it says.
 ///
@@ -39,11 +41,14 @@ pub struct RuleConfig {
     /// All tags must match. Without it, all subjects.
     #[serde(default, rename = "where")]
     pub tags: BTreeMap<String, OneOrMany>,
-    /// The alert is raised at or above this value, in the layer's unit.
-    pub fire_above: f64,
+    /// The alert is raised at or above this value, in the layer's unit. Either this, `clear_below`
+    /// and `severity`, or `[[rule.step]]`s.
+    #[serde(default)]
+    pub fire_above: Option<f64>,
     /// The alert is over at or below this value; at most `fire_above`. Between the two an alert
     /// stays as it is. Equal to `fire_above`, the alert is over below it.
-    pub clear_below: f64,
+    #[serde(default)]
+    pub clear_below: Option<f64>,
     /// How long the value must have been at or above `fire_above`, in every window, before the
     /// alert is raised. Event time from the end of the first such window to the end of this one:
     /// with windows of 5 minutes, `10m` raises at the third. Default `0s`: at the first.
@@ -60,11 +65,48 @@ pub struct RuleConfig {
     #[serde(default = "half")]
     pub coverage_min: f64,
     /// How bad it is: `info`, `watch`, `warning` or `critical`.
-    pub severity: Severity,
+    #[serde(default)]
+    pub severity: Option<Severity>,
+    /// A ladder in place of `fire_above`, `clear_below` and `severity`: at most four steps,
+    /// ascending in severity and in both thresholds. An alert goes up at once to the highest step
+    /// reached (after that step's `for`), and down one step at a time, each after
+    /// `keep_firing_for` at or below the `clear_below` of the step it stands on. It is over when
+    /// it leaves the lowest.
+    #[serde(default)]
+    pub step: Vec<StepConfig>,
     /// What is compared with the two thresholds: `value` (default), or `lo`, the lower bound of
     /// its interval, to act only on what is certain.
     #[serde(default)]
     pub compare: Compare,
+    /// What becomes of a subject that has no data: `keep` (default), `alert` or `resolve`.
+    #[serde(default)]
+    pub on_no_data: OnNoData,
+    /// How long a subject must have been without data before `on_no_data` acts, in event time from
+    /// the end of its last window with data. Default: twice the length of that window.
+    #[serde(default)]
+    pub no_data_after: Option<String>,
+    /// An alert that changes more often than this within `flap_window` is told to be `flapping`,
+    /// once, and its further changes are held back and counted until it has been steady for
+    /// `flap_window`. At most 100, default `6`; `0` holds nothing back.
+    #[serde(default = "flap_max")]
+    pub flap_max: u32,
+    /// The time in which `flap_max` counts, in event time. Default `1h`.
+    #[serde(default = "one_hour")]
+    pub flap_window: String,
+    /// Names of `[[time_interval]]`s: the rule is active in any of them, judged at the end of each
+    /// window. Outside of them no alert begins and an open one is over. Without it, always.
+    #[serde(default)]
+    pub active: Vec<String>,
+    /// What goes with every alert of the rule, for those who route it: at most 32 labels, names of
+    /// lower-case letters, digits and `_`.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Where to read what to do: an address or a path.
+    #[serde(default)]
+    pub runbook: Option<String>,
+    /// `live` (default), or `shadow`: the rule is evaluated and recorded, and never notifies.
+    #[serde(default)]
+    pub mode: Mode,
     /// Who acts: a role, never a person.
     pub owner: String,
     /// The headline. Placeholders: `{name}`, `{value}`, `{lo}`, `{hi}`, `{unit}`,
@@ -73,6 +115,30 @@ pub struct RuleConfig {
     /// What the owner is to do; the same placeholders.
     #[serde(rename = "do")]
     pub action: Texts,
+}
+
+/// One `[[rule.step]]` of a ladder.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StepConfig {
+    /// How bad an alert on this step is; worse than on the step before.
+    pub severity: Severity,
+    /// The alert climbs to this step at or above this value; above that of the step before.
+    pub fire_above: f64,
+    /// The alert leaves this step at or below this value; at most `fire_above`, at least that of
+    /// the step before.
+    pub clear_below: f64,
+    /// How long the value must have been at or above `fire_above`; without it, the rule's `for`.
+    #[serde(default, rename = "for")]
+    pub hold_for: Option<String>,
+}
+
+const fn flap_max() -> u32 {
+    FLAP_MAX
+}
+
+fn one_hour() -> String {
+    "1h".to_owned()
 }
 
 fn no_time() -> String {
@@ -92,76 +158,6 @@ pub struct Texts {
     pub zh: String,
     /// English.
     pub en: String,
-}
-
-/// How bad an alert is, from a note to an emergency.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// Worth knowing.
-    Info,
-    /// Look at it.
-    Watch,
-    /// Get ready.
-    Warning,
-    /// Act now.
-    Critical,
-}
-
-impl Severity {
-    /// The word used in files, JSON and SQL.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Watch => "watch",
-            Self::Warning => "warning",
-            Self::Critical => "critical",
-        }
-    }
-}
-
-/// What a rule compares with its thresholds.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Default,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Compare {
-    /// The value itself.
-    #[default]
-    Value,
-    /// The lower bound of its interval. A row without one is a row without data.
-    Lo,
-}
-
-impl Compare {
-    /// The word used in files.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Value => "value",
-            Self::Lo => "lo",
-        }
-    }
 }
 
 /// One text, or a list of texts.

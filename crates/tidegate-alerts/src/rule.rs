@@ -2,29 +2,55 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
-use tidegate_model::Span;
+use jiff::civil::Date;
+use tidegate_model::{EventTime, Span};
 
-use crate::config::{Compare, RuleConfig, Severity, Texts};
-use crate::digest::digest;
+use crate::config::RuleConfig;
+use crate::interval::{TimeInterval, TimeIntervals};
 use crate::measurement::Measurement;
 use crate::template::Template;
+use crate::words::{Compare, Mode, OnNoData, Severity};
+
+mod hash;
+mod lint;
+mod problems;
+mod step;
+
+use problems::Problems;
+
+pub use lint::{Warning, lint};
+pub use step::Step;
 
 /// The share of expected input below which a value is not believed, unless the rule says otherwise.
 pub(crate) const COVERAGE_MIN: f64 = 0.5;
 
-const NAME_CHARS_MAX: usize = 64;
+/// How often an alert may change in [`FLAP_WINDOW`], unless the rule says otherwise.
+pub(crate) const FLAP_MAX: u32 = 6;
 
-/// Length of a rule's hash in bytes; in text twice as many.
-const HASH_BYTES: usize = 8;
+/// The time in which changes count, unless the rule says otherwise.
+pub(crate) const FLAP_WINDOW: Span = Span::hours(1);
 
-/// One thing that is wrong with a rule, for a person.
+/// The most steps of a ladder: one for each severity.
+pub(crate) const STEPS_MAX: usize = 4;
+
+/// One thing that is wrong with a rule or a time interval, for a person.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     /// The key, as a path from the rule: `clear_below`, `title.zh-CN`, `where.kind`.
     pub key: String,
     /// What is wrong, with the values.
     pub message: String,
+}
+
+impl Problem {
+    pub(crate) fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            key: key.into(),
+            message: message.into(),
+        }
+    }
 }
 
 impl fmt::Display for Problem {
@@ -47,13 +73,19 @@ pub struct Rule {
     layer: String,
     subject_kind: Option<String>,
     tags: BTreeMap<String, BTreeSet<String>>,
-    fire_above: f64,
-    clear_below: f64,
-    hold_for: Span,
+    /// Ascending, at least one.
+    steps: Vec<Step>,
     keep_firing_for: Span,
-    severity: Severity,
     compare: Compare,
     coverage_min: f64,
+    on_no_data: OnNoData,
+    no_data_after: Option<Span>,
+    flap_max: usize,
+    flap_window: Span,
+    active: Vec<Arc<TimeInterval>>,
+    labels: BTreeMap<String, String>,
+    runbook: Option<String>,
+    mode: Mode,
     owner: String,
     title: Templates,
     action: Templates,
@@ -61,56 +93,71 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Checks one rule.
+    /// Checks one rule that names no time intervals.
     ///
     /// # Errors
     /// All problems, in the order of the fields.
     pub fn try_new(config: &RuleConfig) -> Result<Self, Vec<Problem>> {
+        Self::with_intervals(config, &TimeIntervals::default())
+    }
+
+    /// Checks one rule; the time intervals of `active` are among `intervals`.
+    ///
+    /// # Errors
+    /// All problems, in the order of the fields.
+    pub fn with_intervals(
+        config: &RuleConfig,
+        intervals: &TimeIntervals,
+    ) -> Result<Self, Vec<Problem>> {
         let mut problems = Problems::default();
         problems.name(&config.name);
         problems.text("layer", &config.layer);
         if let Some(kind) = &config.subject_kind {
             problems.text("subject_kind", kind);
         }
-        let mut tags = BTreeMap::new();
-        for (tag, values) in &config.tags {
-            let values: BTreeSet<String> = values.0.iter().cloned().collect();
-            if values.is_empty() {
-                problems.add(format!("where.{tag}"), "allows no value at all");
-            }
-            tags.insert(tag.clone(), values);
-        }
-        problems.thresholds(config.fire_above, config.clear_below);
+        let tags = problems.tags(&config.tags);
+        let steps = step::checked(config, &mut problems);
         problems.share("coverage_min", config.coverage_min);
-        let hold_for = problems.span("for", &config.hold_for);
         let keep_firing_for = problems.span("keep_firing_for", &config.keep_firing_for);
+        let no_data_after = config.no_data_after.as_deref();
+        let no_data_after = no_data_after.and_then(|text| problems.span("no_data_after", text));
+        let flap_max = problems.flap_max(config.flap_max);
+        let flap_window = problems.span("flap_window", &config.flap_window);
+        let active = problems.active(&config.active, intervals);
+        problems.labels(&config.labels);
+        if let Some(runbook) = &config.runbook {
+            problems.text("runbook", runbook);
+        }
         problems.text("owner", &config.owner);
         let title = problems.templates("title", &config.title);
         let action = problems.templates("do", &config.action);
-        match (hold_for, keep_firing_for, title, action) {
-            (Some(hold_for), Some(keep_firing_for), Some(title), Some(action))
-                if problems.0.is_empty() =>
-            {
-                Ok(Self {
-                    name: config.name.clone(),
-                    layer: config.layer.clone(),
-                    subject_kind: config.subject_kind.clone(),
-                    hash: hash(config, &tags, [hold_for, keep_firing_for]),
-                    tags,
-                    fire_above: config.fire_above,
-                    clear_below: config.clear_below,
-                    hold_for,
-                    keep_firing_for,
-                    severity: config.severity,
-                    compare: config.compare,
-                    coverage_min: config.coverage_min,
-                    owner: config.owner.clone(),
-                    title,
-                    action,
-                })
-            }
-            _ => Err(problems.0),
-        }
+        let (Some(title), Some(action), true) = (title, action, problems.is_empty()) else {
+            return Err(problems.into_list());
+        };
+        let mut rule = Self {
+            name: config.name.clone(),
+            layer: config.layer.clone(),
+            subject_kind: config.subject_kind.clone(),
+            tags,
+            steps,
+            keep_firing_for: keep_firing_for.unwrap_or_default(),
+            compare: config.compare,
+            coverage_min: config.coverage_min,
+            on_no_data: config.on_no_data,
+            no_data_after,
+            flap_max,
+            flap_window: flap_window.unwrap_or_default(),
+            active,
+            labels: config.labels.clone(),
+            runbook: config.runbook.clone(),
+            mode: config.mode,
+            owner: config.owner.clone(),
+            title,
+            action,
+            hash: String::new(),
+        };
+        rule.hash = hash::of(&rule, config);
+        Ok(rule)
     }
 
     /// The rule's name.
@@ -123,14 +170,39 @@ impl Rule {
         &self.layer
     }
 
-    /// How bad its alerts are.
+    /// The kind of subject that it is about; `None` is all.
+    pub fn subject_kind(&self) -> Option<&str> {
+        self.subject_kind.as_deref()
+    }
+
+    /// How bad its alerts get: the severity of the highest step.
     pub fn severity(&self) -> Severity {
-        self.severity
+        self.highest().severity
+    }
+
+    /// The steps of its ladder, ascending; at least one, at most four.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
     }
 
     /// Who acts on its alerts.
     pub fn owner(&self) -> &str {
         &self.owner
+    }
+
+    /// What goes with every alert.
+    pub fn labels(&self) -> &BTreeMap<String, String> {
+        &self.labels
+    }
+
+    /// Where to read what to do.
+    pub fn runbook(&self) -> Option<&str> {
+        self.runbook.as_deref()
+    }
+
+    /// Whether it notifies.
+    pub fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// Sixteen hexadecimal digits that change with anything in the rule: texts, thresholds,
@@ -139,14 +211,41 @@ impl Rule {
         &self.hash
     }
 
-    /// Event time at or above `fire_above` before an alert is raised.
+    /// Event time at or above `fire_above` of the lowest step before an alert is raised on it.
     pub fn hold_for(&self) -> Span {
-        self.hold_for
+        self.lowest().hold_for
     }
 
-    /// Event time at or below `clear_below` before an alert is over.
+    /// Event time at or below `clear_below` before an alert goes down a step or is over.
     pub fn keep_firing_for(&self) -> Span {
         self.keep_firing_for
+    }
+
+    /// What becomes of a subject without data.
+    pub fn on_no_data(&self) -> OnNoData {
+        self.on_no_data
+    }
+
+    /// How often an alert may change within [`Rule::flap_window`]; 0 is as often as it likes.
+    pub fn flap_max(&self) -> usize {
+        self.flap_max
+    }
+
+    /// The time in which changes count towards [`Rule::flap_max`], and for which an alert must be
+    /// steady to be told again.
+    pub fn flap_window(&self) -> Span {
+        self.flap_window
+    }
+
+    /// Whether it is active in a window that ends at `at`, given the public holidays.
+    pub fn is_active(&self, at: EventTime, holidays: &BTreeSet<Date>) -> bool {
+        let mut intervals = self.active.iter();
+        self.active.is_empty() || intervals.any(|interval| interval.contains(at, holidays))
+    }
+
+    /// The names of the intervals in which it is active.
+    pub fn active(&self) -> impl Iterator<Item = &str> {
+        self.active.iter().map(|interval| interval.name())
     }
 
     pub(crate) fn title(&self) -> &Templates {
@@ -157,14 +256,31 @@ impl Rule {
         &self.action
     }
 
-    /// Whether the rule is about the subject of `row`.
+    /// How long without data calls for `on_no_data`, where the last window with data was as long
+    /// as `window`.
+    pub(crate) fn no_data_after(&self, window: Span) -> Span {
+        self.no_data_after.unwrap_or(twice(window))
+    }
+
+    pub(crate) fn lowest(&self) -> &Step {
+        self.steps.first().expect("a rule has a step")
+    }
+
+    fn highest(&self) -> &Step {
+        self.steps.last().expect("a rule has a step")
+    }
+
+    /// Whether the rule is about the subject of `row`. A grid unit lies in itself.
     pub(crate) fn matches(&self, row: &Measurement<'_>) -> bool {
         let kind = self.subject_kind.as_deref();
         kind.is_none_or(|kind| kind == row.subject_kind)
             && self.tags.iter().all(|(tag, allowed)| {
-                row.tags
-                    .iter()
-                    .any(|(key, value)| key == tag && allowed.contains(*value))
+                let itself = tag == GRID_UNIT && row.subject_kind == GRID_UNIT;
+                itself && allowed.contains(row.subject)
+                    || row
+                        .tags
+                        .iter()
+                        .any(|(key, value)| key == tag && allowed.contains(*value))
             })
     }
 
@@ -177,10 +293,11 @@ impl Rule {
         }
     }
 
-    /// What `row` shows of its subject.
-    pub(crate) fn sight(&self, row: &Measurement<'_>) -> Sight {
+    /// What `row` shows of its subject, whose alert stands on step `level`: too little input is
+    /// believed only where what is missing could not matter.
+    pub(crate) fn sight(&self, row: &Measurement<'_>, level: usize) -> Sight {
         let value = self.compared(row);
-        let fires = value.is_some_and(|value| self.fires_at(value));
+        let fires = value.is_some_and(|value| value >= self.steps[level].fire_above);
         let scarce = row.coverage.is_some_and(|share| share < self.coverage_min);
         match value {
             _ if scarce && !fires => Sight::Stale,
@@ -189,15 +306,19 @@ impl Rule {
         }
     }
 
-    /// Whether `value` calls for an alert.
-    pub(crate) fn fires_at(&self, value: f64) -> bool {
-        value >= self.fire_above
+    /// Whether `value` ends an alert's stay on step `level`.
+    pub(crate) fn clears_at(&self, level: usize, value: f64) -> bool {
+        let step = &self.steps[level];
+        value <= step.clear_below && value < step.fire_above
     }
+}
 
-    /// Whether `value` ends an alert.
-    pub(crate) fn clears_at(&self, value: f64) -> bool {
-        value <= self.clear_below && !self.fires_at(value)
-    }
+/// The tag that says in which grid unit a subject lies, and the kind of subject that is one.
+pub(crate) const GRID_UNIT: &str = "grid_unit";
+
+/// Two windows of this length.
+pub(crate) fn twice(window: Span) -> Span {
+    Span::micros(window.as_micros().saturating_mul(2))
 }
 
 /// What a window shows of a subject.
@@ -209,115 +330,6 @@ pub(crate) enum Sight {
     Stale,
     /// No row, or one without a value.
     Nothing,
-}
-
-/// The hash of everything in a rule, independent of how it was written.
-fn hash(
-    config: &RuleConfig,
-    tags: &BTreeMap<String, BTreeSet<String>>,
-    spans: [Span; 2],
-) -> String {
-    // A list of allowed values is one part after another, so its length goes before it.
-    let mut parts: Vec<String> = vec![
-        "rule/1".to_owned(),
-        config.name.clone(),
-        config.layer.clone(),
-        format!("{:?}", config.subject_kind),
-        tags.len().to_string(),
-    ];
-    for (tag, values) in tags {
-        parts.extend([tag.clone(), values.len().to_string()]);
-        parts.extend(values.iter().cloned());
-    }
-    // `+ 0.0` makes one zero of two.
-    parts.extend([config.fire_above, config.clear_below].map(|value| format!("{:?}", value + 0.0)));
-    parts.extend(spans.map(|span| span.as_micros().to_string()));
-    parts.extend(
-        [
-            config.severity.as_str(),
-            config.compare.as_str(),
-            &config.owner,
-            &config.title.zh,
-            &config.title.en,
-            &config.action.zh,
-            &config.action.en,
-        ]
-        .map(str::to_owned),
-    );
-    // Rules that leave it out keep the hash that they had before there was such a key.
-    if config.coverage_min.total_cmp(&COVERAGE_MIN).is_ne() {
-        parts.push(format!("coverage_min {:?}", config.coverage_min + 0.0));
-    }
-    digest(parts.iter().map(String::as_bytes), HASH_BYTES)
-}
-
-/// Problems found so far.
-#[derive(Debug, Default)]
-struct Problems(Vec<Problem>);
-
-impl Problems {
-    fn add(&mut self, key: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Problem {
-            key: key.into(),
-            message: message.into(),
-        });
-    }
-
-    fn text(&mut self, key: &str, text: &str) {
-        if text.trim().is_empty() {
-            self.add(key, "is empty");
-        }
-    }
-
-    fn name(&mut self, name: &str) {
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
-        if name.is_empty() || name.len() > NAME_CHARS_MAX || !name.chars().all(allowed) {
-            self.add(
-                "name",
-                format!(
-                    "{name:?} is not 1 to {NAME_CHARS_MAX} lower-case letters, digits, - and _"
-                ),
-            );
-        }
-    }
-
-    fn thresholds(&mut self, fire_above: f64, clear_below: f64) {
-        let mut finite = true;
-        for (key, value) in [("fire_above", fire_above), ("clear_below", clear_below)] {
-            if !value.is_finite() {
-                self.add(key, format!("{value} is not a finite number"));
-                finite = false;
-            }
-        }
-        if finite && clear_below > fire_above {
-            self.add(
-                "clear_below",
-                format!("{clear_below} must be at or below fire_above {fire_above}"),
-            );
-        }
-    }
-
-    fn share(&mut self, key: &str, value: f64) {
-        if !(0.0..=1.0).contains(&value) {
-            self.add(key, format!("{value} is not a share from 0 to 1"));
-        }
-    }
-
-    fn span(&mut self, key: &str, text: &str) -> Option<Span> {
-        text.parse()
-            .map_err(|error: tidegate_model::ParseTimeError| self.add(key, error.to_string()))
-            .ok()
-    }
-
-    fn templates(&mut self, key: &str, texts: &Texts) -> Option<Templates> {
-        let mut read = |language: &str, text: &str| {
-            Template::try_new(text)
-                .map_err(|problem| self.add(format!("{key}.{language}"), problem))
-                .ok()
-        };
-        let (zh, en) = (read("zh-CN", &texts.zh), read("en", &texts.en));
-        Some(Templates { zh: zh?, en: en? })
-    }
 }
 
 #[cfg(test)]

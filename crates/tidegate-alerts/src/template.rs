@@ -74,6 +74,16 @@ impl Template {
         Ok(Self(pieces))
     }
 
+    /// Whether it says what it is about.
+    pub(crate) fn names_subject(&self) -> bool {
+        self.0.contains(&Piece::Field(Field::Name))
+    }
+
+    /// Whether it says how much.
+    pub(crate) fn has_value(&self) -> bool {
+        self.0.contains(&Piece::Field(Field::Value))
+    }
+
     /// The text with its placeholders filled; a value that is missing shows as a dash.
     pub(crate) fn fill(&self, filling: Filling<'_>) -> String {
         let mut text = String::new();

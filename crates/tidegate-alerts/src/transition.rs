@@ -1,8 +1,10 @@
 //! What the machine answers: a change of one alert.
 
+use std::collections::BTreeMap;
+
 use tidegate_model::{EventTime, Span};
 
-use crate::config::Severity;
+use crate::words::Severity;
 
 /// What became of an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,11 +16,21 @@ pub enum AlertState {
     /// Its subject has no data. What was seen before still stands; also told of an alert that
     /// was about to be raised (`for` not yet over).
     NoData,
-    /// Its value calls for no alert, but rests on too little of the expected input to be believed
-    /// (`coverage_min`). As without data, what was seen before still stands.
+    /// Its value calls for no alert, or for a lower step, but rests on too little of the expected
+    /// input to be believed (`coverage_min`). As without data, what was seen before still stands.
     Stale,
-    /// Data is back after [`AlertState::NoData`] or [`AlertState::Stale`], and the raised alert is not over. Not a raise.
+    /// Data is back after [`AlertState::NoData`], [`AlertState::Stale`] or [`AlertState::Error`],
+    /// and the raised alert is not over. Not a raise.
     Resumed,
+    /// It climbed to a higher step of its rule, maybe over several.
+    Escalated,
+    /// It went down one step of its rule and is not over.
+    Eased,
+    /// It changes too often (`flap_max`): further changes are held back until it has been steady
+    /// for `flap_window`, except a rise to a step that was not told since. Then its state is told.
+    Flapping,
+    /// Its layer could not be evaluated. What was seen before still stands.
+    Error,
 }
 
 impl AlertState {
@@ -30,8 +42,30 @@ impl AlertState {
             Self::NoData => "no_data",
             Self::Stale => "stale",
             Self::Resumed => "resumed",
+            Self::Escalated => "escalated",
+            Self::Eased => "eased",
+            Self::Flapping => "flapping",
+            Self::Error => "error",
         }
     }
+}
+
+/// Why an alert changed; its text says so too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Why {
+    /// What its layer says of the subject in this window, or says no more.
+    Data,
+    /// The subject has been without data for so long that its rule raises (`alert`) or ends
+    /// (`resolve`) the alert.
+    NoData,
+    /// The alert was raised since data was missing, and data is back.
+    DataIsBack,
+    /// Its rule is not active now: the window ends outside of its time intervals.
+    Inactive,
+    /// It changed this often within `flap_window`.
+    Changes(u64),
+    /// It has been steady for `flap_window`; this many changes were held back before.
+    Steady(u64),
 }
 
 /// One change of one alert, complete in itself: who receives it needs to look nothing up.
@@ -55,8 +89,15 @@ pub struct AlertTransition {
     pub name_en: String,
     /// What became of the alert.
     pub state: AlertState,
-    /// How bad it is.
+    /// Why it changed.
+    pub why: Why,
+    /// How bad it is: the severity of the step on which it stands, of the one that it left last
+    /// where it is over.
     pub severity: Severity,
+    /// The threshold that decided, in `unit`: `fire_above` of the step on which the alert stands;
+    /// of one that is eased or over, `clear_below` of the step that it left. `None` where no value
+    /// decided.
+    pub threshold: Option<f64>,
     /// Start of the window that made the change.
     pub window_start: EventTime,
     /// End of the window that made the change.
@@ -90,6 +131,19 @@ pub struct AlertTransition {
     pub owner: String,
     /// End of the first window at or above `fire_above`: the start of the episode.
     pub since: EventTime,
+    /// Until when this stands unless something newer is told: two windows after `window_end`, or
+    /// `keep_firing_for` where that is longer.
+    pub valid_until: EventTime,
+    /// The subject's tags.
+    pub tags: BTreeMap<String, String>,
+    /// The rule's labels.
+    pub labels: BTreeMap<String, String>,
+    /// The grid unit that the subject is or lies in: its tag `grid_unit`.
+    pub grid_unit: Option<String>,
+    /// Where to read what to do.
+    pub runbook: Option<String>,
+    /// The rule records and must never notify.
+    pub is_shadow: bool,
     /// Whether the window was final. The machine is shown final windows only.
     pub is_final: bool,
 }

@@ -1,5 +1,7 @@
 //! The JSON form of an alert, as on the topic `tidegate.alert`. Its shape is a promise.
 
+use std::collections::BTreeMap;
+
 use crate::transition::AlertTransition;
 
 /// One alert transition. Times are RFC 3339 in UTC, to the microsecond where they have one.
@@ -21,7 +23,8 @@ pub struct AlertRecord {
     pub name_zh: String,
     /// The subject's name in English.
     pub name_en: String,
-    /// `firing`, `resolved`, `no_data`, `stale` or `resumed`.
+    /// `firing`, `resolved`, `no_data`, `stale`, `resumed`, `escalated`, `eased`, `flapping` or
+    /// `error`.
     pub state: String,
     /// `info`, `watch`, `warning` or `critical`.
     pub severity: String,
@@ -59,6 +62,30 @@ pub struct AlertRecord {
     pub since: String,
     /// Whether the window was final.
     pub is_final: bool,
+    /// The subject's tags: `kind`, `grid_unit` and what else the reference data says of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// The rule's own labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// The grid unit that the subject lies in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grid_unit: Option<String>,
+    /// Where to read what to do, from the rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<String>,
+    /// The threshold that decided: `fire_above` of the present step of the rule's ladder; of an
+    /// alert that is eased or over, `clear_below` of the step that it left. Null where no value
+    /// decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+    /// Until when this stands unless something newer is told, in event time: at least two windows
+    /// on, and the rule's `keep_firing_for`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<String>,
+    /// The rule records and must never notify.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
 }
 
 impl From<&AlertTransition> for AlertRecord {
@@ -91,6 +118,13 @@ impl From<&AlertTransition> for AlertRecord {
             owner: alert.owner.clone(),
             since: alert.since.to_string(),
             is_final: alert.is_final,
+            tags: alert.tags.clone(),
+            labels: alert.labels.clone(),
+            grid_unit: alert.grid_unit.clone(),
+            runbook: alert.runbook.clone(),
+            threshold: alert.threshold,
+            valid_until: Some(alert.valid_until.to_string()),
+            shadow: alert.is_shadow,
         }
     }
 }

@@ -198,10 +198,11 @@ fn show_health(change: &FeedHealthTransition) {
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
 fn show_alert(alert: &AlertTransition) {
     let mark = match alert.state {
-        AlertState::Firing => "▲",
-        AlertState::Resolved => "▽",
-        AlertState::NoData | AlertState::Stale => "?",
+        AlertState::Firing | AlertState::Escalated => "▲",
+        AlertState::Resolved | AlertState::Eased => "▽",
+        AlertState::NoData | AlertState::Stale | AlertState::Error => "?",
         AlertState::Resumed => "·",
+        AlertState::Flapping => "~",
     };
     println!(
         "{mark} {} {:<8} {:<8} {}\n  {}  [{} → {}]",

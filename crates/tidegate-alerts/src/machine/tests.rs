@@ -2,10 +2,16 @@
 //! in a window (A2), forget an alert when data stops, and give other ids on a replay.
 
 use super::*;
-use crate::config::{Compare, OneOrMany, RuleConfig, Severity, Texts};
+use crate::config::{OneOrMany, RuleConfig, Texts};
 use crate::wire::AlertRecord;
-use proptest::prelude::*;
+use crate::words::{Compare, Mode, OnNoData, Severity};
 use tidegate_model::Span;
+
+mod flapping;
+mod hours;
+mod ladder;
+mod laws;
+mod no_data;
 
 /// 2026-03-01T00:00:00Z.
 const START: EventTime = EventTime::from_micros(1_772_323_200_000_000);
@@ -25,11 +31,20 @@ pub(in crate::machine) fn config(hold_for: &str, keep_firing_for: &str) -> RuleC
         layer: "density".to_owned(),
         subject_kind: None,
         tags: BTreeMap::new(),
-        fire_above: 4.0,
-        clear_below: 3.0,
+        fire_above: Some(4.0),
+        clear_below: Some(3.0),
         hold_for: hold_for.to_owned(),
         keep_firing_for: keep_firing_for.to_owned(),
-        severity: Severity::Critical,
+        severity: Some(Severity::Critical),
+        step: Vec::new(),
+        on_no_data: OnNoData::Keep,
+        no_data_after: None,
+        flap_max: 6,
+        flap_window: "1h".to_owned(),
+        active: Vec::new(),
+        labels: BTreeMap::new(),
+        runbook: None,
+        mode: Mode::Live,
         compare: Compare::Value,
         coverage_min: 0.5,
         owner: "grid-duty".to_owned(),
@@ -69,7 +84,7 @@ pub(in crate::machine) fn row(subject: &str, at: EventTime, value: Option<f64>) 
 }
 
 /// Shows one subject a window for each word: a number, `_` for no row, `null`, `nan`, `inf`; with a
-/// star behind it the row rests on a fifth of the expected input.
+/// star behind it the row rests on a fifth of the expected input. `!` is a layer that fails.
 fn play(machine: &mut AlertMachine, timeline: &str) -> Vec<Vec<AlertTransition>> {
     let windows = (0..).zip(timeline.split_whitespace());
     windows
@@ -81,6 +96,7 @@ fn play(machine: &mut AlertMachine, timeline: &str) -> Vec<Vec<AlertTransition>>
             };
             let value = match word {
                 "_" => return machine.observe("density", at, &[]),
+                "!" => return machine.fail("density", at),
                 "null" => None,
                 number => Some(number.parse().unwrap()),
             };
@@ -93,11 +109,10 @@ fn play(machine: &mut AlertMachine, timeline: &str) -> Vec<Vec<AlertTransition>>
         .collect()
 }
 
-/// `timeline` as [`play`] reads it; `expected` has one mark a window: `F`iring, `R`esolved,
-/// `N`o data, `S`tale, `C`ontinued (resumed), `.` for nothing.
-fn check(config: &RuleConfig, timeline: &str, expected: &str) {
-    let windows = play(&mut machine(config), timeline);
-    let mark = |transitions: &Vec<AlertTransition>| match transitions.as_slice() {
+/// What the transitions of one window are in a timeline.
+#[track_caller]
+fn mark(transitions: &[AlertTransition]) -> &'static str {
+    match transitions {
         [] => ".",
         [one] => match one.state {
             AlertState::Firing => "F",
@@ -105,10 +120,22 @@ fn check(config: &RuleConfig, timeline: &str, expected: &str) {
             AlertState::NoData => "N",
             AlertState::Stale => "S",
             AlertState::Resumed => "C",
+            AlertState::Escalated => "U",
+            AlertState::Eased => "D",
+            AlertState::Flapping => "X",
+            AlertState::Error => "E",
         },
         many => panic!("A2: {} transitions in one window", many.len()),
-    };
-    let got: Vec<_> = windows.iter().map(mark).collect();
+    }
+}
+
+/// `timeline` as [`play`] reads it; `expected` has one mark a window: `F`iring, `R`esolved,
+/// `N`o data, `S`tale, `C`ontinued (resumed), `U`p a step, `D`own a step, flapping (`X`), `E`rror,
+/// `.` for nothing.
+#[track_caller]
+fn check(config: &RuleConfig, timeline: &str, expected: &str) {
+    let windows = play(&mut machine(config), timeline);
+    let got: Vec<_> = windows.iter().map(|told| mark(told)).collect();
     let expected: Vec<_> = expected.split_whitespace().collect();
     assert_eq!(got, expected, "{timeline}");
 }
@@ -120,7 +147,7 @@ fn fires_at_and_clears_at_the_thresholds() {
     check(&at_once, "9 9 0 0 9 0", "F . R . F R");
     check(&at_once, "3.5 3.5", ". .");
     let equal = RuleConfig {
-        clear_below: 4.0,
+        clear_below: Some(4.0),
         ..config("0s", "0s")
     };
     check(&equal, "4 4 3.99 4 3.99", "F . R F R");
@@ -318,7 +345,7 @@ fn layers_and_rules_do_not_meet() {
     };
     let early = RuleConfig {
         name: "early".to_owned(),
-        fire_above: 3.0,
+        fire_above: Some(3.0),
         ..config("0s", "0s")
     };
     let rules = [other, config("0s", "0s"), early].map(|c| Rule::try_new(&c).unwrap());
@@ -412,17 +439,61 @@ fn a_raised_alert_in_full() {
         "owner": "grid-duty",
         "since": "2026-03-01T00:05:00Z",
         "is_final": true,
+        "threshold": 4.0,
+        "valid_until": "2026-03-01T00:20:00Z",
     });
     assert_eq!(record, expected);
     let dark = AlertRecord::from(&told[1]);
-    assert_eq!((dark.value, dark.level), (None, None));
+    assert_eq!((dark.value, dark.level, dark.threshold), (None, None, None));
     assert_eq!(dark.data_age_s, Some(300.0));
     assert_eq!(dark.window_start, "2026-03-01T00:10:00Z");
     assert_eq!(dark.title_en, "No data: East Gate Market is crushed: –");
     let over = AlertRecord::from(&told[2]);
-    assert_eq!(over.id, told[0].id);
+    assert_eq!((&over.id, over.threshold), (&told[0].id, Some(3.0)));
     assert_eq!(over.title_zh, "已解除：东门市场过密 2");
     assert_eq!(over.text_en, "Now 2 persons/m²; the alert is over.");
+}
+
+#[test]
+fn what_goes_with_an_alert() {
+    let labelled = RuleConfig {
+        labels: BTreeMap::from([("team".to_owned(), "east".to_owned())]),
+        runbook: Some("https://example.org/crush".to_owned()),
+        mode: Mode::Shadow,
+        tags: BTreeMap::from([(
+            "grid_unit".to_owned(),
+            OneOrMany(vec!["g-1".to_owned(), "g-2".to_owned()]),
+        )]),
+        ..config("0s", "15m")
+    };
+    let mut machine = machine(&labelled);
+    let at = end(0);
+    let market = Measurement {
+        tags: &[("grid_unit", "g-1"), ("kind", "market")],
+        ..row("v1", at, Some(9.0))
+    };
+    let elsewhere = Measurement {
+        tags: &[("grid_unit", "g-3")],
+        ..row("v2", at, Some(9.0))
+    };
+    let unit = Measurement {
+        subject_kind: "grid_unit",
+        ..row("g-2", at, Some(9.0))
+    };
+    let told = machine.observe("density", at, &[market, elsewhere, unit]);
+    assert_eq!(told.len(), 2);
+    assert_eq!(told[0].grid_unit.as_deref(), Some("g-2"));
+    let told = [&told[1], &machine.observe("density", end(1), &[])[1]];
+    for alert in told.map(AlertRecord::from) {
+        assert_eq!(alert.subject, "v1");
+        assert_eq!(alert.grid_unit.as_deref(), Some("g-1"));
+        assert_eq!(alert.tags["kind"], "market");
+        assert_eq!(alert.labels["team"], "east");
+        assert_eq!(alert.runbook.as_deref(), Some("https://example.org/crush"));
+        assert!(alert.shadow);
+    }
+    let stands_for = told[0].valid_until.since(told[0].window_end);
+    assert_eq!(stands_for, Span::minutes(15));
 }
 
 #[test]
@@ -436,123 +507,4 @@ fn unnamed_subjects_go_by_their_id() {
     let told = machine(&config("0s", "0s")).observe("density", at, &[unnamed]);
     assert_eq!(told[0].title_zh, "89309959d73ffff过密 4");
     assert_eq!(told[0].name_en, "89309959d73ffff");
-}
-
-/// Per window the value of each of three subjects; `None` is no row.
-type Windows = Vec<[Option<f64>; 3]>;
-
-fn windows() -> impl Strategy<Value = Windows> {
-    let value = prop_oneof![
-        1 => Just(None),
-        1 => Just(Some(f64::NAN)),
-        6 => prop::sample::select(vec![0.0, 2.9, 3.0, 3.1, 3.9, 4.0, 4.1, 9.0]).prop_map(Some),
-    ];
-    prop::collection::vec(prop::array::uniform3(value), 1..60)
-}
-
-fn run(config: &RuleConfig, windows: &Windows, reversed: bool) -> Vec<AlertTransition> {
-    let mut machine = machine(config);
-    let mut told = Vec::new();
-    for (index, values) in (0..).zip(windows) {
-        let at = end(index);
-        let rows = ["a", "b", "c"].into_iter().zip(values);
-        let mut rows: Vec<_> = rows
-            .filter_map(|(subject, value)| value.map(|value| row(subject, at, Some(value))))
-            .collect();
-        if reversed {
-            rows.reverse();
-        }
-        told.extend(machine.observe("density", at, &rows));
-    }
-    told
-}
-
-fn spans() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec!["0s", "5m", "7m", "15m"])
-}
-
-proptest! {
-    /// Between the thresholds nothing happens, whatever the wave, once raised or not.
-    #[test]
-    fn a_square_wave_inside_the_band_never_flaps(
-        waves in prop::collection::vec(3.001..3.999_f64, 1..50), raised: bool,
-        hold_for in spans(), keep_firing_for in spans(),
-    ) {
-        let config = config(hold_for, keep_firing_for);
-        let mut machine = machine(&config);
-        let mut index = 0;
-        let mut show = |value| {
-            let at = end(index);
-            index += 1;
-            machine.observe("density", at, &[row("v1", at, Some(value))]).len()
-        };
-        if raised {
-            let told: usize = (0..5).map(|_| show(4.0)).sum();
-            prop_assert_eq!(told, 1);
-        }
-        for value in waves {
-            prop_assert_eq!(show(value), 0);
-        }
-    }
-
-    /// A wave over the whole band raises at most once a period.
-    #[test]
-    fn a_fast_square_wave_is_held_by_the_two_spans(periods in 1..30_usize) {
-        let timeline = "4 2 ".repeat(periods);
-        let both = play(&mut machine(&config("5m", "0s")), &timeline).concat();
-        prop_assert_eq!(both.len(), 0);
-        let kept = play(&mut machine(&config("0s", "10m")), &timeline).concat();
-        prop_assert_eq!(kept.len(), 1);
-    }
-
-    /// A1, A2, the order of states, and what an id stands for.
-    #[test]
-    fn laws(windows in windows(), hold_for in spans(), keep_firing_for in spans()) {
-        let told = run(&config(hold_for, keep_firing_for), &windows, false);
-        let mut seen = BTreeSet::new();
-        for alert in &told {
-            prop_assert!(seen.insert((alert.subject.clone(), alert.window_end)), "A2");
-        }
-        for (column, subject) in ["a", "b", "c"].into_iter().enumerate() {
-            let mine: Vec<_> = told.iter().filter(|alert| alert.subject == subject).collect();
-            let mut last_raise: Option<&AlertTransition> = None;
-            let mut open: Option<&AlertTransition> = None;
-            for alert in mine {
-                if let Some(before) = open {
-                    prop_assert_eq!(&before.id, &alert.id);
-                    prop_assert_ne!(before.state, alert.state);
-                }
-                if alert.state == AlertState::Firing {
-                    if let Some(raise) = last_raise {
-                        let cleared = (0..).zip(&windows).any(|(index, values)| {
-                            end(index) > raise.window_end
-                                && end(index) < alert.window_end
-                                && values[column].is_some_and(|value| value <= 3.0)
-                        });
-                        prop_assert!(cleared, "A1");
-                        prop_assert_ne!(&raise.id, &alert.id);
-                    }
-                    last_raise = Some(alert);
-                }
-                open = (alert.state != AlertState::Resolved).then_some(alert);
-            }
-        }
-    }
-
-    /// The same windows give the same transitions, whatever the order of rows.
-    #[test]
-    fn a_replay_repeats_everything(windows in windows(), hold_for in spans(), keep in spans()) {
-        let config = config(hold_for, keep);
-        let first = run(&config, &windows, false);
-        prop_assert_eq!(&run(&config, &windows, true), &first);
-    }
-
-    /// The gap between two windows without data never ends an alert.
-    #[test]
-    fn darkness_never_resolves(dark in 1..50_usize, hold_for in spans(), keep in spans()) {
-        let timeline = format!("4 4 4 4 {}", "_ ".repeat(dark));
-        let told = play(&mut machine(&config(hold_for, keep)), &timeline).concat();
-        let states: Vec<_> = told.iter().map(|alert| alert.state).collect();
-        prop_assert_eq!(states, [AlertState::Firing, AlertState::NoData]);
-    }
 }

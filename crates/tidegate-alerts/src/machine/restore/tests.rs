@@ -4,11 +4,15 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::RuleConfig;
+use crate::config::{RuleConfig, StepConfig};
+use crate::interval::TimeIntervals;
 use crate::machine::tests::{config, end, row};
+use crate::words::{OnNoData, Severity};
 use crate::{AlertTransition, Measurement};
+use jiff::tz::TimeZone;
 
-/// One window: its layer, and the value of each of three subjects; `None` is no row.
+/// One window: its layer, and the value of each of three subjects; `None` is no row, and three of
+/// them a layer that fails.
 type Shown = (bool, [Option<f64>; 3]);
 
 fn shown() -> impl Strategy<Value = Vec<Shown>> {
@@ -19,34 +23,64 @@ fn shown() -> impl Strategy<Value = Vec<Shown>> {
     ];
     prop::collection::vec(
         (prop::bool::weighted(0.8), prop::array::uniform3(value)),
-        1..40,
+        1..60,
     )
 }
 
-/// Three rules: two on one layer, one of them without waiting, and one on another layer.
+/// Four rules: three on one layer, one of them without waiting and one with steps and hours, and
+/// one on another layer.
 fn rules(hold_for: &str, keep_firing_for: &str) -> Vec<Rule> {
     let early = RuleConfig {
         name: "early".to_owned(),
-        fire_above: 3.0,
-        clear_below: 2.9,
+        fire_above: Some(3.0),
+        clear_below: Some(2.9),
+        flap_max: 2,
+        flap_window: "20m".to_owned(),
         ..config("0s", "10m")
     };
     let other = RuleConfig {
         name: "other".to_owned(),
         layer: "inflow".to_owned(),
+        on_no_data: OnNoData::Resolve,
         ..config("5m", "0s")
     };
-    let rules = [config(hold_for, keep_firing_for), early, other];
-    rules.iter().map(|c| Rule::try_new(c).unwrap()).collect()
+    let step = |severity, fire_above| StepConfig {
+        severity,
+        fire_above,
+        clear_below: fire_above - 1.0,
+        hold_for: None,
+    };
+    let ladder = RuleConfig {
+        name: "ladder".to_owned(),
+        fire_above: None,
+        clear_below: None,
+        severity: None,
+        step: vec![step(Severity::Watch, 4.0), step(Severity::Critical, 9.0)],
+        on_no_data: OnNoData::Alert,
+        active: vec!["hours".to_owned()],
+        ..config(hold_for, keep_firing_for)
+    };
+    let hours = "name = 'hours'\ntimes = [{ from = '00:30', to = '01:30' }]";
+    let hours = TimeIntervals::try_new(&[toml::from_str(hours).unwrap()], &TimeZone::UTC).unwrap();
+    let rules = [config(hold_for, keep_firing_for), early, other, ladder];
+    let read = |config| Rule::with_intervals(config, &hours).unwrap();
+    rules.iter().map(read).collect()
 }
 
 fn show(machine: &mut AlertMachine, index: i64, window: &Shown) -> Vec<AlertTransition> {
     let layer = if window.0 { "density" } else { "inflow" };
     let at = end(index);
+    if window.1 == [None; 3] {
+        return machine.fail(layer, at);
+    }
     let rows = ["a", "b", "c"].into_iter().zip(window.1);
     let rows: Vec<_> = rows
         .filter_map(|(subject, value)| value.map(|value| row(subject, at, Some(value))))
-        .map(|row| Measurement { layer, ..row })
+        .map(|row| Measurement {
+            layer,
+            coverage: Some(if index % 5 == 0 { 0.1 } else { 1.0 }),
+            ..row
+        })
         .collect();
     machine.observe(layer, at, &rows)
 }
@@ -61,21 +95,28 @@ proptest! {
     #[test]
     fn a_restored_machine_goes_on(
         windows in shown(), cut in any::<prop::sample::Index>(), alerts_max in 1..8_usize,
+        subjects_max in 1..9_usize,
         hold_for in prop::sample::select(vec!["0s", "5m", "15m"]),
         keep_firing_for in prop::sample::select(vec!["0s", "5m", "15m"]),
     ) {
         let rules = rules(hold_for, keep_firing_for);
         let cut = cut.index(windows.len() + 1);
-        let mut whole = AlertMachine::new(rules.clone()).with_alerts_max(alerts_max);
+        let limited = |machine: AlertMachine| {
+            machine.with_alerts_max(alerts_max).with_subjects_max(subjects_max)
+        };
+        let mut whole = limited(AlertMachine::new(rules.clone()));
         for (index, window) in (0..).zip(&windows[..cut]) {
             show(&mut whole, index, window);
         }
-        let mut second = restored(rules, &whole.state()).with_alerts_max(alerts_max);
+        let mut second = limited(restored(rules, &whole.state()));
         let from = i64::try_from(cut).unwrap();
         for (index, window) in (from..).zip(&windows[cut..]) {
             let told = show(&mut whole, index, window);
             prop_assert_eq!(show(&mut second, index, window), told);
-            prop_assert_eq!((second.open(), second.refused()), (whole.open(), whole.refused()));
+            prop_assert_eq!(
+                (second.open(), second.refused(), second.forgotten()),
+                (whole.open(), whole.refused(), whole.forgotten())
+            );
         }
         prop_assert_eq!(second.state(), whole.state());
     }
@@ -84,7 +125,7 @@ proptest! {
 /// The state of a machine with an alert of rule `crush` on each of `a` and `b`.
 fn raised() -> MachineState {
     let mut machine = AlertMachine::new(rules("0s", "0s"));
-    show(&mut machine, 0, &(true, [Some(9.0), Some(9.0), None]));
+    show(&mut machine, 1, &(true, [Some(9.0), Some(9.0), None]));
     machine.state()
 }
 
@@ -119,7 +160,7 @@ fn a_rule_without_open_alerts_may_change() {
 #[should_panic(expected = "is not after")]
 fn a_restored_machine_knows_which_windows_it_has_seen() {
     let mut second = restored(rules("0s", "0s"), &raised());
-    show(&mut second, 0, &(true, [None, None, None]));
+    show(&mut second, 1, &(true, [None, None, None]));
 }
 
 #[test]
@@ -139,6 +180,18 @@ fn what_is_there_twice_is_refused() {
     });
     let message = "an alert of rule \"crush\" on venue \"b\" is there twice";
     check_refused(rules("0s", "0s"), state, message);
+    let state = twice(|s| {
+        let again = s.rules[0].flaps[1].clone();
+        s.rules[0].flaps.push(again);
+    });
+    let message = "the changes of rule \"crush\" on venue \"b\" is there twice";
+    check_refused(rules("0s", "0s"), state, message);
+    let state = twice(|s| {
+        let again = s.rules[2].known[0].clone();
+        s.rules[2].known.push(again);
+    });
+    let message = "what is known of rule \"ladder\" on venue \"a\" is there twice";
+    check_refused(rules("0s", "0s"), state, message);
 }
 
 /// The bytes are a stored format: a change of them is a new version of the snapshot.
@@ -149,25 +202,33 @@ fn the_stored_form_stays() {
         PhaseState::Firing,
         PhaseState::Recovering(-3),
     ];
+    let seen = SeenState {
+        end: 2,
+        size: 300,
+        name_zh: "z".to_owned(),
+        name_en: "e".to_owned(),
+        unit: "u".to_owned(),
+        method: "m".to_owned(),
+        tags: vec![("k".to_owned(), "v".to_owned())],
+    };
     let episode = |phase| EpisodeState {
         subject_kind: "k".to_owned(),
         subject: "s".to_owned(),
         id: "i".to_owned(),
         since: 1,
         phase,
-        dark: true,
+        level: 2,
+        reached: vec![Some(1), None],
+        dark: Some(DarkState::Stale),
+        failed: true,
+        missing: false,
+        heard: 3,
         told: false,
-        seen: SeenState {
-            end: 2,
-            size: 300,
-            name_zh: "z".to_owned(),
-            name_en: "e".to_owned(),
-            unit: "u".to_owned(),
-            method: "m".to_owned(),
-        },
+        seen: seen.clone(),
     };
     let state = MachineState {
         refused: 7,
+        forgotten: 8,
         layers: vec![LayerState {
             layer: "l".to_owned(),
             last_end: -1,
@@ -176,16 +237,42 @@ fn the_stored_form_stays() {
             rule: "r".to_owned(),
             rule_hash: "h".to_owned(),
             episodes: phases.map(episode).to_vec(),
+            flaps: vec![FlapState {
+                subject_kind: "k".to_owned(),
+                subject: "s".to_owned(),
+                changes: vec![1],
+                run: Some(RunState {
+                    id: "i".to_owned(),
+                    since: 1,
+                    level: 1,
+                    last: 2,
+                    held: 9,
+                    seen: seen.clone(),
+                }),
+            }],
+            known: vec![KnownState {
+                subject_kind: "k".to_owned(),
+                subject: "s".to_owned(),
+                seen: seen.clone(),
+            }],
+            quiet_end: 5,
         }],
     };
     let bytes = postcard::to_stdvec(&state).unwrap();
     let hex = bytes
         .iter()
         .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-    let (head, seen) = ("016b01730169", "010004d804017a01650175016d");
+    let seen = "04d804017a01650175016d01016b0176";
+    let subject = "016b0173";
+    let rest = format!("02 02010200 0101 01 00 06 00 {seen}");
     assert_eq!(
         hex,
-        format!("07 01016c01 01017201 6803 {head}0200{seen} {head}0201{seen} {head}020205{seen}")
-            .replace(' ', "")
+        format!(
+            "0708 01016c01 01017201 6803 \
+             {subject}0169 0200 {rest} {subject}0169 0201 {rest} {subject}0169 020205 {rest} \
+             01 {subject} 0102 01 0169 02 01 04 09 {seen} \
+             01 {subject} {seen} 0a"
+        )
+        .replace(' ', "")
     );
 }
