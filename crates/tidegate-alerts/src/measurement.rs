@@ -1,5 +1,7 @@
 //! What the machine is shown: the final rows of a layer.
 
+use std::borrow::Cow;
+
 use tidegate_model::{EventTime, Span};
 
 /// One final layer row, as far as rules and alerts read it. Text is borrowed.
@@ -20,7 +22,7 @@ pub struct Measurement<'a> {
     /// The subject's name in English; its id stands in for an empty one.
     pub name_en: &'a str,
     /// The subject's tags, for example `("kind", "market")`.
-    pub tags: &'a [(&'a str, &'a str)],
+    pub tags: &'a [(&'a str, Cow<'a, str>)],
     /// The value; `None`, NaN and infinities are rows without data.
     pub value: Option<f64>,
     /// Lower bound of its interval.

@@ -280,7 +280,7 @@ impl Rule {
                     || row
                         .tags
                         .iter()
-                        .any(|(key, value)| key == tag && allowed.contains(*value))
+                        .any(|(key, value)| key == tag && allowed.contains(value.as_ref()))
             })
     }
 

@@ -50,7 +50,7 @@ pub use feed_health::{
 pub use foresight::{ABERRATION_SCHEMA, FORECAST_SCHEMA, SERIES_MAX};
 pub use locate::{Locator, Unlocated};
 pub use occupancy::OCCUPANCY_CORRECTION_SCHEMA;
-pub use pipeline::{Feed, Layer, Pipeline};
+pub use pipeline::{Feed, Layer, Pipeline, RULES};
 pub use problem::Problem;
 pub use progress::{PartitionPosition, Progress, SnapshotName, Step, Totals};
 pub use quality::{FEED_QUALITY_SCHEMA, FEED_REJECTED_SCHEMA};

@@ -1,71 +1,85 @@
 //! Layer rows as the alert machine reads them: with the names and tags of their subjects.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Float64Type;
 use tidegate_alerts::Measurement;
-use tidegate_model::{EventTime, Span, VenueKind};
+use tidegate_model::{Cell, EventTime, Span, Venue};
 
 use crate::Reference;
 
 /// Names and tags of the subjects that a pipeline knows.
+///
+/// Tags: `kind` of venues and sites, `cordon` and `venue_kind` of sites, `grid_unit` of all that
+/// lies in one and of the unit itself, and `venue` of a venue, of its sites, and of the cells of
+/// which it has the largest part.
 #[derive(Debug)]
 pub(crate) struct Directory {
     /// By kind of subject and id.
     entries: BTreeMap<(&'static str, String), Entry>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Entry {
     name_zh: String,
     name_en: String,
-    tags: Vec<(&'static str, &'static str)>,
+    tags: Vec<Tag>,
 }
+
+type Tag = (&'static str, Cow<'static, str>);
 
 impl Directory {
     pub(crate) fn new(reference: &Reference) -> Self {
         let mut entries = BTreeMap::new();
-        let mut venue_kinds: BTreeMap<&str, VenueKind> = BTreeMap::new();
+        let venues: BTreeMap<&str, &Venue> = reference
+            .venues
+            .iter()
+            .map(|venue| (venue.id.as_str(), venue))
+            .collect();
         for venue in &reference.venues {
-            venue_kinds.insert(&venue.id, venue.kind);
-            let tags = vec![("kind", venue.kind.as_str())];
-            let (name_zh, name_en) = (venue.name_zh.clone(), venue.name_en.clone());
-            entries.insert(
-                ("venue", venue.id.clone()),
-                Entry {
-                    name_zh,
-                    name_en,
-                    tags,
-                },
-            );
+            let mut tags: Vec<Tag> = vec![("kind", venue.kind.as_str().into())];
+            tags.extend(of_venue(venue));
+            let entry = Entry {
+                name_zh: venue.name_zh.clone(),
+                name_en: venue.name_en.clone(),
+                tags,
+            };
+            entries.insert(("venue", venue.id.clone()), entry);
         }
         for site in &reference.sites {
-            let mut tags = vec![("kind", site.kind.as_str())];
-            tags.push(("cordon", if site.cordon { "true" } else { "false" }));
-            let venue = site.venue_id.as_deref().and_then(|id| venue_kinds.get(id));
-            tags.extend(venue.map(|kind| ("venue_kind", kind.as_str())));
-            let (name_zh, name_en) = (site.name.clone(), site.name.clone());
-            entries.insert(
-                ("site", site.id.clone()),
-                Entry {
-                    name_zh,
-                    name_en,
-                    tags,
-                },
-            );
+            let cordon = if site.cordon { "true" } else { "false" };
+            let mut tags: Vec<Tag> = vec![
+                ("kind", site.kind.as_str().into()),
+                ("cordon", cordon.into()),
+            ];
+            let venue = site.venue_id.as_deref().and_then(|id| venues.get(id));
+            if let Some(venue) = venue {
+                tags.push(("venue_kind", venue.kind.as_str().into()));
+                tags.extend(of_venue(venue));
+            }
+            let entry = Entry {
+                name_zh: site.name.clone(),
+                name_en: site.name.clone(),
+                tags,
+            };
+            entries.insert(("site", site.id.clone()), entry);
         }
         for unit in &reference.grid_units {
-            let (name_zh, name_en) = (unit.name_zh.clone(), unit.name_en.clone());
-            let tags = Vec::new();
-            entries.insert(
-                ("grid_unit", unit.id.clone()),
-                Entry {
-                    name_zh,
-                    name_en,
-                    tags,
-                },
-            );
+            let entry = Entry {
+                name_zh: unit.name_zh.clone(),
+                name_en: unit.name_en.clone(),
+                tags: vec![("grid_unit", unit.id.clone().into())],
+            };
+            entries.insert(("grid_unit", unit.id.clone()), entry);
+        }
+        for (cell, venue) in largest_venues(&reference.venues) {
+            let entry = Entry {
+                tags: of_venue(venue),
+                ..Entry::default()
+            };
+            entries.insert(("cell", cell.to_string()), entry);
         }
         Self { entries }
     }
@@ -118,9 +132,33 @@ impl Directory {
     }
 
     fn entry(&self, kind: &str, subject: &str) -> Option<&Entry> {
-        let kind = ["venue", "site", "grid_unit"]
+        let kind = ["venue", "site", "grid_unit", "cell"]
             .into_iter()
             .find(|known| *known == kind)?;
         self.entries.get(&(kind, subject.to_owned()))
     }
+}
+
+/// The tags that everything of a venue has.
+fn of_venue(venue: &Venue) -> Vec<Tag> {
+    let mut tags: Vec<Tag> = vec![("venue", venue.id.clone().into())];
+    let unit = venue.grid_unit.clone();
+    tags.extend(unit.map(|unit| ("grid_unit", unit.into())));
+    tags
+}
+
+/// For each cell that venues overlap, the one with the largest area in it; of equal ones the first.
+fn largest_venues(venues: &[Venue]) -> BTreeMap<Cell, &Venue> {
+    let mut largest: BTreeMap<Cell, (f64, &Venue)> = BTreeMap::new();
+    for venue in venues {
+        for part in &venue.footprint {
+            let area = part.share * venue.usable_area_m2;
+            let entry = largest.entry(part.cell).or_insert((area, venue));
+            if area > entry.0 {
+                *entry = (area, venue);
+            }
+        }
+    }
+    let venues = largest.into_iter();
+    venues.map(|(cell, (_, venue))| (cell, venue)).collect()
 }

@@ -1,12 +1,16 @@
 //! A validated pipeline: everything that a run needs, checked.
 
 mod occupancy;
+mod rules;
+
+pub use rules::RULES;
+use rules::{check_rules, read_rules};
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use tidegate_alerts::{Rule, RuleConfig, Severity};
+use tidegate_alerts::Rule;
 use tidegate_engine::{WINDOWED_SCHEMA, WindowSpec};
 use tidegate_feeds::{Decoder, FeedConfig, Schedule, ScheduleFiles};
 use tidegate_model::{EventTime, FeedId, Payload, Resolution, Span};
@@ -90,6 +94,8 @@ pub struct Pipeline {
     pub layers: Vec<Layer>,
     /// Alert rules.
     pub rules: Vec<Rule>,
+    /// The text of [`RULES`] that they were read from.
+    pub rules_text: String,
     pub(crate) occupancy: Option<OccupancySpec>,
     pub(crate) quarantine: Option<QuarantineSpec>,
     pub(crate) tracks: Vec<TrackSpec>,
@@ -146,7 +152,6 @@ impl Pipeline {
             return Err(vec![Problem::new(MAIN, "", message)]);
         };
         let feeds = read_feeds(source, problems);
-        let rules = read_rules(source, problems);
         let config: PipelineConfig = match read_toml(MAIN, text) {
             Ok(config) => config,
             Err(found) => {
@@ -157,6 +162,8 @@ impl Pipeline {
         };
         let mut keys = Keys { text, problems };
         let zone = keys.zone(&config.zone);
+        let rules_text = source.get(RULES).unwrap_or_default().to_owned();
+        let rules = read_rules(&rules_text, &zone, keys.problems);
         let resolution = keys.resolution(config.resolution);
         let span = |keys: &mut Keys<'_>, key: &str, text: &str| keys.span("", 0, key, text);
         let allowed_lateness = span(&mut keys, "allowed_lateness", &config.allowed_lateness);
@@ -202,6 +209,7 @@ impl Pipeline {
             windows,
             layers,
             rules,
+            rules_text,
             occupancy,
             quarantine,
             tracks,
@@ -240,7 +248,7 @@ impl Pipeline {
             }
         }
         self.check_layers(&session, problems).await;
-        self.check_rules(problems);
+        check_rules(&self.rules, &self.rules_text, &self.layers, problems);
     }
 
     /// Plans every layer, and sees from the plan which of them read what steps with the windows,
@@ -273,43 +281,6 @@ impl Pipeline {
             let slot = Slot::new(tidegate_query::LAYER_SCHEMA.clone());
             if let Err(error) = session.register_slot(&layer.name, &slot) {
                 problems.push(Problem::new(&file, "", error.to_string()));
-            }
-        }
-    }
-
-    fn check_rules(&self, problems: &mut Vec<Problem>) {
-        let mut problem = |rule: &Rule, key: &str, why: String| {
-            let (name, layer) = (rule.name(), rule.layer());
-            let message = format!("rule {name:?} rests on layer {layer:?}, which {why}");
-            problems.push(Problem::new("rules.toml", key, message));
-        };
-        for rule in &self.rules {
-            let layers = self.layers.iter();
-            match layers.clone().find(|layer| layer.name == rule.layer()) {
-                None => {
-                    let names: Vec<_> = layers.map(|layer| layer.name.as_str()).collect();
-                    problem(rule, "layer", format!("is not one of {}", names.join(", ")));
-                }
-                Some(layer) if layer.display_only => problem(
-                    rule,
-                    "layer",
-                    format!(
-                        "is for display only, since it rests on {}: it would fire in the wrong cell",
-                        DISPLAY_ONLY_FUNCTIONS.join(", ")
-                    ),
-                ),
-                Some(layer) if layer.reads_forecast && rule.severity() != Severity::Watch => {
-                    let severity = rule.severity().as_str();
-                    problem(
-                        rule,
-                        "severity",
-                        format!(
-                            "reads forecasts: a forecast is a reason to watch, and severity \
-                             {severity:?} is more; make it \"watch\""
-                        ),
-                    );
-                }
-                Some(_) => {}
             }
         }
     }
@@ -399,47 +370,6 @@ fn with_schedule(
             Err(Problem::new(&file, "", error.message))
         }
     }
-}
-
-/// The content of `rules.toml`.
-#[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RulesFile {
-    #[serde(default)]
-    rule: Vec<RuleConfig>,
-}
-
-fn read_rules(source: &Source, problems: &mut Vec<Problem>) -> Vec<Rule> {
-    let file = "rules.toml";
-    let text = source.get(file).unwrap_or_default();
-    let configs = match read_toml::<RulesFile>(file, text) {
-        Ok(rules) => rules.rule,
-        Err(found) => {
-            problems.extend(found);
-            return Vec::new();
-        }
-    };
-    let mut rules: Vec<Rule> = Vec::new();
-    for (index, config) in configs.iter().enumerate() {
-        let mut problem = |key: &str, message: String| {
-            let line = line_of(text, "[[rule]]", index, key);
-            let path = format!("rule[{index}].{key}");
-            problems.push(Problem::new(file, &path, message).at(line));
-        };
-        match Rule::try_new(config) {
-            Ok(rule) if rules.iter().any(|other| other.name() == rule.name()) => {
-                problem(
-                    "name",
-                    format!("{:?} is the name of an earlier rule too", rule.name()),
-                );
-            }
-            Ok(rule) => rules.push(rule),
-            Err(found) => found
-                .into_iter()
-                .for_each(|found| problem(&found.key, found.message)),
-        }
-    }
-    rules
 }
 
 fn read_reference(

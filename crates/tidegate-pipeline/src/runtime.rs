@@ -47,6 +47,14 @@ fn qualities(pipeline: &Pipeline) -> Qualities {
     Qualities::new(grid, &pipeline.zone, feeds)
 }
 
+/// The machine in the time and with the holidays of the pipeline's place.
+fn placed(alerts: AlertMachine, pipeline: &Pipeline) -> AlertMachine {
+    let holidays = pipeline.reference.holidays.keys().copied();
+    alerts
+        .with_time_zone(pipeline.zone.clone())
+        .with_holidays(holidays.collect())
+}
+
 /// The occupancies of a pipeline's venues, all empty.
 fn occupancies(pipeline: &Pipeline) -> Option<Occupancies> {
     let spec = pipeline.occupancy.as_ref()?;
@@ -272,7 +280,7 @@ impl Runtime {
             foresights: Foresights::new(&pipeline),
             stepped,
             directory: Directory::new(&pipeline.reference),
-            alerts: AlertMachine::new(pipeline.rules.clone()).with_time_zone(pipeline.zone.clone()),
+            alerts: placed(AlertMachine::new(pipeline.rules.clone()), &pipeline),
             events: VecDeque::new(),
             idled: Vec::new(),
             read_at: BTreeMap::new(),

@@ -21,7 +21,7 @@ use arrow::ipc::writer::StreamWriter;
 const MAGIC: &[u8] = b"TIDEGATE SNAPSHOT\n";
 
 /// The version of the layout and of every section in it; raised whenever one changes.
-pub const SNAPSHOT_FORMAT: u32 = 5;
+pub const SNAPSHOT_FORMAT: u32 = 6;
 
 /// Headers are refused above this size: they hold one line for each section.
 const HEADER_BYTES_MAX: usize = 16 << 20;

@@ -319,7 +319,7 @@ impl Seen {
             unit: row.unit.into(),
             method: row.method.into(),
             tags: tags
-                .map(|(key, value)| ((*key).into(), (*value).into()))
+                .map(|(key, value)| ((*key).into(), value.as_ref().into()))
                 .collect(),
         }
     }

@@ -1,5 +1,6 @@
 //! The rows of one window of a layer: found by subject, whatever the order in which they came.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use tidegate_model::Span;
@@ -140,7 +141,7 @@ fn texts<'a>(
     [&'a str; 4],
     Option<&'a str>,
     Option<Span>,
-    &'a [(&'a str, &'a str)],
+    &'a [(&'a str, Cow<'a, str>)],
 ) {
     let texts = [row.unit, row.method, row.name_zh, row.name_en];
     (texts, row.level, row.data_age, row.tags)

@@ -90,7 +90,7 @@ fn tags(change: &Change<'_>) -> std::collections::BTreeMap<String, String> {
     match change.row {
         Some(row) => {
             let tags = row.tags.iter();
-            tags.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            tags.map(|(key, value)| ((*key).to_owned(), value.to_string()))
                 .collect()
         }
         None => {

@@ -7,7 +7,7 @@ use tidegate_engine::Engine;
 use tidegate_feeds::state::DecoderState;
 use tidegate_query::{Slot, WindowState};
 
-use super::{Accumulation, Runtime, RuntimeError, Window};
+use super::{Accumulation, Runtime, RuntimeError, Window, placed};
 use crate::feed_health::{FeedHealth, FeedHealthRule};
 use crate::occupancy::Occupancies;
 use crate::quarantine::Quarantine;
@@ -99,9 +99,9 @@ impl Runtime {
             get_slot(snapshot, &format!("table/{name}"), slot)?;
         }
         let rules = self.pipeline.rules.clone();
-        self.alerts = AlertMachine::restore(rules, snapshot.get("alerts")?)
-            .map_err(|error| SnapshotError::section("alerts", error))?
-            .with_time_zone(self.pipeline.zone.clone());
+        let alerts = AlertMachine::restore(rules, snapshot.get("alerts")?)
+            .map_err(|error| SnapshotError::section("alerts", error))?;
+        self.alerts = placed(alerts, &self.pipeline);
         self.summary = snapshot.get("summary")?;
         Ok(())
     }
