@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::Summary;
+use crate::{RuleChange, Summary};
 use crate::snapshot::SnapshotOf;
 
 /// One step of a run, in the order taken. Equal steps over equal logs give equal runs.
@@ -42,6 +42,8 @@ pub enum Step {
         /// The feed.
         feed: String,
     },
+    /// The rules became other ones.
+    Rules(RuleChange),
 }
 
 /// What one epoch did and where it led.

@@ -5,7 +5,7 @@ use tidegate_alerts::{Rule, RuleConfig, Severity, TimeIntervalConfig, TimeInterv
 use tidegate_query::DISPLAY_ONLY_FUNCTIONS;
 
 use crate::source::{line_of, read_toml};
-use crate::{Layer, Pipeline, Problem};
+use crate::{ChangeConfig, Layer, Pipeline, Problem};
 
 /// The file of rules in a pipeline folder.
 pub const RULES: &str = "rules.toml";
@@ -14,6 +14,9 @@ pub const RULES: &str = "rules.toml";
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RulesFile {
+    /// Read where a change is written down.
+    #[serde(default, rename = "change")]
+    _change: Option<ChangeConfig>,
     #[serde(default)]
     time_interval: Vec<TimeIntervalConfig>,
     #[serde(default)]

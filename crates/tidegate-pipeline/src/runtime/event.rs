@@ -84,4 +84,6 @@ pub enum Event {
         /// Rows of [`crate::ABERRATION_SCHEMA`], one a subject.
         rows: RecordBatch,
     },
+    /// The rules became other ones.
+    Audit(Box<AuditEntry>),
 }
