@@ -119,8 +119,9 @@ fn run(
 
 fn observe(criterion: &mut Criterion) {
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-    let calm =
-        |window: i64, index: usize| (window.unsigned_abs() as usize + index) as f64 % 29.0 / 10.0;
+    let calm = |window: i64, index: usize| {
+        ((window + 2).unsigned_abs() + index as u64) as f64 % 29.0 / 10.0
+    };
     let one_percent = |window: i64, index: usize| match index % 100 {
         0 if window <= 0 => 4.5,
         0 => 3.5 + calm(window, index) / 10.0,

@@ -87,18 +87,13 @@ pub(super) fn transition(
 
 /// The tags of the subject, as the row says or the last one did.
 fn tags(change: &Change<'_>) -> std::collections::BTreeMap<String, String> {
-    match change.row {
-        Some(row) => {
-            let tags = row.tags.iter();
-            tags.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-                .collect()
-        }
-        None => {
-            let tags = change.episode.seen.tags.iter();
-            tags.map(|(key, value)| (key.to_string(), value.to_string()))
-                .collect()
-        }
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    if let Some(row) = change.row {
+        let tags = row.tags.iter();
+        return tags.map(|(key, value)| pair(key, value)).collect();
     }
+    let tags = change.episode.seen.tags.iter();
+    tags.map(|(key, value)| pair(key, value)).collect()
 }
 
 fn titles(title: &Templates, change: &Change<'_>, filling: [Filling<'_>; 2]) -> [String; 2] {

@@ -1,5 +1,6 @@
 //! One rule at work: its open alerts, and what it remembers of other subjects.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use tidegate_model::EventTime;
@@ -237,15 +238,24 @@ impl Watch {
         let rule = &self.rule;
         let mut new: Vec<&Measurement<'_>> = Vec::new();
         let mut known = self.known.iter_mut().peekable();
-        for row in rows.subjects(|row| rule.compared(row).is_some(), rule) {
-            while known
-                .next_if(|(subject, _)| subject.key() < key(row))
-                .is_some()
-            {}
-            match known.peek_mut() {
-                Some((subject, seen)) if subject.key() == key(row) => seen.renew(row),
-                _ if rule.matches(row) => new.push(row),
-                _ => {}
+        'rows: for row in rows.subjects(|row| rule.compared(row).is_some(), rule) {
+            // Nearly always the next known subject is that of the row.
+            let mut next = known.peek_mut();
+            while let Some((subject, seen)) = next {
+                match subject.key().cmp(&key(row)) {
+                    Ordering::Less => {
+                        known.next();
+                        next = known.peek_mut();
+                    }
+                    Ordering::Equal => {
+                        seen.renew(row);
+                        continue 'rows;
+                    }
+                    Ordering::Greater => break,
+                }
+            }
+            if rule.matches(row) {
+                new.push(row);
             }
         }
         for row in new {
