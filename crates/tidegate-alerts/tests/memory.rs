@@ -27,7 +27,6 @@ const RULE: &str = "
 ";
 
 #[test]
-#[expect(clippy::print_stdout, reason = "with --nocapture it tells the figure")]
 fn a_hundred_thousand_open_alerts() {
     let rule = Rule::try_new(&toml::from_str(RULE).expect("the file is valid"));
     let machine = AlertMachine::new(vec![rule.expect("the rule is valid")]);

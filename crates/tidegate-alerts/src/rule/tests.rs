@@ -375,3 +375,28 @@ fn what_is_seldom_meant_is_warned_of() {
         .collect();
     assert_eq!(keys, ["step[0].clear_below", "step[1].for", "runbook"]);
 }
+
+/// What the guide shows can be written.
+#[test]
+fn the_guide_is_right() {
+    #[derive(serde::Deserialize)]
+    struct Rules {
+        time_interval: Vec<TimeIntervalConfig>,
+        #[serde(default)]
+        rule: Vec<RuleConfig>,
+    }
+    let guide = include_str!("../../../../docs/guide/rules.md");
+    let blocks = guide.split("```toml\n").skip(1);
+    let mut rules = 0;
+    for block in blocks {
+        let (text, _) = block.split_once("```").unwrap();
+        let file: Rules = toml::from_str(text).unwrap();
+        let intervals = TimeIntervals::try_new(&file.time_interval, &jiff::tz::TimeZone::UTC);
+        let intervals = intervals.unwrap();
+        for config in &file.rule {
+            Rule::with_intervals(config, &intervals).unwrap();
+            rules += 1;
+        }
+    }
+    assert_eq!(rules, 1);
+}
