@@ -62,6 +62,9 @@ pub enum Why {
     DataIsBack,
     /// Its rule is not active now: the window ends outside of its time intervals.
     Inactive,
+    /// Its rule was removed, or is about other subjects now: see
+    /// [`crate::AlertMachine::replace_rules`].
+    RuleGone,
     /// It changed this often within `flap_window`.
     Changes(u64),
     /// It has been steady for `flap_window`; this many changes were held back before.

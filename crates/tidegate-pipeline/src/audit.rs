@@ -160,10 +160,12 @@ impl AuditEntry {
             part(&marked(&change.before));
             part(&marked(&change.after));
         }
-        hash.finalize().iter().fold(String::new(), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-            text
-        })
+        hash.finalize()
+            .iter()
+            .fold(String::new(), |mut text, byte| {
+                write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+                text
+            })
     }
 }
 
@@ -246,7 +248,10 @@ pub fn rule_changes(before: &str, after: &str) -> Vec<KeyChange> {
         match (before.get(name), after.get(name)) {
             (Some(old), Some(new)) => {
                 let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-                for key in keys.into_iter().filter(|key| old.get(*key) != new.get(*key)) {
+                for key in keys
+                    .into_iter()
+                    .filter(|key| old.get(*key) != new.get(*key))
+                {
                     changes.push(KeyChange {
                         rule: name.clone(),
                         key: key.clone(),
@@ -276,7 +281,10 @@ fn tables(text: &str) -> BTreeMap<String, toml::Table> {
         let list = file.get(header).and_then(toml::Value::as_array);
         for table in list.into_iter().flatten().filter_map(toml::Value::as_table) {
             let name = table.get("name").and_then(toml::Value::as_str);
-            tables.insert(format!("{prefix}{}", name.unwrap_or_default()), table.clone());
+            tables.insert(
+                format!("{prefix}{}", name.unwrap_or_default()),
+                table.clone(),
+            );
         }
     }
     tables
@@ -296,7 +304,12 @@ mod tests {
 
     fn chain() -> Vec<AuditEntry> {
         let mut head = AuditHead::default();
-        let texts = [String::new(), text("4.0", "x"), text("5.0", "y"), String::new()];
+        let texts = [
+            String::new(),
+            text("4.0", "x"),
+            text("5.0", "y"),
+            String::new(),
+        ];
         let pairs = texts.windows(2).enumerate();
         pairs
             .map(|(n, pair)| {
@@ -313,7 +326,10 @@ mod tests {
     fn every_change_says_what_became_different() {
         let chain = chain();
         assert_eq!(verify_audit(&chain), Ok(()));
-        assert_eq!((&*chain[0].changes[0].rule, &*chain[0].changes[0].key), ("a", ""));
+        assert_eq!(
+            (&*chain[0].changes[0].rule, &*chain[0].changes[0].key),
+            ("a", "")
+        );
         assert_eq!(chain[0].changes[0].before, None);
         let [change] = &chain[1].changes[..] else {
             panic!("{:?}", chain[1].changes);

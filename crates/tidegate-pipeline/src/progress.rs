@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use crate::{RuleChange, Summary};
 use crate::snapshot::SnapshotOf;
+use crate::{RuleChange, Summary};
 
 /// One step of a run, in the order taken. Equal steps over equal logs give equal runs.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

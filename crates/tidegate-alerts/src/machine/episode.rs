@@ -236,7 +236,7 @@ impl Episode {
         let over = steps.map(|(step, since)| is_over(step.hold_for, since));
         over.enumerate()
             .filter_map(|(level, over)| over.then_some(level))
-            .last()
+            .next_back()
     }
 
     /// The phase after `value`, on the step that the alert then stands on; `None` is normal.

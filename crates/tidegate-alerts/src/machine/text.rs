@@ -87,18 +87,13 @@ pub(super) fn transition(
 
 /// The tags of the subject, as the row says or the last one did.
 fn tags(change: &Change<'_>) -> std::collections::BTreeMap<String, String> {
-    match change.row {
-        Some(row) => {
-            let tags = row.tags.iter();
-            tags.map(|(key, value)| ((*key).to_owned(), value.to_string()))
-                .collect()
-        }
-        None => {
-            let tags = change.episode.seen.tags.iter();
-            tags.map(|(key, value)| (key.to_string(), value.to_string()))
-                .collect()
-        }
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    if let Some(row) = change.row {
+        let tags = row.tags.iter();
+        return tags.map(|(key, value)| pair(key, value)).collect();
     }
+    let tags = change.episode.seen.tags.iter();
+    tags.map(|(key, value)| pair(key, value)).collect()
 }
 
 fn titles(title: &Templates, change: &Change<'_>, filling: [Filling<'_>; 2]) -> [String; 2] {
@@ -187,6 +182,10 @@ fn resolved_texts(rule: &Rule, change: &Change<'_>, why: Why, now: Filling<'_>) 
                 ),
             ]
         }
+        Why::RuleGone => [
+            "规则已删除或改为针对其他对象，告警结束。".to_owned(),
+            "Its rule was removed or is about something else now; the alert is over.".to_owned(),
+        ],
         Why::NoData => {
             let gap = change.at.since(change.episode.heard);
             [
@@ -262,7 +261,12 @@ fn error_texts(layer: &str) -> [String; 2] {
 fn flapping_texts(window: Span, why: Why) -> [String; 2] {
     let count = match why {
         Why::Changes(count) => count,
-        Why::Data | Why::NoData | Why::DataIsBack | Why::Inactive | Why::Steady(_) => 0,
+        Why::Data
+        | Why::NoData
+        | Why::DataIsBack
+        | Why::Inactive
+        | Why::RuleGone
+        | Why::Steady(_) => 0,
     };
     let (zh, en) = (span_zh(window), span_en(window));
     [

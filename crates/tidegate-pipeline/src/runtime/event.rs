@@ -5,7 +5,7 @@ use tidegate_alerts::AlertTransition;
 use tidegate_engine::LateReason;
 use tidegate_model::{EventTime, FeedId, ObservationBatch, Rejected};
 
-use crate::FeedHealthTransition;
+use crate::{AuditEntry, FeedHealthTransition};
 
 /// What a run gives out, in this order.
 #[derive(Debug, Clone)]

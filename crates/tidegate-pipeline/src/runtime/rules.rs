@@ -44,7 +44,11 @@ impl Runtime {
         let rules = self.pipeline.rules_of(&change.text).map_err(RulesError)?;
         let before = std::mem::replace(&mut self.rules.text, change.text.clone());
         // The first entry says what there is, not what became different.
-        let before = if self.rules.audit.is_new() { "" } else { &before };
+        let before = if self.rules.audit.is_new() {
+            ""
+        } else {
+            &before
+        };
         let name = (&*self.pipeline.name, task);
         let entry = self.rules.audit.append(name, before, change);
         self.events.push_back(Event::Audit(Box::new(entry)));
