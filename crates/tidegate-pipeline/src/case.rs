@@ -203,7 +203,8 @@ impl Found {
             | Event::OccupancyCorrection(_)
             | Event::FeedQuality { .. }
             | Event::Forecast { .. }
-            | Event::Aberration { .. } => {}
+            | Event::Aberration { .. }
+            | Event::Audit(_) => {}
         }
     }
 

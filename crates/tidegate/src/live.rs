@@ -12,6 +12,7 @@
 mod epoch;
 mod group;
 mod recovery;
+mod rules;
 mod settings;
 mod snapshots;
 mod stop;

@@ -125,8 +125,9 @@ fn write(lake: &mut Lake, event: &Event) -> Result<()> {
         | Event::Layer {
             is_final: false, ..
         }
-        // The summary has how often each feed changed.
-        | Event::FeedHealth(_) => return Ok(()),
+        // The summary has how often each feed changed; nothing changes rules in a lake's run.
+        | Event::FeedHealth(_)
+        | Event::Audit(_) => return Ok(()),
         Event::OccupancyCorrection(rows) => (
             LakeTable::OccupancyCorrection,
             "occupancy_correction",
@@ -184,6 +185,7 @@ pub(crate) fn show(event: &Event) {
         | Event::FeedQuality { .. }
         | Event::Forecast { .. }
         | Event::Aberration { .. }
+        | Event::Audit(_)
         | Event::Rejected(_) => {}
     }
 }

@@ -27,3 +27,4 @@ mod instances;
 mod kills;
 mod limits;
 mod links;
+mod rules;
