@@ -126,9 +126,17 @@ impl<'a> Curve<'a> {
     }
 
     fn at(&self, log: f64) -> Local {
-        if self.is_narrow {
-            return self.at_narrow(log);
-        }
+        let local = if self.is_narrow {
+            self.at_narrow(log)
+        } else {
+            self.at_nodes(log)
+        };
+        // The table overshoots by as much as it may be wrong.
+        let at_most = local.at_most.clamp(0.0, 1.0);
+        Local { at_most, ..local }
+    }
+
+    fn at_nodes(&self, log: f64) -> Local {
         let table = table();
         let mut sum = Local::default();
         for node in &self.nodes {

@@ -115,8 +115,9 @@ pub(super) fn quantile(at_most: impl Fn(f64) -> f64, q: f64, start: Start) -> f6
     f64::midpoint(a.0, b.0)
 }
 
-/// `ln (p / (1 - p))`, held where it would be infinite.
+/// `ln (p / (1 - p))`, held where it would be infinite, and where rounding led out of 0 to 1.
 fn log_odds(p: f64) -> f64 {
+    let p = p.clamp(0.0, 1.0);
     (libm::log(p) - libm::log1p(-p)).clamp(-40.0, 40.0)
 }
 
@@ -151,12 +152,15 @@ mod tests {
         let logistic = |x: f64| 1.0 / (1.0 + libm::exp(-x));
         let uniform = |x: f64| f64::midpoint(x, 1.0).clamp(0.0, 1.0);
         let jump = |x: f64| if x < 0.5 { 0.0 } else { 1.0 };
+        // A sum of parts may end above 1, and was then never below a quantile.
+        let beyond = |x: f64| jump(x) * (1.0 + f64::EPSILON);
         // Two jumps, a long way from each other.
         let steps = |x: f64| 0.5 * (jump(x + 20.0) + jump(x - 20.0));
         for q in [0.025, 0.1, 0.5, 0.9, 0.975] {
             check(logistic, q, libm::log(q / (1.0 - q)), 45);
             check(uniform, q, 2.0 * q - 1.0, 60);
             check(jump, q, 0.5, 90);
+            check(beyond, q, 0.5, 90);
         }
         check(steps, 0.4, -19.5, 90);
         check(steps, 0.6, 20.5, 90);
