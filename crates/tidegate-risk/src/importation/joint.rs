@@ -102,7 +102,7 @@ impl Ascertained {
     fn of(&mut self, row: &Row) -> &[f64; POINTS] {
         let range = row.ascertainment();
         // Never equal to what nothing is, since a range is above 0.
-        if self.range != range {
+        if self.range.map(f64::to_bits) != range.map(f64::to_bits) {
             self.range = range;
             let logs = range.map(libm::log);
             for (point, (u, _)) in self.points.iter_mut().zip(grid()) {

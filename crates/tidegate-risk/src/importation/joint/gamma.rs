@@ -120,11 +120,11 @@ impl LogGamma {
             return self.tail(table, score);
         }
         let cell = floor(at).min(CELLS - 1);
-        let [a, b, c, d] = self.cubic(table, cell);
+        let [start, rise, c, d] = self.cubic(table, cell);
         let x = at - as_f64(cell);
         Local {
-            at_most: a + x * (b + x * (c + x * d)),
-            slope: CELLS_A_UNIT * (b + x * (2.0 * c + x * (3.0 * d))),
+            at_most: start + x * (rise + x * (c + x * d)),
+            slope: CELLS_A_UNIT * (rise + x * (2.0 * c + x * (3.0 * d))),
             bend: CELLS_A_UNIT * CELLS_A_UNIT * (2.0 * c + x * (6.0 * d)),
         }
     }
