@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use tidegate_model::EventTime;
 
-use super::episode::{Episode, EpisodeStep, Phase, Seen, Subject};
+use super::episode::{Episode, EpisodeStep, Phase, Subject};
 use super::flaps::{Flaps, Kept};
 use super::rows::{Cursor, Rows, firing, key};
+use super::seen::Seen;
 use super::{Change, Limits};
 use crate::measurement::Measurement;
 use crate::rule::{Rule, Sight};
