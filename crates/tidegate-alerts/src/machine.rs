@@ -45,6 +45,7 @@ mod episode;
 mod flaps;
 mod restore;
 mod rows;
+mod seen;
 mod text;
 mod watch;
 

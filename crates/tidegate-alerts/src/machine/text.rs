@@ -19,14 +19,15 @@ pub(super) fn transition(
     let row = change.row;
     let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
     let named = |name: &str| if name.is_empty() { &*subject.id } else { name }.to_owned();
-    let (name_zh, name_en) = (named(&episode.seen.name_zh), named(&episode.seen.name_en));
+    let [name_zh, name_en, unit, method] = episode.seen.texts();
+    let (name_zh, name_en) = (named(name_zh), named(name_en));
     let window_end = local_time(at, zone);
     let filling = Filling {
         name: &name_zh,
         value: finite(row.and_then(|row| row.value)),
         lo: finite(row.and_then(|row| row.lo)),
         hi: finite(row.and_then(|row| row.hi)),
-        unit: &episode.seen.unit,
+        unit,
         window_end: &window_end,
         level: row.and_then(|row| row.level),
     };
@@ -56,14 +57,14 @@ pub(super) fn transition(
         value: filling.value,
         lo: filling.lo,
         hi: filling.hi,
-        unit: episode.seen.unit.to_string(),
+        unit: unit.to_owned(),
         level: filling.level.map(str::to_owned),
         coverage,
         data_age: match row {
             Some(row) => row.data_age,
             None => Some(at.since(episode.seen.end)),
         },
-        method: episode.seen.method.to_string(),
+        method: method.to_owned(),
         title_zh,
         title_en,
         text_zh,
@@ -92,7 +93,7 @@ fn tags(change: &Change<'_>) -> std::collections::BTreeMap<String, String> {
         let tags = row.tags.iter();
         return tags.map(|(key, value)| pair(key, value)).collect();
     }
-    let tags = change.episode.seen.tags.iter();
+    let tags = change.episode.seen.tags();
     tags.map(|(key, value)| pair(key, value)).collect()
 }
 

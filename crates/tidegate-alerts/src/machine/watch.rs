@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use tidegate_model::EventTime;
 
-use super::episode::{Episode, EpisodeStep, Phase, Seen, Subject};
+use super::episode::{Episode, EpisodeStep, Phase, Subject};
 use super::flaps::{Flap, Flaps, Kept};
 use super::rows::{Cursor, Rows, firing, key};
+use super::seen::Seen;
 use super::{Change, Limits};
 use crate::measurement::Measurement;
 use crate::rule::{Rule, Sight};
@@ -109,8 +110,9 @@ impl Watch {
         at: EventTime,
         limits: &mut Limits,
     ) -> Vec<Change<'a>> {
+        let mut is_any_silent = false;
         if self.rule.on_no_data() == OnNoData::Alert {
-            self.remember(shown.by_subject(), limits);
+            is_any_silent = self.remember(shown.by_subject(), limits) < self.known.len();
         }
         let mut firing = firing(&self.rule, shown.rows);
         let before = self.episodes.len();
@@ -123,8 +125,10 @@ impl Watch {
             let subject = Subject::of(row);
             changes.extend(self.begin(subject, Some(row), at, limits));
         }
-        for subject in self.overdue(at) {
-            changes.extend(self.begin(subject, None, at, limits));
+        if is_any_silent {
+            for subject in self.overdue(at) {
+                changes.extend(self.begin(subject, None, at, limits));
+            }
         }
         changes
     }
@@ -273,10 +277,12 @@ impl Watch {
         change
     }
 
-    /// Remembers the subjects of the rule that have data in this window.
-    fn remember(&mut self, rows: &Rows<'_>, limits: &mut Limits) {
+    /// Remembers the subjects of the rule that have data in this window; how many are known that
+    /// do.
+    fn remember(&mut self, rows: &Rows<'_>, limits: &mut Limits) -> usize {
         let rule = &self.rule;
         let mut new: Vec<&Measurement<'_>> = Vec::new();
+        let mut heard = 0;
         let mut known = self.known.iter_mut().peekable();
         'rows: for row in rows.subjects(|row| rule.compared(row).is_some(), rule) {
             // Nearly always the next known subject is that of the row.
@@ -289,6 +295,7 @@ impl Watch {
                     }
                     Ordering::Equal => {
                         seen.renew(row);
+                        heard += 1;
                         continue 'rows;
                     }
                     Ordering::Greater => break,
@@ -305,8 +312,10 @@ impl Watch {
                 continue;
             }
             limits.subjects += 1;
+            heard += 1;
             self.known.insert(subject, Seen::of(row));
         }
+        heard
     }
 
     /// Known subjects without an open alert that have been without data for too long.
