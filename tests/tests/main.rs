@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod command;
+mod failing_layer;
 mod faults;
 mod feed_quality;
 mod foresight;
@@ -19,6 +20,7 @@ mod quarantine;
 mod readme;
 mod real_feeds;
 mod rejected;
+mod rule_changes;
 mod schemas;
 mod science;
 mod simulation;

@@ -204,6 +204,7 @@ impl Found {
             | Event::FeedQuality { .. }
             | Event::Forecast { .. }
             | Event::Aberration { .. }
+            | Event::LayerFailed { .. }
             | Event::Audit(_) => {}
         }
     }

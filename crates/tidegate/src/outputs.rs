@@ -127,6 +127,7 @@ fn write(lake: &mut Lake, event: &Event) -> Result<()> {
         }
         // The summary has how often each feed changed; nothing changes rules in a lake's run.
         | Event::FeedHealth(_)
+        | Event::LayerFailed { .. }
         | Event::Audit(_) => return Ok(()),
         Event::OccupancyCorrection(rows) => (
             LakeTable::OccupancyCorrection,
@@ -177,6 +178,7 @@ pub(crate) fn show(event: &Event) {
     match event {
         Event::Alert(alert) => show_alert(alert),
         Event::FeedHealth(change) => show_health(change),
+        Event::LayerFailed { layer, end, why } => show_failed(layer, *end, why),
         Event::Pane { .. }
         | Event::Layer { .. }
         | Event::Late { .. }
@@ -194,6 +196,15 @@ pub(crate) fn show(event: &Event) {
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
 fn show_health(change: &FeedHealthTransition) {
     println!("! {}\n  {}", change.text_en(), change.text_zh());
+}
+
+/// A layer that could not be evaluated, on the terminal, in both languages.
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+fn show_failed(layer: &str, end: tidegate_model::EventTime, why: &str) {
+    println!(
+        "! Layer {layer} could not be evaluated for the window to {end}: {why}\n  图层 {layer} 在截至 {end} \
+         的窗口计算失败：{why}"
+    );
 }
 
 /// One alert on the terminal, in both languages.

@@ -115,6 +115,8 @@ pub(crate) fn publish(
         Event::Layer { layer, rows, .. } => lines(LAYER, layer, rows),
         Event::Forecast { layer, rows } => lines(FORECASTS, layer, rows),
         Event::Aberration { layer, rows } => lines(ABERRATIONS, layer, rows),
+        // In the log, the summary and what is told of the alerts that rest on it.
+        Event::LayerFailed { .. } => Ok(()),
         Event::Audit(entry) => {
             let key = format!("{}/{}", entry.pipeline, entry.task);
             send(AUDIT, key.as_bytes(), &serde_json::to_vec(entry)?)

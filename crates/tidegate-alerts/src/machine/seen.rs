@@ -102,7 +102,10 @@ fn span(row: &Measurement<'_>) -> Span {
 
 /// What is remembered of `row`, in the order in which it is packed.
 fn texts<'a>(row: &Measurement<'a>) -> impl Iterator<Item = &'a str> {
-    let tags = row.tags.iter().flat_map(|(key, value)| [*key, value.as_ref()]);
+    let tags = row
+        .tags
+        .iter()
+        .flat_map(|(key, value)| [*key, value.as_ref()]);
     let texts = [row.name_zh, row.name_en, row.unit, row.method];
     texts.into_iter().chain(tags)
 }

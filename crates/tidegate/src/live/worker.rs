@@ -11,7 +11,7 @@ use tidegate_connect::{
 };
 use tidegate_engine::ProcessingTime;
 use tidegate_model::Payload;
-use tidegate_pipeline::{Pipeline, ResumeError, RuntimeError, Summary, Task};
+use tidegate_pipeline::{Event, Pipeline, ResumeError, RuntimeError, Summary, Task};
 
 use crate::drive::{processing_time, to_duration};
 use crate::failpoint::{self, Step, failpoint};
@@ -232,6 +232,9 @@ impl Worker {
         while let Some(event) = self.task.poll_event() {
             if self.settings.show_alerts {
                 outputs::show(&event);
+            }
+            if let Event::LayerFailed { layer, end, why } = &event {
+                tracing::error!(layer, %end, why, "A layer could not be evaluated.");
             }
             self.records.add(&event)?;
         }
