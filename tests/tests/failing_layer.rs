@@ -61,7 +61,7 @@ fn a_layer_that_fails_on_data_is_told_and_clears_nothing() {
         let mut task = task().await;
         let mut told = Vec::new();
         // A share of 100/(13-n): 25, 25, none, 25, 8.
-        for (n, persons) in [9, 9, 13, 9, 1, 0].into_iter().enumerate() {
+        for (n, persons) in [9, 9, 13, 9, 1, 0, 0].into_iter().enumerate() {
             let offset = i64::try_from(n).unwrap();
             let start = at(5 * offset);
             let bytes =

@@ -53,7 +53,8 @@ fn at(minute: i64) -> EventTime {
     start.plus(Span::minutes(minute))
 }
 
-/// What happens: a message with a count for its window, or a change of rules.
+/// What happens: a message with a count for its window, which closes the window of the one before
+/// the last, or a change of rules.
 #[derive(Debug, Clone)]
 enum Act {
     Count(i64),
@@ -62,18 +63,18 @@ enum Act {
 
 fn acts() -> Vec<Act> {
     let mut acts = vec![Act::Rules(rules(5.0, ""))];
-    acts.extend([7, 7].map(Act::Count));
+    acts.extend([7, 7, 7].map(Act::Count));
     // Above what goes on: nothing is told, and what comes next needs more.
     acts.push(Act::Rules(rules(
         9.0,
         "[change]\nwho = \"duty\"\nreason = \"too loud\"\n",
     )));
-    acts.extend([7, 1, 7, 12].map(Act::Count));
+    acts.extend([7, 1, 7, 12, 12, 12].map(Act::Count));
     // The rule is gone while its alert is open.
     acts.push(Act::Rules(String::new()));
-    acts.extend([12, 12].map(Act::Count));
+    acts.extend([12].map(Act::Count));
     acts.push(Act::Rules(rules(5.0, "")));
-    acts.extend([12, 1, 1].map(Act::Count));
+    acts.extend([12, 1, 1, 1].map(Act::Count));
     acts
 }
 

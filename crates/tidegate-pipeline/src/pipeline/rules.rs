@@ -55,7 +55,10 @@ pub(super) fn read_rules(text: &str, zone: &TimeZone, problems: &mut Vec<Problem
         }
     };
     let mut problem = |table: &str, index: usize, key: &str, message: String| {
-        let line = line_of(text, &format!("[[{table}]]"), index, key);
+        let line = |key: &str| line_of(text, &format!("[[{table}]]"), index, key);
+        // A value within a list is in the line of the list.
+        let first = key.split(['.', '[']).next().unwrap_or(key);
+        let line = line(key).or_else(|| line(first));
         let path = format!("{table}[{index}].{key}");
         problems.push(Problem::new(RULES, &path, message).at(line));
     };
