@@ -15,5 +15,5 @@ pub mod mail;
 pub mod summary;
 pub mod wecom;
 
-pub use robot::{RobotRate, RobotRequest, RobotStyle};
-pub use text::Language;
+pub use robot::{ANSWER_BYTES_MAX, RobotRate, RobotRequest, RobotStyle};
+pub use text::{Language, TEXT_CHARS_MAX, TITLE_CHARS_MAX};

@@ -165,10 +165,9 @@ impl SmtpSender {
             .timeout(Some(config.timeout))
             .tls(tls);
         let builder = match &config.login {
-            Some(login) => builder.credentials(Credentials::new(
-                login.user.clone(),
-                login.password.clone(),
-            )),
+            Some(login) => {
+                builder.credentials(Credentials::new(login.user.clone(), login.password.clone()))
+            }
             None => builder,
         };
         Ok(Self {

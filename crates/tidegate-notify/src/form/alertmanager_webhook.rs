@@ -72,7 +72,10 @@ pub fn payload(notice: &Notice, config: &WebhookConfig) -> Vec<u8> {
         .map(|alert| alert_of(&alert.record, config))
         .collect();
     let cut = notice.alerts.len() - alerts.len();
-    let is_firing = notice.alerts.iter().any(|alert| alert.record.state != "resolved");
+    let is_firing = notice
+        .alerts
+        .iter()
+        .any(|alert| alert.record.state != "resolved");
     let mut common_annotations = common(alerts.iter().map(|alert| &alert.annotations));
     if alerts.is_empty() {
         common_annotations = own_annotations(notice);
@@ -144,17 +147,35 @@ fn annotations(record: &AlertRecord) -> BTreeMap<String, String> {
     let value = text::value(record).unwrap_or_default();
     let threshold = record.threshold.map(text::number).unwrap_or_default();
     [
-        ("summary", text::alert_title(record, text::Language::English)),
-        ("summary_zh", text::alert_title(record, text::Language::Chinese)),
-        ("description", text::alert_text(record, text::Language::English)),
-        ("description_zh", text::alert_text(record, text::Language::Chinese)),
+        (
+            "summary",
+            text::alert_title(record, text::Language::English),
+        ),
+        (
+            "summary_zh",
+            text::alert_title(record, text::Language::Chinese),
+        ),
+        (
+            "description",
+            text::alert_text(record, text::Language::English),
+        ),
+        (
+            "description_zh",
+            text::alert_text(record, text::Language::Chinese),
+        ),
         ("place", text::subject_name(record, text::Language::English)),
-        ("place_zh", text::subject_name(record, text::Language::Chinese)),
+        (
+            "place_zh",
+            text::subject_name(record, text::Language::Chinese),
+        ),
         ("value", value),
         ("threshold", threshold),
         ("state", text::line(&record.state, 40)),
         ("rule_hash", text::line(&record.rule_hash, 80)),
-        ("runbook_url", text::clean(record.runbook.as_deref().unwrap_or_default())),
+        (
+            "runbook_url",
+            text::clean(record.runbook.as_deref().unwrap_or_default()),
+        ),
     ]
     .into_iter()
     .filter(|(_, value)| !value.is_empty())
@@ -173,7 +194,9 @@ fn own_annotations(notice: &Notice) -> BTreeMap<String, String> {
 }
 
 /// The pairs that all have.
-fn common<'a>(maps: impl Iterator<Item = &'a BTreeMap<String, String>>) -> BTreeMap<String, String> {
+fn common<'a>(
+    maps: impl Iterator<Item = &'a BTreeMap<String, String>>,
+) -> BTreeMap<String, String> {
     let mut maps = maps;
     let mut common = maps.next().cloned().unwrap_or_default();
     for map in maps {
@@ -206,7 +229,10 @@ fn label_name(name: &str) -> String {
 /// 16 hexadecimal digits, the same over an episode, whatever becomes of its severity.
 fn fingerprint(record: &AlertRecord) -> String {
     let digest = Sha256::digest(record.id.as_bytes());
-    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    digest[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn rfc3339(at: &str) -> String {

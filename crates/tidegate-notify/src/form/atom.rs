@@ -52,7 +52,10 @@ fn write(config: &AtomConfig, messages: &[&CapMessage], updated: Timestamp) -> V
     let language = config.language.tag();
     xml.open(
         "feed",
-        &[("xmlns", "http://www.w3.org/2005/Atom"), ("xml:lang", language)],
+        &[
+            ("xmlns", "http://www.w3.org/2005/Atom"),
+            ("xml:lang", language),
+        ],
     );
     xml.leaf("id", &config.id);
     xml.leaf("title", &text::line(&config.title, text::TITLE_CHARS_MAX));
@@ -69,7 +72,9 @@ fn write(config: &AtomConfig, messages: &[&CapMessage], updated: Timestamp) -> V
 }
 
 fn write_entry(xml: &mut Xml, config: &AtomConfig, message: &CapMessage) {
-    let headline = config.language.prefer(&message.headline_zh, &message.headline_en);
+    let headline = config
+        .language
+        .prefer(&message.headline_zh, &message.headline_en);
     let address = format!("{}{}.xml", config.messages_address, message.identifier);
     xml.open("entry", &[]);
     xml.leaf("id", &format!("urn:tidegate:cap:{}", message.identifier));

@@ -84,7 +84,7 @@ pub fn identifier(notice: &str, alert: &str) -> String {
 
 /// An instant as the standard wants it: whole seconds, an offset, never `Z`, and `-00:00` for UTC.
 pub fn time(at: Timestamp, zone: &TimeZone) -> String {
-    let zoned = at.to_zoned(zone.clone());
+    let zoned = at.to_zoned_datetime(zone.clone());
     // Offsets of seconds are history, and the schema has no room for them.
     let seconds = zoned.offset().seconds() / 60 * 60;
     let offset = jiff::tz::Offset::from_seconds(seconds).unwrap_or(jiff::tz::Offset::UTC);
@@ -114,7 +114,10 @@ fn message(
         (false, _) => "Update",
     };
     let sent = notice.created;
-    let expires = expires(notice, text::instant(record.valid_until.as_deref().unwrap_or_default()));
+    let expires = expires(
+        notice,
+        text::instant(record.valid_until.as_deref().unwrap_or_default()),
+    );
     let is_test = notice.kind == NoticeKind::Test || record.shadow;
     let mut xml = Xml::new();
     let head = Head {
@@ -270,7 +273,10 @@ mod tests {
         assert_eq!(time(at, &TimeZone::UTC), "2026-11-26T10:05:07-00:00");
         assert_eq!(time(at, &fixed(-3)), "2026-11-26T07:05:07-03:00");
         let half = jiff::tz::Offset::from_seconds(5 * 3600 + 1800).unwrap();
-        assert_eq!(time(at, &TimeZone::fixed(half)), "2026-11-26T15:35:07+05:30");
+        assert_eq!(
+            time(at, &TimeZone::fixed(half)),
+            "2026-11-26T15:35:07+05:30"
+        );
         // Before railways, Shanghai was at 8 h 5 min 43 s.
         let odd = jiff::tz::Offset::from_seconds(8 * 3600 + 343).unwrap();
         assert_eq!(time(at, &TimeZone::fixed(odd)), "2026-11-26T18:10:07+08:05");

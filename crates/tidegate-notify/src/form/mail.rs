@@ -8,7 +8,7 @@ mod body;
 pub(crate) use body::page;
 
 use std::collections::BTreeSet;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jiff::tz::TimeZone;
 use lettre::address::Envelope;
@@ -137,7 +137,7 @@ pub fn mail_of(
     let references = references(notice, &message_id, config);
     let mut builder = Message::builder()
         .from(config.from.clone())
-        .date(SystemTime::from(notice.created))
+        .date(date(notice))
         .subject(text::line(&rendered.subject, 2 * text::TITLE_CHARS_MAX))
         .message_id(Some(message_id.clone()));
     for address in &to {
@@ -169,6 +169,13 @@ pub fn mail_of(
     })
 }
 
+/// Between 1970 and 9999, outside which the library that writes dates panics.
+fn date(notice: &Notice) -> SystemTime {
+    let seconds = notice.created.as_second().clamp(0, 253_402_300_799);
+    let since_1970 = Duration::from_secs(seconds.unsigned_abs());
+    SystemTime::UNIX_EPOCH + since_1970
+}
+
 fn header(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
 }
@@ -179,9 +186,10 @@ fn boundary(notice: &Notice) -> String {
 }
 
 fn is_critical(notice: &Notice) -> bool {
-    notice.alerts.iter().any(|alert| {
-        alert.record.severity == "critical" && alert.record.state != "resolved"
-    })
+    notice
+        .alerts
+        .iter()
+        .any(|alert| alert.record.severity == "critical" && alert.record.state != "resolved")
 }
 
 fn subject(notice: &Notice, config: &MailConfig) -> String {
@@ -189,7 +197,10 @@ fn subject(notice: &Notice, config: &MailConfig) -> String {
     text::notice_title(notice, language)
 }
 
-fn addresses(notice: &Notice, config: &MailConfig) -> Result<(Vec<Address>, Vec<String>), MailFault> {
+fn addresses(
+    notice: &Notice,
+    config: &MailConfig,
+) -> Result<(Vec<Address>, Vec<String>), MailFault> {
     let wanted = if notice.to.is_empty() {
         &config.to
     } else {
@@ -239,6 +250,9 @@ mod tests {
     fn ids_are_of_the_notice_alone() {
         let config = MailConfig::new("a@cdc.example").unwrap();
         assert_eq!(message_id("n-1_a", &config), "<n-1_a@cdc.example>");
-        assert_eq!(message_id("n>\r\nBcc: x", &config), "<n---Bcc--x@cdc.example>");
+        assert_eq!(
+            message_id("n>\r\nBcc: x", &config),
+            "<n---Bcc--x@cdc.example>"
+        );
     }
 }

@@ -270,9 +270,15 @@ pub(crate) fn read_answer(
 /// Whether a message speaks of a limit of rate: the codes change, the words less so.
 pub(crate) fn speaks_of_rate(message: &str) -> bool {
     let message = message.to_lowercase();
-    ["frequency limit", "too many request", "too fast", "freq out of limit", "rate limit"]
-        .iter()
-        .any(|words| message.contains(words))
+    [
+        "frequency limit",
+        "too many request",
+        "too fast",
+        "freq out of limit",
+        "rate limit",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
 }
 
 #[cfg(test)]
@@ -281,9 +287,16 @@ mod tests {
 
     #[test]
     fn blocks_that_do_not_fit_are_counted() {
-        let blocks = vec![("a".repeat(10), true), ("b".repeat(10), true), ("c".repeat(10), true)];
+        let blocks = vec![
+            ("a".repeat(10), true),
+            ("b".repeat(10), true),
+            ("c".repeat(10), true),
+        ];
         let fitted = fit(&blocks, 2, 35, Language::English, str::len);
-        assert_eq!(fitted.parts, ["a".repeat(10), "b".repeat(10), "… 3 more".to_owned()]);
+        assert_eq!(
+            fitted.parts,
+            ["a".repeat(10), "b".repeat(10), "… 3 more".to_owned()]
+        );
         assert_eq!(fitted.cut, 3);
         let all = fit(&blocks, 0, 60, Language::English, str::len);
         assert_eq!((all.parts.len(), all.cut), (3, 0));
@@ -300,12 +313,15 @@ mod tests {
     #[test]
     fn an_answer_without_a_code_is_no_delivery() {
         let judge = |code: i64, _: &str| if code == 0 { Code::Taken } else { Code::Never };
-        let read = |status, body: &str| read_answer(status, body.as_bytes(), &[("code", "msg")], judge);
+        let read =
+            |status, body: &str| read_answer(status, body.as_bytes(), &[("code", "msg")], judge);
         assert!(matches!(read(200, "<html>"), Answer::Retry { .. }));
         assert!(matches!(read(404, "<html>"), Answer::Refused { .. }));
         assert!(matches!(read(502, "{}"), Answer::Retry { .. }));
         assert_eq!(read(200, r#"{"code":"0"}"#), Answer::DELIVERED);
         assert!(matches!(read(500, r#"{"code":1}"#), Answer::Retry { .. }));
-        assert!(matches!(read(200, r#"{"code":1,"msg":"no"}"#), Answer::Refused { reason } if reason == "code 1: no"));
+        assert!(
+            matches!(read(200, r#"{"code":1,"msg":"no"}"#), Answer::Refused { reason } if reason == "code 1: no")
+        );
     }
 }

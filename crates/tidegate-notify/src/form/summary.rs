@@ -155,7 +155,12 @@ pub fn mail(summary: &Summary, languages: &[Language], zone: &TimeZone) -> Rende
     let languages = some(languages);
     let texts: Vec<String> = languages
         .iter()
-        .map(|&language| page::text(&title(summary, language, zone), &sections::all(summary, language, zone)))
+        .map(|&language| {
+            page::text(
+                &title(summary, language, zone),
+                &sections::all(summary, language, zone),
+            )
+        })
         .collect();
     Rendered {
         subject: title(summary, languages[0], zone),
@@ -200,7 +205,10 @@ fn title(summary: &Summary, language: Language, zone: &TimeZone) -> String {
         Period::Day => language.of("日报", "daily summary"),
         Period::Shift => language.of("班次小结", "shift summary"),
     };
-    let (start, end) = (text::local(summary.start, zone), text::local(summary.end, zone));
+    let (start, end) = (
+        text::local(summary.start, zone),
+        text::local(summary.end, zone),
+    );
     text::line(
         &format!("{} {period} {start} – {end}", text::line(name, 60)),
         text::TITLE_CHARS_MAX,

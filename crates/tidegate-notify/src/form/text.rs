@@ -186,7 +186,7 @@ pub(crate) fn instant(text: &str) -> Option<Timestamp> {
 
 /// An instant as the reader's clock shows it, with the offset: `2026-11-26 18:05 +08:00`.
 pub(crate) fn local(at: Timestamp, zone: &TimeZone) -> String {
-    at.to_zoned(zone.clone())
+    at.to_zoned_datetime(zone.clone())
         .strftime("%Y-%m-%d %H:%M %:z")
         .to_string()
 }
@@ -224,10 +224,7 @@ pub(crate) fn facts(
     language: Language,
     zone: &TimeZone,
 ) -> Vec<(&'static str, String)> {
-    let mut facts = vec![(
-        language.of("地点", "Place"),
-        subject_name(record, language),
-    )];
+    let mut facts = vec![(language.of("地点", "Place"), subject_name(record, language))];
     if let Some(value) = value(record) {
         let threshold = record.threshold.map_or_else(String::new, |threshold| {
             let word = language.of("阈值", "threshold");
@@ -321,7 +318,10 @@ mod tests {
 
     #[test]
     fn no_control_character_and_no_turned_text_gets_through() {
-        assert_eq!(clean("a\0b\u{1b}[31m\r\nc\u{202e}d\u{ffff}"), "a b [31m\ncd\u{fffd}");
+        assert_eq!(
+            clean("a\0b\u{1b}[31m\r\nc\u{202e}d\u{ffff}"),
+            "a b [31m\ncd\u{fffd}"
+        );
         assert_eq!(line("a\n b\t\tc", 10), "a b c");
         assert_eq!(line("人人人人", 3), "人人…");
     }

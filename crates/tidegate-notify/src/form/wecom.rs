@@ -31,7 +31,10 @@ pub fn request(notice: &Notice, style: &RobotStyle) -> RobotRequest {
         .map(|block| (markdown(block), block.is_alert))
         .collect();
     let title = robot::inert(&text::line(&draft.title, text::TITLE_CHARS_MAX));
-    let heading = format!("### <font color=\"{}\">{title}</font>", font(&draft.severity));
+    let heading = format!(
+        "### <font color=\"{}\">{title}</font>",
+        font(&draft.severity)
+    );
     let room = MARKDOWN_BYTES_MAX.saturating_sub(heading.len());
     let fitted = robot::fit(&blocks, draft.held_back, room, language, |part| {
         part.len() + BETWEEN_BYTES

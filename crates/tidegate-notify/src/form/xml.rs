@@ -6,7 +6,6 @@ use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 use super::text::clean;
 
 /// A document in the making. Texts are cleaned of what XML 1.0 cannot hold.
-#[derive(Debug)]
 pub(crate) struct Xml {
     writer: Writer<Vec<u8>>,
 }

@@ -16,12 +16,17 @@ use tidegate_notify::form::{Language, RobotStyle, cloudevents, dingtalk, feishu,
 use crate::fixtures::*;
 
 fn check_golden(name: &str, found: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/forms/golden").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/forms/golden")
+        .join(name);
     if std::env::var_os("TIDEGATE_BLESS").is_some() {
         fs::write(&path, found).unwrap();
     }
     let expected = fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(found, expected, "{name} differs; TIDEGATE_BLESS=1 writes it anew");
+    assert_eq!(
+        found, expected,
+        "{name} differs; TIDEGATE_BLESS=1 writes it anew"
+    );
 }
 
 fn pretty(json: &[u8]) -> String {
@@ -53,7 +58,10 @@ fn cap_of_a_cell_is_its_outline() {
         "subject_kind": "cell", "subject": "894184caa17ffff", "name_zh": "", "name_en": "",
         "method": "inflow/lambda-joint@1", "valid_until": null,
     }));
-    check_golden("cap_cell.xml", &cap_of(&notice(NoticeKind::Alert, vec![alert(cell, &[])])));
+    check_golden(
+        "cap_cell.xml",
+        &cap_of(&notice(NoticeKind::Alert, vec![alert(cell, &[])])),
+    );
 }
 
 #[test]
@@ -74,14 +82,22 @@ fn an_atom_feed_of_the_latest() {
     let small = feed(&config, &messages, at("2026-11-26T10:00:00Z"));
     check_golden("feed.xml", &String::from_utf8(small).unwrap());
     let empty = feed(&config, &[], at("2026-11-26T10:00:00Z"));
-    assert!(String::from_utf8(empty).unwrap().contains("<updated>2026-11-26T10:00:00Z</updated>"));
+    assert!(
+        String::from_utf8(empty)
+            .unwrap()
+            .contains("<updated>2026-11-26T10:00:00Z</updated>")
+    );
 }
 
 #[test]
 fn mail_in_two_languages() {
     let mut config = MailConfig::new("Tidegate <tidegate@cdc.example>").unwrap();
     config.to = vec!["duty@cdc.example".to_owned(), "not an address".to_owned()];
-    let mail = mail(&notice(NoticeKind::Alert, vec![alert(record(), TOLD)]), &config).unwrap();
+    let mail = mail(
+        &notice(NoticeKind::Alert, vec![alert(record(), TOLD)]),
+        &config,
+    )
+    .unwrap();
     assert_eq!(mail.skipped, ["not an address"]);
     assert_eq!(mail.message_id, "<n-7c2f@cdc.example>");
     let text = String::from_utf8(mail.bytes).unwrap();
@@ -123,7 +139,10 @@ fn alertmanagers_webhook_and_back() {
     assert_eq!((group.alerts.len(), group.truncated), (3, 4));
     assert!(group.alerts[0].is_firing && group.alerts[0].ends_at.is_none());
     assert!(!group.alerts[2].is_firing && group.alerts[2].ends_at.is_some());
-    let short = WebhookConfig { alerts_max: Some(1), ..config };
+    let short = WebhookConfig {
+        alerts_max: Some(1),
+        ..config
+    };
     let group = read(&payload(&notice, &short), ReadLimits::default()).unwrap();
     assert_eq!((group.alerts.len(), group.truncated), (1, 6));
 }

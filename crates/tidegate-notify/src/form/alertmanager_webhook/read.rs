@@ -139,16 +139,29 @@ fn read_alert(
     let is_firing = match status.as_str() {
         "firing" => true,
         "resolved" => false,
-        other => return Err(fault(&at("status"), format!("{other:?} is neither firing nor resolved"))),
+        other => {
+            return Err(fault(
+                &at("status"),
+                format!("{other:?} is neither firing nor resolved"),
+            ));
+        }
     };
     let labels = pairs(value, "labels", &at("labels"), limits)?;
     if labels.is_empty() {
-        return Err(fault(&at("labels"), "an alert without labels has no identity"));
+        return Err(fault(
+            &at("labels"),
+            "an alert without labels has no identity",
+        ));
     }
     let starts_at = time(value, "startsAt", &at("startsAt"))?
         .ok_or_else(|| fault(&at("startsAt"), "missing"))?;
     Ok(ExternalAlert {
-        fingerprint: text(value, "fingerprint", &at("fingerprint"), limits.name_bytes_max)?,
+        fingerprint: text(
+            value,
+            "fingerprint",
+            &at("fingerprint"),
+            limits.name_bytes_max,
+        )?,
         is_firing,
         labels,
         annotations: pairs(value, "annotations", &at("annotations"), limits)?,
@@ -206,7 +219,11 @@ fn pairs(
     let mut pairs = BTreeMap::new();
     for (n, (key, value)) in map.iter().enumerate() {
         if key.len() > limits.name_bytes_max {
-            let problem = format!("{} bytes are more than {}", key.len(), limits.name_bytes_max);
+            let problem = format!(
+                "{} bytes are more than {}",
+                key.len(),
+                limits.name_bytes_max
+            );
             return Err(fault(&format!("{path}, name {}", n + 1), problem));
         }
         let at = format!("{path}.{key}");
@@ -214,7 +231,11 @@ fn pairs(
             return Err(fault(&at, "not a text"));
         };
         if text.len() > limits.value_bytes_max {
-            let problem = format!("{} bytes are more than {}", text.len(), limits.value_bytes_max);
+            let problem = format!(
+                "{} bytes are more than {}",
+                text.len(),
+                limits.value_bytes_max
+            );
             return Err(fault(&at, problem));
         }
         pairs.insert(key.clone(), text.clone());
@@ -254,42 +275,101 @@ mod tests {
         assert_eq!((group.truncated, group.receiver.as_str()), (3, "tidegate"));
         assert_eq!(group.alerts[0].ends_at, None);
         assert!(group.alerts[0].is_firing && !group.alerts[1].is_firing);
-        assert_eq!(group.alerts[1].ends_at.unwrap().to_string(), "2026-11-26T02:05:00Z");
+        assert_eq!(
+            group.alerts[1].ends_at.unwrap().to_string(),
+            "2026-11-26T02:05:00Z"
+        );
         assert_eq!(group.alerts[1].labels["instance"], "b");
     }
 
     #[test]
     fn bad_input_is_named_with_its_path() {
         let cases = [
-            ("\"version\":\"4\"", "\"version\":\"3\"", "version: \"3\" is not \"4\""),
-            ("\"startsAt\":\"2026-11-26T10:00:00.123Z\"", "\"startsAt\":\"soon\"", "alerts[0].startsAt: \"soon\" is no RFC 3339 time"),
-            ("\"status\":\"resolved\"", "\"status\":\"muted\"", "alerts[1].status: \"muted\" is neither firing nor resolved"),
-            ("\"instance\":\"b\"", "\"instance\":7", "alerts[1].labels.instance: not a text"),
-            ("\"fingerprint\":\"0123456789abcdef\"", "\"x\":1", "alerts[0].fingerprint: missing"),
-            ("\"truncatedAlerts\":3", "\"truncatedAlerts\":-1", "truncatedAlerts: not a whole number"),
-            ("{\"alertname\":\"HostDown\",\"instance\":\"a\"}", "{}", "alerts[0].labels: an alert without labels has no identity"),
+            (
+                "\"version\":\"4\"",
+                "\"version\":\"3\"",
+                "version: \"3\" is not \"4\"",
+            ),
+            (
+                "\"startsAt\":\"2026-11-26T10:00:00.123Z\"",
+                "\"startsAt\":\"soon\"",
+                "alerts[0].startsAt: \"soon\" is no RFC 3339 time",
+            ),
+            (
+                "\"status\":\"resolved\"",
+                "\"status\":\"muted\"",
+                "alerts[1].status: \"muted\" is neither firing nor resolved",
+            ),
+            (
+                "\"instance\":\"b\"",
+                "\"instance\":7",
+                "alerts[1].labels.instance: not a text",
+            ),
+            (
+                "\"fingerprint\":\"0123456789abcdef\"",
+                "\"x\":1",
+                "alerts[0].fingerprint: missing",
+            ),
+            (
+                "\"truncatedAlerts\":3",
+                "\"truncatedAlerts\":-1",
+                "truncatedAlerts: not a whole number",
+            ),
+            (
+                "{\"alertname\":\"HostDown\",\"instance\":\"a\"}",
+                "{}",
+                "alerts[0].labels: an alert without labels has no identity",
+            ),
         ];
         for (replace, with, expected) in cases {
             let body = PAYLOAD.replace(replace, with);
             let fault = read(body.as_bytes(), ReadLimits::default()).unwrap_err();
             assert_eq!(fault.to_string(), expected);
         }
-        for body in ["", "[]", "{\"version\":\"4\"}", "{\"version\":\"4\",\"alerts\":[1]}"] {
-            assert!(read(body.as_bytes(), ReadLimits::default()).is_err(), "{body}");
+        for body in [
+            "",
+            "[]",
+            "{\"version\":\"4\"}",
+            "{\"version\":\"4\",\"alerts\":[1]}",
+        ] {
+            assert!(
+                read(body.as_bytes(), ReadLimits::default()).is_err(),
+                "{body}"
+            );
         }
         let deep = "[".repeat(100_000);
-        assert_eq!(read(deep.as_bytes(), ReadLimits::default()).unwrap_err().path, "body");
+        assert_eq!(
+            read(deep.as_bytes(), ReadLimits::default())
+                .unwrap_err()
+                .path,
+            "body"
+        );
     }
 
     #[test]
     fn limits_hold() {
         let limits = ReadLimits::default();
         for tight in [
-            ReadLimits { bytes_max: 10, ..limits },
-            ReadLimits { alerts_max: 1, ..limits },
-            ReadLimits { pairs_max: 1, ..limits },
-            ReadLimits { name_bytes_max: 8, ..limits },
-            ReadLimits { value_bytes_max: 3, ..limits },
+            ReadLimits {
+                bytes_max: 10,
+                ..limits
+            },
+            ReadLimits {
+                alerts_max: 1,
+                ..limits
+            },
+            ReadLimits {
+                pairs_max: 1,
+                ..limits
+            },
+            ReadLimits {
+                name_bytes_max: 8,
+                ..limits
+            },
+            ReadLimits {
+                value_bytes_max: 3,
+                ..limits
+            },
         ] {
             assert!(read(PAYLOAD.as_bytes(), tight).is_err(), "{tight:?}");
         }

@@ -53,7 +53,11 @@ pub(crate) fn draw(record: &AlertRecord, places: &dyn Places) -> Drawn {
     let mut cells: Vec<CellIndex> = place.cells.iter().map(|cell| cell.h3()).collect();
     cells.sort_unstable();
     cells.dedup();
-    let mut polygons: Vec<_> = place.polygons.iter().filter_map(|ring| close(ring)).collect();
+    let mut polygons: Vec<_> = place
+        .polygons
+        .iter()
+        .filter_map(|ring| close(ring))
+        .collect();
     if polygons.is_empty() {
         polygons = union(&cells);
     }
@@ -101,7 +105,11 @@ fn union(cells: &[CellIndex]) -> Vec<Vec<Corner>> {
     let one_resolution = cells
         .windows(2)
         .all(|pair| pair[0].resolution() == pair[1].resolution());
-    if one_resolution && let Ok(outline) = SolventBuilder::new().build().dissolve(cells.iter().copied()) {
+    if one_resolution
+        && let Ok(outline) = SolventBuilder::new()
+            .build()
+            .dissolve(cells.iter().copied())
+    {
         let rings = outline.0.iter().map(|polygon| {
             let corners = polygon.exterior().0.iter();
             corners.map(|at| (at.y, at.x)).collect::<Vec<_>>()
@@ -110,9 +118,15 @@ fn union(cells: &[CellIndex]) -> Vec<Vec<Corner>> {
     }
     let corners = |cell: &CellIndex| -> Vec<Corner> {
         let boundary = cell.boundary();
-        boundary.iter().map(|at: &LatLng| (at.lat(), at.lng())).collect()
+        boundary
+            .iter()
+            .map(|at: &LatLng| (at.lat(), at.lng()))
+            .collect()
     };
-    cells.iter().filter_map(|cell| close(&corners(cell))).collect()
+    cells
+        .iter()
+        .filter_map(|cell| close(&corners(cell)))
+        .collect()
 }
 
 fn rectangle(polygons: &[Vec<Corner>]) -> Option<Vec<Corner>> {
@@ -141,6 +155,9 @@ fn named(mut cells: Vec<CellIndex>) -> Vec<CellIndex> {
 
 /// `lat,lon lat,lon …`.
 pub(crate) fn polygon_text(ring: &[Corner]) -> String {
-    let corners: Vec<String> = ring.iter().map(|(lat, lng)| format!("{lat},{lng}")).collect();
+    let corners: Vec<String> = ring
+        .iter()
+        .map(|(lat, lng)| format!("{lat},{lng}"))
+        .collect();
     corners.join(" ")
 }

@@ -109,21 +109,30 @@ fn check_head(leaves: &[Leaf], faults: &mut Faults) {
         let path = format!("alert/{name}");
         let text = find(leaves, &path).unwrap_or_default();
         if text.is_empty() || text.chars().any(is_forbidden) {
-            faults.add(&path, format!("{text:?} is empty or has a space, comma, < or &"));
+            faults.add(
+                &path,
+                format!("{text:?} is empty or has a space, comma, < or &"),
+            );
         }
     }
     check_time(leaves, "alert/sent", faults);
     let message_type = find(leaves, "alert/msgType").unwrap_or_default();
     let references = find(leaves, "alert/references").unwrap_or_default();
     if matches!(message_type, "Update" | "Cancel") && references.is_empty() {
-        faults.add("alert/references", format!("msgType {message_type} refers to nothing"));
+        faults.add(
+            "alert/references",
+            format!("msgType {message_type} refers to nothing"),
+        );
     }
     for triple in references.split_whitespace() {
         let parts: Vec<&str> = triple.split(',').collect();
         let is_triple = matches!(parts[..], [sender, id, sent]
             if !sender.is_empty() && !id.is_empty() && is_time(sent));
         if !is_triple {
-            faults.add("alert/references", format!("{triple:?} is not sender,identifier,sent"));
+            faults.add(
+                "alert/references",
+                format!("{triple:?} is not sender,identifier,sent"),
+            );
         }
     }
     let needed = match find(leaves, "alert/scope").unwrap_or_default() {
@@ -195,7 +204,8 @@ fn check_polygon(text: &str) -> Result<(), String> {
     }
     for corner in &corners {
         let parts = corner.split_once(',');
-        let degrees = parts.and_then(|(lat, lng)| Some((lat.parse::<f64>().ok()?, lng.parse::<f64>().ok()?)));
+        let degrees =
+            parts.and_then(|(lat, lng)| Some((lat.parse::<f64>().ok()?, lng.parse::<f64>().ok()?)));
         match degrees {
             Some((lat, lng)) if lat.abs() <= 90.0 && lng.abs() <= 180.0 => {}
             _ => return Err(format!("{corner:?} is not latitude,longitude in degrees")),
@@ -239,15 +249,26 @@ mod tests {
             ("19:00:00+08:00", "", "alert/info[1]/expires"),
             ("<headline>h</headline>", "", "alert/info[1]/headline"),
             ("2,3 1,2", "2,3 1,4", "alert/info[1]/area/polygon"),
-            ("1,2 1,3 2,3 1,2", "1,2 1,3 1,2", "alert/info[1]/area/polygon"),
-            ("1,2 1,3 2,3 1,2", "91,2 1,3 2,3 91,2", "alert/info[1]/area/polygon"),
+            (
+                "1,2 1,3 2,3 1,2",
+                "1,2 1,3 1,2",
+                "alert/info[1]/area/polygon",
+            ),
+            (
+                "1,2 1,3 2,3 1,2",
+                "91,2 1,3 2,3 91,2",
+                "alert/info[1]/area/polygon",
+            ),
             ("1,2 1,3 2,3 1,2", "1 2 3 1", "alert/info[1]/area/polygon"),
             (INFO, "", "alert/info"),
             ("</alert>", "", "alert"),
         ];
         for (replace, with, element) in cases {
             let faults = check(document(replace, with).as_bytes()).unwrap_err();
-            assert_eq!(faults[0].element, element, "{replace} -> {with}: {faults:?}");
+            assert_eq!(
+                faults[0].element, element,
+                "{replace} -> {with}: {faults:?}"
+            );
         }
     }
 }

@@ -94,7 +94,9 @@ pub enum Scope {
 impl Default for Scope {
     /// Restricted to those on duty: who makes a warning public decides so.
     fn default() -> Self {
-        Self::Restricted("仅供值班和责任单位使用 / For duty officers and responsible units only".to_owned())
+        Self::Restricted(
+            "仅供值班和责任单位使用 / For duty officers and responsible units only".to_owned(),
+        )
     }
 }
 

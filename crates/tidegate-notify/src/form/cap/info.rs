@@ -102,7 +102,12 @@ pub(super) fn write_test(
     (language, sent, expires): (Language, Timestamp, Timestamp),
 ) {
     xml.open("info", &[]);
-    write_begin(xml, config, language, language.of("通道测试", "Channel test"));
+    write_begin(
+        xml,
+        config,
+        language,
+        language.of("通道测试", "Channel test"),
+    );
     xml.leaf("responseType", "None");
     xml.leaf("urgency", "Unknown");
     xml.leaf("severity", "Minor");
@@ -111,7 +116,10 @@ pub(super) fn write_test(
     write_sender(xml, config, language);
     xml.leaf("headline", &text::notice_title(notice, language));
     let words = text::notice_text(notice, language);
-    let default = language.of("这是一次测试，请勿采取行动。", "This is a test. Do nothing.");
+    let default = language.of(
+        "这是一次测试，请勿采取行动。",
+        "This is a test. Do nothing.",
+    );
     xml.leaf("description", words.as_deref().unwrap_or(default));
     write_contact(xml, config);
     xml.open("area", &[]);
@@ -264,7 +272,10 @@ fn parameters(record: &AlertRecord) -> Vec<(&'static str, String)> {
         ("rule", short(&record.rule)),
         ("rule_hash", short(&record.rule_hash)),
         ("layer", short(&record.layer)),
-        ("subject", short(&format!("{}/{}", record.subject_kind, record.subject))),
+        (
+            "subject",
+            short(&format!("{}/{}", record.subject_kind, record.subject)),
+        ),
         ("window", short(&window)),
         ("method", short(&record.method)),
         ("coverage", number(record.coverage)),

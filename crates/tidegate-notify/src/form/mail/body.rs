@@ -135,7 +135,9 @@ fn html_alert(alert: &NoticeAlert, language: Language, zone: &TimeZone) -> Strin
 /// A link to what to do; only the web's own schemes are links, the rest is text.
 fn html_link(link: &str, language: Language) -> String {
     let shown = escape(&text::line(link, 2_000));
-    let is_web = ["https://", "http://"].iter().any(|scheme| link.starts_with(scheme));
+    let is_web = ["https://", "http://"]
+        .iter()
+        .any(|scheme| link.starts_with(scheme));
     let word = language.of("处置手册", "What to do");
     if is_web {
         format!("<p>{word}: <a href=\"{shown}\" rel=\"noreferrer\">{shown}</a></p>\n")

@@ -57,7 +57,11 @@ fn html_section(section: &Section, language: Language, bars: Bars) -> String {
     for column in &section.columns {
         out += &format!("<th align=\"left\" style=\"padding:2px 1em 2px 0\">{column}</th>");
     }
-    out += if has_bars { "<th></th></tr>\n" } else { "</tr>\n" };
+    out += if has_bars {
+        "<th></th></tr>\n"
+    } else {
+        "</tr>\n"
+    };
     for row in section.rows.iter().take(ROWS_MAX) {
         out += &html_row(row, has_bars, bars);
     }

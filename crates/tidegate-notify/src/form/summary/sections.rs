@@ -41,7 +41,10 @@ pub(super) fn all(summary: &Summary, language: Language, zone: &TimeZone) -> Vec
 fn alerts(summary: &Summary, language: Language) -> Section {
     let counts = &summary.alerts.by_severity;
     let known = ["critical", "warning", "watch", "info"];
-    let others = counts.keys().map(String::as_str).filter(|word| !known.contains(word));
+    let others = counts
+        .keys()
+        .map(String::as_str)
+        .filter(|word| !known.contains(word));
     let most = counts.values().copied().max().unwrap_or(0).max(1);
     let rows = known
         .into_iter()
@@ -120,7 +123,11 @@ fn alert_row(alert: &AlertLine, language: Language, zone: &TimeZone) -> Row {
 fn peaks(summary: &Summary, language: Language, zone: &TimeZone) -> Section {
     let rows = summary.peaks.iter().map(|peak| {
         let name = language.prefer(&peak.name_zh, &peak.name_en);
-        let name = if name.trim().is_empty() { &peak.venue } else { name };
+        let name = if name.trim().is_empty() {
+            &peak.venue
+        } else {
+            name
+        };
         let interval = match (peak.lo, peak.hi) {
             (Some(lo), Some(hi)) => format!("{} – {}", text::number(lo), text::number(hi)),
             _ => "–".to_owned(),
@@ -185,7 +192,13 @@ fn feeds(summary: &Summary, language: Language, zone: &TimeZone) -> Section {
             .gaps
             .iter()
             .take(5)
-            .map(|gap| format!("{} – {}", text::local(gap.start, zone), text::local(gap.end, zone)))
+            .map(|gap| {
+                format!(
+                    "{} – {}",
+                    text::local(gap.start, zone),
+                    text::local(gap.end, zone)
+                )
+            })
             .collect();
         let mut gaps = gaps.join("; ");
         if feed.gaps.len() > 5 {
