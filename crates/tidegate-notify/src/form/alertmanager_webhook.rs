@@ -21,6 +21,11 @@ pub const CONTENT_TYPE: &str = "application/json";
 /// What Go writes for no time: the end of an alert that still fires.
 pub const NO_TIME: &str = "0001-01-01T00:00:00Z";
 
+/// Most tags and labels of a record that become labels, besides the product's own eight.
+pub const LABELS_MAX: usize = 48;
+/// Longest name of a label; what is longer is cut.
+const LABEL_NAME_CHARS_MAX: usize = 120;
+
 /// What is the same in all payloads of a channel.
 #[derive(Debug, Clone)]
 pub struct WebhookConfig {
@@ -83,7 +88,7 @@ pub fn payload(notice: &Notice, config: &WebhookConfig) -> Vec<u8> {
     let group_labels: BTreeMap<_, _> = notice
         .group
         .iter()
-        .map(|(name, value)| (label_name(name), value.clone()))
+        .map(|(name, value)| (label_name(name), label_value(value)))
         .collect();
     let payload = Payload {
         version: "4",
@@ -122,8 +127,8 @@ fn alert_of(record: &AlertRecord, config: &WebhookConfig) -> Alert {
 /// The rule's own labels and the subject's tags come first, so that ours win.
 pub fn labels(record: &AlertRecord) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::new();
-    for (name, value) in record.tags.iter().chain(&record.labels) {
-        labels.insert(label_name(name), text::clean(value));
+    for (name, value) in record.tags.iter().chain(&record.labels).take(LABELS_MAX) {
+        labels.insert(label_name(name), label_value(value));
     }
     let own = [
         ("alertname", record.rule.as_str()),
@@ -137,7 +142,7 @@ pub fn labels(record: &AlertRecord) -> BTreeMap<String, String> {
     ];
     for (name, value) in own {
         if !value.is_empty() {
-            labels.insert(name.to_owned(), text::clean(value));
+            labels.insert(name.to_owned(), label_value(value));
         }
     }
     labels
@@ -174,7 +179,7 @@ fn annotations(record: &AlertRecord) -> BTreeMap<String, String> {
         ("rule_hash", text::line(&record.rule_hash, 80)),
         (
             "runbook_url",
-            text::clean(record.runbook.as_deref().unwrap_or_default()),
+            label_value(record.runbook.as_deref().unwrap_or_default()),
         ),
     ]
     .into_iter()
@@ -218,12 +223,17 @@ fn group_key(labels: &BTreeMap<String, String>) -> String {
 fn label_name(name: &str) -> String {
     let mut out: String = name
         .chars()
+        .take(LABEL_NAME_CHARS_MAX)
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
         .collect();
     if !out.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
         out.insert(0, '_');
     }
     out
+}
+
+fn label_value(value: &str) -> String {
+    text::paragraph(value, text::TEXT_CHARS_MAX)
 }
 
 /// 16 hexadecimal digits, the same over an episode, whatever becomes of its severity.

@@ -115,12 +115,16 @@ pub fn message_id(notice: &str, config: &MailConfig) -> String {
 /// # Errors
 /// [`MailFault`]; none of them heals by trying again.
 pub fn mail(notice: &Notice, config: &MailConfig) -> Result<Mail, MailFault> {
-    let rendered = Rendered {
-        subject: subject(notice, config),
+    mail_of(notice, config, &render(notice, config))
+}
+
+/// Subject and bodies of a notice, as a preview or for a mail that is put together elsewhere.
+pub fn render(notice: &Notice, config: &MailConfig) -> Rendered {
+    Rendered {
+        subject: text::notice_title(notice, config.languages()[0]),
         text: body::text(notice, config),
         html: body::html(notice, config),
-    };
-    mail_of(notice, config, &rendered)
+    }
 }
 
 /// A mail with a body that was made elsewhere, such as a summary.
@@ -190,11 +194,6 @@ fn is_critical(notice: &Notice) -> bool {
         .alerts
         .iter()
         .any(|alert| alert.record.severity == "critical" && alert.record.state != "resolved")
-}
-
-fn subject(notice: &Notice, config: &MailConfig) -> String {
-    let language = config.languages()[0];
-    text::notice_title(notice, language)
 }
 
 fn addresses(

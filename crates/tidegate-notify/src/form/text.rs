@@ -58,30 +58,51 @@ impl Language {
 /// `text` without what no format can carry: control characters but line feed and tab, surrogates
 /// and non-characters of XML 1.0, and the marks that turn the direction of the text around them.
 pub(crate) fn clean(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' | '\t' => out.push(c),
-            // A lone carriage return ends a line too; as a pair it is the line feed's.
-            '\r' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' => {}
-            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-            c if c.is_control() => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
+    text.chars().filter_map(clean_char).collect()
 }
 
-/// `text` cleaned, on one line, of at most `chars_max` characters.
+fn clean_char(c: char) -> Option<char> {
+    match c {
+        '\n' | '\t' => Some(c),
+        // A carriage return is one of a pair, or it ends a line that a line feed ends no more.
+        '\r' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' => None,
+        '\u{fffe}' | '\u{ffff}' => Some('\u{fffd}'),
+        c if c.is_control() => Some(' '),
+        c => Some(c),
+    }
+}
+
+/// `text` cleaned, on one line, of at most `chars_max` characters. No more of it is read than that
+/// takes.
 pub(crate) fn line(text: &str, chars_max: usize) -> String {
-    let cleaned = clean(text);
-    let joined = cleaned.split_whitespace().collect::<Vec<_>>().join(" ");
-    cut_chars(&joined, chars_max)
+    let (mut out, mut n, mut gap) = (String::new(), 0, false);
+    for c in text.chars().filter_map(clean_char) {
+        if c.is_whitespace() {
+            gap = n > 0;
+            continue;
+        }
+        if gap {
+            out.push(' ');
+            n += 1;
+            gap = false;
+        }
+        out.push(c);
+        n += 1;
+        if n > chars_max {
+            break;
+        }
+    }
+    cut_chars(&out, chars_max)
 }
 
 /// `text` cleaned and of at most `chars_max` characters; what is cut ends in `…`.
 pub(crate) fn paragraph(text: &str, chars_max: usize) -> String {
-    cut_chars(clean(text).trim(), chars_max)
+    let cleaned = text.chars().filter_map(clean_char);
+    let kept: String = cleaned
+        .skip_while(|c| c.is_whitespace())
+        .take(chars_max.saturating_add(1))
+        .collect();
+    cut_chars(kept.trim_end(), chars_max)
 }
 
 fn cut_chars(text: &str, chars_max: usize) -> String {

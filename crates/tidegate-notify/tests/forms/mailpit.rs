@@ -61,7 +61,7 @@ impl Mailpit {
         let path = |name: &str| files.path().join(name);
         std::fs::write(path("cert.pem"), made.cert.pem()).unwrap();
         std::fs::write(path("key.pem"), made.signing_key.serialize_pem()).unwrap();
-        std::fs::write(path("logins"), "duty:right password\n").unwrap();
+        std::fs::write(path("logins"), "duty:right-password\n").unwrap();
         let (smtp, api) = (free_port(), free_port());
         let mut command = Command::new(program);
         command
@@ -158,7 +158,7 @@ fn real_mailpit_takes_and_refuses() {
         return;
     };
     let server = Mailpit::start(&program, true);
-    assert_eq!(send(&server.config("right password")), Answer::DELIVERED);
+    assert_eq!(send(&server.config("right-password")), Answer::DELIVERED);
     let list = server.get("/api/v1/messages");
     assert_eq!(list["total"], 1);
     let id = list["messages"][0]["ID"].as_str().unwrap();
@@ -196,7 +196,7 @@ fn real_mailpit_takes_and_refuses() {
     assert!(matches!(send(&no_tls), Answer::Refused { .. }));
     let stranger = SmtpConfig {
         roots_pem: None,
-        ..server.config("right password")
+        ..server.config("right-password")
     };
     retry_with(send(&stranger), "certificate");
     assert_eq!(server.get("/api/v1/messages")["total"], 1);
@@ -214,7 +214,7 @@ fn real_mailpit_takes_and_refuses() {
     };
     assert_eq!(send(&trusted), Answer::DELIVERED);
 
-    let gone = server.config("right password");
+    let gone = server.config("right-password");
     drop(server);
     retry_with(send(&gone), "refused");
     println!("mailpit: delivered, refused and retried as they should be");
