@@ -239,10 +239,8 @@ fn label_value(value: &str) -> String {
 /// 16 hexadecimal digits, the same over an episode, whatever becomes of its severity.
 fn fingerprint(record: &AlertRecord) -> String {
     let digest = Sha256::digest(record.id.as_bytes());
-    digest[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let first: [u8; 8] = std::array::from_fn(|at| digest[at]);
+    format!("{:016x}", u64::from_be_bytes(first))
 }
 
 fn rfc3339(at: &str) -> String {

@@ -187,17 +187,15 @@ pub(crate) fn number(value: f64) -> String {
 
 /// A value, its interval and its unit: `3.2 [2.9, 3.6] persons/m²`.
 pub(crate) fn value(record: &AlertRecord) -> Option<String> {
-    let mut text = number(record.value?);
+    let mut parts = vec![number(record.value?)];
     if let (Some(lo), Some(hi)) = (record.lo, record.hi)
-        && (lo, hi) != (record.value?, record.value?)
+        && lo < hi
     {
-        text += &format!(" [{}, {}]", number(lo), number(hi));
+        parts.push(format!("[{}, {}]", number(lo), number(hi)));
     }
-    let unit = line(&record.unit, 40);
-    if !unit.is_empty() {
-        text = format!("{text} {unit}");
-    }
-    Some(text)
+    parts.push(line(&record.unit, 40));
+    parts.retain(|part| !part.is_empty());
+    Some(parts.join(" "))
 }
 
 /// The instant in `text`, if it is one.
@@ -297,15 +295,13 @@ pub(crate) fn notice_title(notice: &Notice, language: Language) -> String {
         "firing" => severity(&record.severity, language),
         other => state(other, language),
     };
-    let mut title = format!("[{}] {}", line(word, 40), alert_title(record, language));
+    let title = format!("[{}] {}", line(word, 40), alert_title(record, language));
     let more = notice.alerts.len() - 1 + notice.held_back as usize;
-    if more > 0 {
-        title += &match language {
-            Language::Chinese => format!("（另有 {more} 条）"),
-            Language::English => format!(" (+{more} more)"),
-        };
+    match language {
+        _ if more == 0 => title,
+        Language::Chinese => format!("{title}（另有 {more} 条）"),
+        Language::English => format!("{title} (+{more} more)"),
     }
-    title
 }
 
 /// The notice's own body, if it has one.

@@ -95,7 +95,7 @@ impl Mailpit {
             || TcpStream::connect(("127.0.0.1", smtp)).is_err()
         {
             assert!(
-                start.elapsed() < Duration::from_secs(60),
+                start.elapsed() < Duration::from_mins(1),
                 "mailpit does not listen"
             );
             std::thread::yield_now();
@@ -227,7 +227,7 @@ fn scripted(script: &'static [&'static str]) -> SmtpConfig {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let mut input = [0; 64 * 1024];
+            let mut input = vec![0; 64 * 1024];
             for line in script {
                 if stream.write_all(line.as_bytes()).is_err()
                     || stream.read(&mut input).unwrap_or(0) == 0

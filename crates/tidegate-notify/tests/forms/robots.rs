@@ -56,86 +56,9 @@ fn signatures_are_those_of_python() {
     );
 }
 
-type Read = fn(u16, &[u8]) -> Answer;
-
-#[test]
-fn answers_that_contradict_their_status() {
-    let (f, d, w): (Read, Read, Read) = (feishu::answer, dingtalk::answer, wecom::answer);
-    let cases: [(Read, u16, &str, char); 17] = [
-        (
-            f,
-            200,
-            r#"{"StatusCode":0,"StatusMessage":"success","code":0,"data":{},"msg":"success"}"#,
-            'd',
-        ),
-        (f, 200, r#"{"StatusCode":0,"StatusMessage":"success"}"#, 'd'),
-        (
-            f,
-            200,
-            r#"{"code":11232,"data":{},"msg":"frequency limited psm[lark.oapi.app_platform_runtime]appID[1500]"}"#,
-            't',
-        ),
-        (f, 200, r#"{"code":9499,"msg":"too many request"}"#, 't'),
-        (
-            f,
-            400,
-            r#"{"code":99991400,"msg":"request trigger frequency limit"}"#,
-            't',
-        ),
-        (
-            f,
-            200,
-            r#"{"code":9499,"msg":"Bad Request","data":{}}"#,
-            'r',
-        ),
-        (
-            f,
-            200,
-            r#"{"code":19021,"data":{},"msg":"sign match fail or timestamp is not within one hour from current time"}"#,
-            'r',
-        ),
-        (
-            f,
-            400,
-            r#"{"code":19001,"data":{},"msg":"param invalid: incoming webhook access token invalid"}"#,
-            'r',
-        ),
-        (d, 200, r#"{"errcode":0,"errmsg":"ok"}"#, 'd'),
-        (
-            d,
-            200,
-            r#"{"status":1111,"wait":5,"source":"x5","punish":"deny","errcode":130101,"errmsg":"send too fast, exceed 20 times per minute"}"#,
-            't',
-        ),
-        (
-            d,
-            200,
-            r#"{"errcode":300001,"errmsg":"token is not exist"}"#,
-            'r',
-        ),
-        (
-            d,
-            200,
-            r#"{"errcode":310000,"errmsg":"sign not match"}"#,
-            'r',
-        ),
-        (d, 200, r#"{"errcode":-1,"errmsg":"系统繁忙"}"#, 't'),
-        (w, 200, r#"{"errcode":0,"errmsg":"ok"}"#, 'd'),
-        (
-            w,
-            200,
-            r#"{"errcode":45009,"errmsg":"api freq out of limit"}"#,
-            't',
-        ),
-        (
-            w,
-            200,
-            r#"{"errcode":93000,"errmsg":"invalid webhook url, hint: [1]"}"#,
-            'r',
-        ),
-        (w, 502, "<html>Bad Gateway</html>", 't'),
-    ];
-    for (read, status, body, expected) in cases {
+/// Reads each answer: `d`elivered, `t`ry again, `r`efused.
+fn check_answers(read: fn(u16, &[u8]) -> Answer, cases: &[(u16, &str, char)]) {
+    for &(status, body, expected) in cases {
         let found = match read(status, body.as_bytes()) {
             Answer::Delivered { .. } => 'd',
             Answer::Retry { .. } => 't',
@@ -143,6 +66,70 @@ fn answers_that_contradict_their_status() {
         };
         assert_eq!(found, expected, "{status} {body}");
     }
+}
+
+#[test]
+fn answers_of_feishu() {
+    let limited = r#"{"code":11232,"data":{},"msg":"frequency limited psm[lark.oapi.app_platform_runtime]appID[1500]"}"#;
+    let sign = r#"{"code":19021,"data":{},"msg":"sign match fail or timestamp is not within one hour from current time"}"#;
+    let token =
+        r#"{"code":19001,"data":{},"msg":"param invalid: incoming webhook access token invalid"}"#;
+    let cases = [
+        (
+            200,
+            r#"{"StatusCode":0,"StatusMessage":"success","code":0,"msg":"success"}"#,
+            'd',
+        ),
+        (200, r#"{"StatusCode":0,"StatusMessage":"success"}"#, 'd'),
+        (200, limited, 't'),
+        (200, r#"{"code":9499,"msg":"too many request"}"#, 't'),
+        (
+            400,
+            r#"{"code":99991400,"msg":"request trigger frequency limit"}"#,
+            't',
+        ),
+        (200, r#"{"code":9499,"msg":"Bad Request","data":{}}"#, 'r'),
+        (200, sign, 'r'),
+        (400, token, 'r'),
+    ];
+    check_answers(feishu::answer, &cases);
+}
+
+#[test]
+fn answers_of_dingtalk() {
+    let fast = r#"{"status":1111,"wait":5,"source":"x5","punish":"deny","errcode":130101,"errmsg":"send too fast, exceed 20 times per minute"}"#;
+    let cases = [
+        (200, r#"{"errcode":0,"errmsg":"ok"}"#, 'd'),
+        (200, fast, 't'),
+        (
+            200,
+            r#"{"errcode":300001,"errmsg":"token is not exist"}"#,
+            'r',
+        ),
+        (200, r#"{"errcode":310000,"errmsg":"sign not match"}"#, 'r'),
+        (200, r#"{"errcode":-1,"errmsg":"系统繁忙"}"#, 't'),
+    ];
+    check_answers(dingtalk::answer, &cases);
+}
+
+#[test]
+fn answers_of_wecom() {
+    let cases = [
+        (200, r#"{"errcode":0,"errmsg":"ok"}"#, 'd'),
+        (
+            200,
+            r#"{"errcode":45009,"errmsg":"api freq out of limit"}"#,
+            't',
+        ),
+        (
+            200,
+            r#"{"errcode":93000,"errmsg":"invalid webhook url, hint: [1]"}"#,
+            'r',
+        ),
+        (502, "<html>Bad Gateway</html>", 't'),
+        (200, "", 't'),
+    ];
+    check_answers(wecom::answer, &cases);
 }
 
 #[test]

@@ -14,10 +14,17 @@ fn cap_with(kind: NoticeKind, changes: Value, told: &[(&str, &str)], config: &Ca
     String::from_utf8(messages[0].xml.clone()).unwrap()
 }
 
+/// Changes to the record, what was told of it before, and elements with their values.
+type Case = (
+    Value,
+    &'static [(&'static str, &'static str)],
+    &'static [&'static str],
+);
+
 #[test]
 fn each_element_follows_the_record() {
     let config = cap_config();
-    let cases: [(Value, &[(&str, &str)], &[&str]); 9] = [
+    let cases: [Case; 9] = [
         (
             json!({}),
             &[],

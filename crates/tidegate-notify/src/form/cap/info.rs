@@ -77,7 +77,7 @@ impl Info<'_> {
             .map(|unit| text::line(unit, 80))
             .collect();
         if !units.is_empty() {
-            place += &format!(" ({})", units.join(" / "));
+            place = format!("{place} ({})", units.join(" / "));
         }
         xml.open("area", &[]);
         xml.leaf("areaDesc", &place);

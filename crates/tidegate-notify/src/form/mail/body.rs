@@ -91,45 +91,47 @@ pub(crate) fn page(title: &str, language: Language, body: &str) -> String {
 }
 
 fn html_section(notice: &Notice, language: Language, zone: &TimeZone) -> String {
-    let mut out = format!(
+    let mut out = vec![format!(
         "<div lang=\"{}\">\n<h2>{}</h2>\n",
         language.tag(),
         escape(&text::notice_title(notice, language))
-    );
+    )];
     if let Some(body) = text::notice_text(notice, language) {
-        out += &format!("<p>{}</p>\n", broken(&body));
+        out.push(format!("<p>{}</p>\n", broken(&body)));
     }
     for alert in notice.alerts.iter().take(ALERTS_MAX) {
-        out += &html_alert(alert, language, zone);
+        out.push(html_alert(alert, language, zone));
     }
     if let Some(hidden) = hidden(notice, language) {
-        out += &format!("<p>{}</p>\n", escape(&hidden));
+        out.push(format!("<p>{}</p>\n", escape(&hidden)));
     }
-    out + "</div>\n"
+    out.push("</div>\n".to_owned());
+    out.concat()
 }
 
 fn html_alert(alert: &NoticeAlert, language: Language, zone: &TimeZone) -> String {
     let record = &alert.record;
-    let mut out = format!(
+    let mut out = vec![format!(
         "<div style=\"border-left:6px solid {};padding:0 0 0 1em;margin:1em 0\">\n<h3>{}</h3>\n<table>\n",
         text::colour(&record.severity),
         escape(&heading(record, language))
-    );
+    )];
     for (word, value) in facts(alert, language, zone) {
-        out += &format!(
+        out.push(format!(
             "<tr><th align=\"left\" style=\"padding-right:1em\">{word}</th><td>{}</td></tr>\n",
             escape(&value)
-        );
+        ));
     }
-    out += "</table>\n";
+    out.push("</table>\n".to_owned());
     let body = text::alert_text(record, language);
     if !body.is_empty() {
-        out += &format!("<p>{}</p>\n", broken(&body));
+        out.push(format!("<p>{}</p>\n", broken(&body)));
     }
     if let Some(runbook) = &record.runbook {
-        out += &html_link(runbook, language);
+        out.push(html_link(runbook, language));
     }
-    out + "</div>\n"
+    out.push("</div>\n".to_owned());
+    out.concat()
 }
 
 /// A link to what to do; only the web's own schemes are links, the rest is text.

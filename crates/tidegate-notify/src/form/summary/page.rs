@@ -14,11 +14,11 @@ pub(super) enum Bars {
 }
 
 pub(super) fn text(title: &str, sections: &[Section]) -> String {
-    let mut out = format!("{title}\n");
+    let mut out = vec![format!("{title}\n")];
     for section in sections {
-        out += &format!("\n== {} ==\n", section.title);
+        out.push(format!("\n== {} ==\n", section.title));
         if section.rows.is_empty() {
-            out += &format!("{}\n", section.none);
+            out.push(format!("{}\n", section.none));
         }
         for row in section.rows.iter().take(ROWS_MAX) {
             let cells = section.columns.iter().zip(&row.cells);
@@ -26,62 +26,74 @@ pub(super) fn text(title: &str, sections: &[Section]) -> String {
                 .filter(|(_, cell)| !cell.is_empty())
                 .map(|(column, cell)| format!("{column}: {cell}"))
                 .collect();
-            out += &format!("- {}\n", pairs.join(" | "));
+            out.push(format!("- {}\n", pairs.join(" | ")));
         }
         if let Some(hidden) = hidden(section) {
-            out += &format!("… +{hidden}\n");
+            out.push(format!("… +{hidden}\n"));
         }
     }
-    out
+    out.concat()
 }
 
 pub(super) fn html(title: &str, language: Language, sections: &[Section], bars: Bars) -> String {
-    let mut out = format!(
+    let mut out = vec![format!(
         "<div lang=\"{}\">\n<h2>{}</h2>\n",
         language.tag(),
         escape(title)
-    );
+    )];
     for section in sections {
-        out += &html_section(section, language, bars);
+        out.push(html_section(section, language, bars));
     }
-    out + "</div>\n"
+    out.push("</div>\n".to_owned());
+    out.concat()
 }
 
 fn html_section(section: &Section, language: Language, bars: Bars) -> String {
-    let mut out = format!("<h3>{}</h3>\n", section.title);
+    let mut out = vec![format!("<h3>{}</h3>\n", section.title)];
     if section.rows.is_empty() {
-        return out + &format!("<p>{}</p>\n", section.none);
+        out.push(format!("<p>{}</p>\n", section.none));
+        return out.concat();
     }
     let has_bars = section.rows.iter().any(|row| row.bar.is_some());
-    out += "<table style=\"border-collapse:collapse\">\n<tr>";
+    out.push("<table style=\"border-collapse:collapse\">\n<tr>".to_owned());
     for column in &section.columns {
-        out += &format!("<th align=\"left\" style=\"padding:2px 1em 2px 0\">{column}</th>");
+        out.push(format!(
+            "<th align=\"left\" style=\"padding:2px 1em 2px 0\">{column}</th>"
+        ));
     }
-    out += if has_bars {
+    let end = if has_bars {
         "<th></th></tr>\n"
     } else {
         "</tr>\n"
     };
+    out.push(end.to_owned());
     for row in section.rows.iter().take(ROWS_MAX) {
-        out += &html_row(row, has_bars, bars);
+        out.push(html_row(row, has_bars, bars));
     }
-    out += "</table>\n";
+    out.push("</table>\n".to_owned());
     if let Some(hidden) = hidden(section) {
-        out += &format!("<p>{}</p>\n", escape(&text::more(hidden, language)));
+        out.push(format!(
+            "<p>{}</p>\n",
+            escape(&text::more(hidden, language))
+        ));
     }
-    out
+    out.concat()
 }
 
 fn html_row(row: &Row, has_bars: bool, bars: Bars) -> String {
-    let mut out = "<tr>".to_owned();
+    let mut out = vec!["<tr>".to_owned()];
     for cell in &row.cells {
-        out += &format!("<td style=\"padding:2px 1em 2px 0\">{}</td>", escape(cell));
+        out.push(format!(
+            "<td style=\"padding:2px 1em 2px 0\">{}</td>",
+            escape(cell)
+        ));
     }
     if has_bars {
         let bar = row.bar.map(|share| bar(share, bars)).unwrap_or_default();
-        out += &format!("<td style=\"width:120px\">{bar}</td>");
+        out.push(format!("<td style=\"width:120px\">{bar}</td>"));
     }
-    out + "</tr>\n"
+    out.push("</tr>\n".to_owned());
+    out.concat()
 }
 
 /// A bar of at most 120 pixels; above its limit it is full and red.

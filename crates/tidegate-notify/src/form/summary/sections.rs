@@ -100,7 +100,7 @@ fn unacknowledged(summary: &Summary, language: Language, zone: &TimeZone) -> Sec
             .iter()
             .map(|alert| alert_row(alert, language, zone))
             .collect(),
-        none: language.of("全部已确认。", "All were acknowledged."),
+        none: language.of("没有未确认的告警。", "None was left without an answer."),
     }
 }
 
@@ -188,7 +188,7 @@ fn feeds(summary: &Summary, language: Language, zone: &TimeZone) -> Section {
             || "–".to_owned(),
             |share| format!("{} %", text::number((share * 1000.0).round() / 10.0)),
         );
-        let gaps: Vec<String> = feed
+        let mut gaps: Vec<String> = feed
             .gaps
             .iter()
             .take(5)
@@ -200,12 +200,16 @@ fn feeds(summary: &Summary, language: Language, zone: &TimeZone) -> Section {
                 )
             })
             .collect();
-        let mut gaps = gaps.join("; ");
         if feed.gaps.len() > 5 {
-            gaps += &format!("; {}", text::more(feed.gaps.len() - 5, language));
+            gaps.push(text::more(feed.gaps.len() - 5, language));
         }
         Row {
-            cells: vec![word(&feed.feed), percent, feed.gaps.len().to_string(), gaps],
+            cells: vec![
+                word(&feed.feed),
+                percent,
+                feed.gaps.len().to_string(),
+                gaps.join("; "),
+            ],
             bar: feed.coverage,
         }
     });
