@@ -3,7 +3,7 @@
 //! `TIDEGATE_TEST_MAILPIT` names the program (`go install github.com/axllent/mailpit@v1.27.11`),
 //! else it is looked for on the path and in `~/go/bin`; without it the test says so and is skipped.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -267,6 +267,49 @@ fn what_servers_say_decides() {
     let answer = send(&unknown);
     assert!(
         matches!(&answer, Answer::Refused { reason } if reason.contains("duty@") && reason.contains("second@")),
+        "{answer:?}"
+    );
+}
+
+/// A server that knows everyone but `second@…`.
+fn choosy() -> SmtpConfig {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut out = stream.unwrap();
+            let mut lines = BufReader::new(out.try_clone().unwrap()).lines();
+            let mut reply = Some("220 x");
+            let mut in_data = false;
+            while let Some(words) = reply {
+                out.write_all(format!("{words}\r\n").as_bytes()).unwrap();
+                reply = lines.find_map(|line| {
+                    let line = line.ok()?;
+                    if in_data && line != "." {
+                        return None;
+                    }
+                    in_data = line == "DATA";
+                    Some(match line.as_str() {
+                        "DATA" => "354 go on",
+                        line if line.contains("second@") => "550 no such user",
+                        _ => "250 ok",
+                    })
+                });
+            }
+        }
+    });
+    SmtpConfig {
+        port: Some(port),
+        tls: SmtpTls::None,
+        ..SmtpConfig::new("127.0.0.1")
+    }
+}
+
+#[test]
+fn one_who_left_does_not_keep_the_mail_from_the_others() {
+    let answer = send(&choosy());
+    assert!(
+        matches!(&answer, Answer::Delivered { note: Some(note) } if note.starts_with("second@cdc.example: ")),
         "{answer:?}"
     );
 }
