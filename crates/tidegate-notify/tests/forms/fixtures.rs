@@ -1,5 +1,8 @@
 //! Notices to try.
 
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tidegate_alerts::wire::AlertRecord;
@@ -112,4 +115,28 @@ pub(crate) fn places(kind: &str, _subject: &str) -> Option<Place> {
         ]],
         cells: Vec::new(),
     })
+}
+
+/// The program that `variable` names, else `name` on the path or in `~/go/bin`.
+pub(crate) fn program(variable: &str, name: &str) -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os(variable) {
+        return Some(PathBuf::from(named));
+    }
+    let mut folders: Vec<PathBuf> = std::env::var_os("PATH")
+        .map(|path| std::env::split_paths(&path).collect())
+        .unwrap_or_default();
+    folders.extend(std::env::var_os("HOME").map(|home| Path::new(&home).join("go/bin")));
+    folders
+        .into_iter()
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
+}
+
+/// A port of loopback that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }

@@ -5,7 +5,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,20 +15,6 @@ use tidegate_notify::form::mail::{Mail, MailConfig, mail};
 use tidegate_notify::smtp::{SmtpConfig, SmtpError, SmtpLogin, SmtpSender, SmtpTls};
 
 use crate::fixtures::*;
-
-fn program() -> Option<PathBuf> {
-    if let Some(named) = std::env::var_os("TIDEGATE_TEST_MAILPIT") {
-        return Some(PathBuf::from(named));
-    }
-    let mut folders: Vec<PathBuf> = std::env::var_os("PATH")
-        .map(|path| std::env::split_paths(&path).collect())
-        .unwrap_or_default();
-    folders.extend(std::env::var_os("HOME").map(|home| Path::new(&home).join("go/bin")));
-    folders
-        .into_iter()
-        .map(|folder| folder.join("mailpit"))
-        .find(|path| path.is_file())
-}
 
 /// A server of our own, until dropped.
 struct Mailpit {
@@ -44,14 +30,6 @@ impl Drop for Mailpit {
         self.child.kill().ok();
         self.child.wait().ok();
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 impl Mailpit {
@@ -153,7 +131,7 @@ fn retry_with(answer: Answer, word: &str) {
 
 #[test]
 fn real_mailpit_takes_and_refuses() {
-    let Some(program) = program() else {
+    let Some(program) = program("TIDEGATE_TEST_MAILPIT", "mailpit") else {
         println!("skipped: no mailpit; set TIDEGATE_TEST_MAILPIT");
         return;
     };

@@ -1,6 +1,8 @@
 //! Forms of notices against what receivers demand: expected files, any text in any field, the CAP
-//! schema by lxml, signatures computed by Python, and a real SMTP server.
+//! schema by lxml, signatures computed by Python, a real SMTP server and Alertmanager.
 
+#[cfg(test)]
+mod alertmanager;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
