@@ -33,7 +33,7 @@ impl Drop for Mailpit {
 }
 
 impl Mailpit {
-    fn start(program: &Path, with_tls: bool) -> Self {
+    fn start(program: &Path, tls: SmtpTls) -> Self {
         let files = tempfile::tempdir().unwrap();
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         let path = |name: &str| files.path().join(name);
@@ -54,12 +54,15 @@ impl Mailpit {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        if with_tls {
+        if tls != SmtpTls::None {
             command
                 .args(["--smtp-auth-file".as_ref(), path("logins").as_os_str()])
                 .args(["--smtp-tls-cert".as_ref(), path("cert.pem").as_os_str()])
                 .args(["--smtp-tls-key".as_ref(), path("key.pem").as_os_str()])
-                .arg("--smtp-require-starttls");
+                .arg(match tls {
+                    SmtpTls::Wrapped => "--smtp-require-tls",
+                    _ => "--smtp-require-starttls",
+                });
         }
         let server = Self {
             child: command.spawn().unwrap(),
@@ -135,7 +138,7 @@ fn real_mailpit_takes_and_refuses() {
         println!("skipped: no mailpit; set TIDEGATE_TEST_MAILPIT");
         return;
     };
-    let server = Mailpit::start(&program, true);
+    let server = Mailpit::start(&program, SmtpTls::StartTls);
     assert_eq!(send(&server.config("right-password")), Answer::DELIVERED);
     let list = server.get("/api/v1/messages");
     assert_eq!(list["total"], 1);
@@ -179,7 +182,7 @@ fn real_mailpit_takes_and_refuses() {
     retry_with(send(&stranger), "certificate");
     assert_eq!(server.get("/api/v1/messages")["total"], 1);
 
-    let plain = Mailpit::start(&program, false);
+    let plain = Mailpit::start(&program, SmtpTls::None);
     let starttls = SmtpConfig {
         login: None,
         ..plain.config("")
@@ -191,6 +194,13 @@ fn real_mailpit_takes_and_refuses() {
         ..starttls
     };
     assert_eq!(send(&trusted), Answer::DELIVERED);
+
+    let wrapped = Mailpit::start(&program, SmtpTls::Wrapped);
+    let config = SmtpConfig {
+        tls: SmtpTls::Wrapped,
+        ..wrapped.config("right-password")
+    };
+    assert_eq!(send(&config), Answer::DELIVERED);
 
     let gone = server.config("right-password");
     drop(server);
