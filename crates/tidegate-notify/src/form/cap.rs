@@ -3,7 +3,7 @@
 //! The standard: <http://docs.oasis-open.org/emergency/cap/v1.2/CAP-v1.2.html>.
 //! Every message names what it updates or cancels, says until when it holds and where it is, in
 //! Chinese and English. The record of a shadow rule and a test never have the status `Actual`.
-//! `docs/guide/cap.md` says how each element is chosen; [`check`] is what a message has to keep
+//! `docs/guide/cap.md` says how each element is chosen; [`check()`] is what a message has to keep
 //! beyond the schema.
 
 mod area;

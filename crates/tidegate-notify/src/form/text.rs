@@ -1,7 +1,7 @@
 //! Words and cuts that several forms share.
 //!
 //! Whatever stands in a notice may come from reference data or a feed: every form passes it through
-//! [`clean`] or [`line`] and then through the escape of its own format.
+//! [`clean`] or [`line()`] and then through the escape of its own format.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tidegate_dispatch::{Notice, NoticeKind};
 use tidegate_notify::form::alertmanager_webhook::{ReadLimits, WebhookConfig, payload, read};
 use tidegate_notify::form::atom::{AtomConfig, FEED_BYTES_MAX, feed};
-use tidegate_notify::form::cap::{self, check};
+use tidegate_notify::form::cap::{self, Place, check};
 use tidegate_notify::form::mail::{MailConfig, mail, render};
 use tidegate_notify::form::{Language, RobotStyle, cloudevents, dingtalk, feishu, summary, wecom};
 
@@ -107,6 +107,29 @@ proptest! {
         let atom = feed(&config, &messages, notice.created);
         assert_well_formed(&atom);
         prop_assert!(atom.len() <= FEED_BYTES_MAX);
+    }
+
+    #[test]
+    fn any_outline_is_closed_and_in_range(
+        rings in proptest::collection::vec(
+            prop_oneof![
+                proptest::collection::vec((any::<f64>(), any::<f64>()), 0..6),
+                proptest::collection::vec((-91.0..91.0, -181.0..181.0), 0..6),
+            ],
+            0..4,
+        ),
+        n in 0_u32..3_000,
+    ) {
+        let circle = (0..n).map(|at| {
+            let (sin, cos) = (f64::from(at) / 100.0).sin_cos();
+            (30.0 + sin, 114.0 + cos)
+        });
+        let mut polygons = rings;
+        polygons.push(circle.collect());
+        let places = move |_: &str, _: &str| Some(Place { polygons: polygons.clone(), cells: Vec::new() });
+        let message = &cap::messages(&first(), &cap_config(), &places)[0];
+        prop_assert_eq!(check(&message.xml), Ok(()));
+        prop_assert!(message.xml.len() < 100_000);
     }
 
     #[test]
