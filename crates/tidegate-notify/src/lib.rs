@@ -3,3 +3,4 @@
 //! [`form`] makes of a notice what a channel wants to read and is pure; the rest does I/O.
 
 pub mod form;
+pub mod smtp;
