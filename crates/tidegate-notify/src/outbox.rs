@@ -201,7 +201,9 @@ impl Outbox {
             rows: 0,
         };
         outbox.migrate()?;
-        outbox.rows = outbox.run(|db| db.query_row("SELECT count(*) FROM notice", [], |row| row.get(0)))?;
+        let count = "SELECT count(*) FROM notice";
+        let rows: i64 = outbox.run(|db| db.query_row(count, [], |row| row.get(0)))?;
+        outbox.rows = rows.unsigned_abs();
         Ok(outbox)
     }
 

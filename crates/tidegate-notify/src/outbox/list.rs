@@ -180,7 +180,7 @@ impl Outbox {
                 let mut rows = all.query([state.code()])?;
                 while let Some(row) = rows.next()? {
                     let by_state = counts.channels.entry(row.get(0)?).or_default();
-                    by_state.insert(state, row.get::<_, u64>(1)?);
+                    by_state.insert(state, row.get::<_, i64>(1)?.unsigned_abs());
                 }
             }
             Ok(counts)

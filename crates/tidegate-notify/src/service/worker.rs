@@ -108,13 +108,14 @@ impl Worker {
             self.begin_turn(now);
             let wake = self.start(now);
             let outbox = self.outbox.clone();
+            let sleep = self.sleep(wake, now);
             tokio::select! {
                 biased;
                 () = &mut stop => break,
                 Some(sent) = self.sends.join_next_with_id() => self.sent(sent),
                 Some(turned) = self.turn.join_next() => self.turned(turned),
                 () = outbox.changed() => self.dirty = true,
-                () = tokio::time::sleep(self.sleep(wake, now)) => {}
+                () = tokio::time::sleep(sleep) => {}
             }
             while let Some(sent) = self.sends.try_join_next_with_id() {
                 self.sent(sent);
