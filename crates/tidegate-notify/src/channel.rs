@@ -15,7 +15,12 @@ use crate::secret::SecretFile;
 /// The header for a bearer token, read anew; none without a file.
 fn bearer(file: Option<&SecretFile>) -> Result<Option<(String, String)>, String> {
     let header = |secret: crate::secret::Secret| {
-        ("authorization".to_owned(), format!("Bearer {}", secret.expose()))
+        (
+            "authorization".to_owned(),
+            format!("Bearer {}", secret.expose()),
+        )
     };
-    file.map(SecretFile::read).transpose().map(|token| token.map(header))
+    file.map(SecretFile::read)
+        .transpose()
+        .map(|token| token.map(header))
 }

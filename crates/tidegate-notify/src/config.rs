@@ -234,9 +234,7 @@ pub struct SmtpConfig {
 }
 
 /// How mail is kept from being read on its way.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SmtpTls {
     /// STARTTLS, and no mail without it.
@@ -268,9 +266,7 @@ pub struct CapConfig {
 }
 
 /// CAP's `status`.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
 pub enum CapStatus {
     /// To be acted upon.
     Actual,

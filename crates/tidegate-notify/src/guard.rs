@@ -36,7 +36,11 @@ impl Allowed {
             })?;
             Ok((canonical(host), plain.as_ref().and_then(Url::port)))
         };
-        entries.iter().map(read).collect::<Result<_, String>>().map(Self)
+        entries
+            .iter()
+            .map(read)
+            .collect::<Result<_, String>>()
+            .map(Self)
     }
 
     /// Whether a host was named, for this port or for all.
@@ -176,7 +180,10 @@ impl GuardedResolver {
         Self { lookup, guarded }
     }
 
-    async fn addresses(self, host: String) -> Result<Addrs, Box<dyn std::error::Error + Send + Sync>> {
+    async fn addresses(
+        self,
+        host: String,
+    ) -> Result<Addrs, Box<dyn std::error::Error + Send + Sync>> {
         let found: Vec<SocketAddr> = match &self.lookup {
             Lookup::System => tokio::net::lookup_host((host.as_str(), 0)).await?.collect(),
             Lookup::Fixed(list) => list.iter().map(|ip| SocketAddr::new(*ip, 0)).collect(),

@@ -59,7 +59,11 @@ impl Poster {
 
     pub(crate) fn with_lookup(plan: &NetworkPlan, lookup: Lookup) -> Result<Self, String> {
         // A proxy looks names up itself, and only its own name is asked for here.
-        let guarded = if plan.proxy.is_some() { Guarded::No } else { Guarded::Yes };
+        let guarded = if plan.proxy.is_some() {
+            Guarded::No
+        } else {
+            Guarded::Yes
+        };
         Ok(Self {
             guarded: client(plan, GuardedResolver::new(lookup.clone(), guarded))?,
             open: client(plan, GuardedResolver::new(lookup, Guarded::No))?,
@@ -82,7 +86,11 @@ impl Poster {
             Ok(headers) => headers,
             Err(why) => return Outcome::refused(why).into(),
         };
-        let client = if self.allowed.has_url(url) { &self.open } else { &self.guarded };
+        let client = if self.allowed.has_url(url) {
+            &self.open
+        } else {
+            &self.guarded
+        };
         let sent = client
             .post(url.clone())
             .headers(headers)
@@ -156,14 +164,20 @@ async fn judged(mut response: Response, judge: Option<JudgeBody>, now: Timestamp
 async fn failed(response: &mut Response, now: Timestamp) -> Outcome {
     let status = response.status();
     if status.is_redirection() {
-        let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+        let to = response
+            .headers()
+            .get(LOCATION)
+            .and_then(|to| to.to_str().ok());
         let to = to.and_then(|to| response.url().join(to).ok());
         let to = to.map_or(String::new(), |to| format!(" to {}", shown(&to)));
         return Outcome::retry(format!(
             "the answer is {status}{to}; redirects are not followed, correct the url"
         ));
     }
-    let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let after = response
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok());
     let after = after.and_then(|text| retry_after(text, now));
     // A server that refuses and then stalls has refused.
     let said = tokio::time::timeout(BODY_WITHIN, body(response)).await;
@@ -203,7 +217,10 @@ async fn body(response: &mut Response) -> Result<Vec<u8>, String> {
 pub(crate) fn excerpt(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let words = text.split(|c: char| c.is_whitespace() || c.is_control());
-    let line = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    let line = words
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
     line.chars().take(SHOWN_CHARS_MAX).collect()
 }
 

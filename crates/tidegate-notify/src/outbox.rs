@@ -100,7 +100,9 @@ pub enum OutboxError {
         error: std::io::Error,
     },
     /// The file is of a later version of the product.
-    #[error("outbox {path} has version {found}, this program knows up to {VERSION}; use the newer program")]
+    #[error(
+        "outbox {path} has version {found}, this program knows up to {VERSION}; use the newer program"
+    )]
     Version {
         /// The file.
         path: PathBuf,
@@ -186,7 +188,8 @@ impl Outbox {
             error,
         };
         let db = Connection::open(path).map_err(told)?;
-        db.busy_timeout(std::time::Duration::from_secs(5)).map_err(told)?;
+        db.busy_timeout(std::time::Duration::from_secs(5))
+            .map_err(told)?;
         // FULL: a commit is on disk when it returns.
         db.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
@@ -231,7 +234,9 @@ impl Outbox {
         let kept = self.standing.clone();
         self.transaction(|db| {
             let mut known = db.prepare("SELECT DISTINCT channel FROM standing")?;
-            let known: Vec<String> = known.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+            let known: Vec<String> = known
+                .query_map([], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
             for channel in known.iter().filter(|name| !kept.contains(*name)) {
                 db.execute("DELETE FROM standing WHERE channel = ?1", [channel])?;
             }
@@ -268,7 +273,10 @@ impl Outbox {
     ///
     /// # Errors
     /// [`OutboxError::Sqlite`].
-    pub fn gone(&mut self, settings: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
+    pub fn gone(
+        &mut self,
+        settings: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, String>> {
         self.transaction(|db| {
             let mut all = db.prepare("SELECT channel, settings, why FROM gone")?;
             let all: Vec<(String, String, String)> = all

@@ -46,12 +46,18 @@ impl RetryPolicy {
         }
         let wait = self.wait(tried, seed).max(asked.unwrap_or_default());
         let at = later(now, wait);
-        if at < expires { Next::At(at) } else { Next::Expires }
+        if at < expires {
+            Next::At(at)
+        } else {
+            Next::Expires
+        }
     }
 
     /// Anything from nothing to `first · 2^(tried − 1)`, at most `longest`.
     fn wait(&self, tried: u32, seed: u64) -> Duration {
-        let doubled = 1_u32.checked_shl(tried.saturating_sub(1)).unwrap_or(u32::MAX);
+        let doubled = 1_u32
+            .checked_shl(tried.saturating_sub(1))
+            .unwrap_or(u32::MAX);
         let bound = self.first.saturating_mul(doubled).min(self.longest);
         let nanos = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
         let part = (u128::from(nanos) * u128::from(seed)) >> 64;
@@ -62,7 +68,8 @@ impl RetryPolicy {
 /// `at + wait`, in whole milliseconds rounded up, as the outbox keeps times.
 pub(crate) fn later(at: Timestamp, wait: Duration) -> Timestamp {
     let millis = i64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX);
-    Timestamp::from_millisecond(at.as_millisecond().saturating_add(millis)).unwrap_or(Timestamp::MAX)
+    Timestamp::from_millisecond(at.as_millisecond().saturating_add(millis))
+        .unwrap_or(Timestamp::MAX)
 }
 
 /// The wait that a server asks for in `Retry-After`: seconds or a date (RFC 9110, section 10.2.3).

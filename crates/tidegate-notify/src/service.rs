@@ -126,7 +126,11 @@ impl Channels {
     ///
     /// # Errors
     /// [`SetupError::Unknown`], [`SetupError::NotPlugged`].
-    pub async fn test(&self, channel: &str, environment: &Environment) -> Result<Tried, SetupError> {
+    pub async fn test(
+        &self,
+        channel: &str,
+        environment: &Environment,
+    ) -> Result<Tried, SetupError> {
         let (plan, deliver) = self.0.get(channel).ok_or_else(|| self.unknown(channel))?;
         let deliver = deliver.as_ref().ok_or_else(|| not_plugged(plan))?;
         let now = (environment.now)();
@@ -246,9 +250,13 @@ impl Service {
             let deliver = deliver.ok_or_else(|| not_plugged(&plan))?;
             plugged.push((plan, deliver));
         }
-        let all = plugged.iter().map(|(plan, _)| (plan.name.clone(), plan.settings.clone()));
+        let all = plugged
+            .iter()
+            .map(|(plan, _)| (plan.name.clone(), plan.settings.clone()));
         let settings: BTreeMap<String, String> = all.collect();
-        let kept = plugged.iter().filter(|(_, deliver)| deliver.remind_every().is_some());
+        let kept = plugged
+            .iter()
+            .filter(|(_, deliver)| deliver.remind_every().is_some());
         let kept: Vec<String> = kept.map(|(plan, _)| plan.name.clone()).collect();
         let gone = outbox.with(move |outbox| {
             let names: Vec<&str> = kept.iter().map(String::as_str).collect();

@@ -52,9 +52,8 @@ impl AlertmanagerChannel {
             Err(why) => return Outcome::retry(why).into(),
         };
         for alert in &notice.alerts {
-            let known = |one: &Standing| {
-                one.alert.annotations.get("alert_id") == Some(&alert.record.id)
-            };
+            let known =
+                |one: &Standing| one.alert.annotations.get("alert_id") == Some(&alert.record.id);
             if !alerts.iter().any(known) {
                 let ended = (alert.record.state == "resolved").then_some(notice.created);
                 let alert = PushAlert::new(alert);
@@ -79,8 +78,9 @@ impl AlertmanagerChannel {
     ) -> Result<Vec<Standing>, String> {
         let name = self.name.clone();
         let found = self.outbox.with(move |outbox| {
-            let alerts: Option<Vec<&str>> =
-                alerts.as_ref().map(|ids| ids.iter().map(String::as_str).collect());
+            let alerts: Option<Vec<&str>> = alerts
+                .as_ref()
+                .map(|ids| ids.iter().map(String::as_str).collect());
             outbox.standing(&name, alerts.as_deref(), now)
         });
         found.await.map_err(|error| error.to_string())

@@ -31,7 +31,10 @@ impl StdoutChannel {
     fn write(&self, notice: &Notice) -> std::io::Result<()> {
         let mut line = serde_json::to_vec(notice)?;
         line.push(b'\n');
-        let mut writer = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut writer = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         writer.write_all(&line)?;
         writer.flush()
     }

@@ -26,7 +26,9 @@ pub struct WebhookChannel {
 impl WebhookChannel {
     async fn post(&self, notice: &Notice, now: Timestamp) -> Tried {
         let key = |file: &SecretFile| {
-            let read = file.read().and_then(|secret| SigningKey::read(secret.expose()));
+            let read = file
+                .read()
+                .and_then(|secret| SigningKey::read(secret.expose()));
             read.map_err(|error| format!("{}: {error}", file.path().display()))
         };
         match self.secrets.iter().map(key).collect::<Result<Vec<_>, _>>() {

@@ -30,7 +30,15 @@ const KINDS: &[(&str, &[&str])] = &[
     ("ntfy", &["url", "topic", "token_file"]),
     (
         "smtp",
-        &["host", "port", "tls", "from", "to", "username", "password_file"],
+        &[
+            "host",
+            "port",
+            "tls",
+            "from",
+            "to",
+            "username",
+            "password_file",
+        ],
     ),
     (
         "cap",
@@ -134,7 +142,10 @@ impl<'a> Entry<'a> {
         let found = KINDS.iter().find(|(kind, _)| Some(*kind) == named);
         if found.is_none() {
             let kinds: Vec<_> = KINDS.iter().map(|(kind, _)| *kind).collect();
-            let is = asked.map_or_else(|| "it is missing".to_owned(), |value| format!("{value} is none"));
+            let is = asked.map_or_else(
+                || "it is missing".to_owned(),
+                |value| format!("{value} is none"),
+            );
             self.tell("kind", format!("{is}; write one of {}", kinds.join(", ")));
         }
         found.copied()
@@ -192,7 +203,9 @@ impl<'a> Entry<'a> {
             Err(error) => {
                 let message: &str = error.message();
                 // The deserializer says which key it was for, in backquotes, or not at all.
-                let named = keys.iter().find(|key| error.to_string().contains(&format!("`{key}`")));
+                let named = keys
+                    .iter()
+                    .find(|key| error.to_string().contains(&format!("`{key}`")));
                 match named {
                     Some(key) => {
                         let value = shown.get(*key).map(|value| format!("{value}: "));

@@ -76,7 +76,10 @@ fn labels(record: &AlertRecord) -> BTreeMap<String, String> {
 /// What Prometheus takes for the name of a label: letters, digits and `_`, no digit first.
 fn label_name(name: &str) -> String {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let name: String = name.chars().map(|c| if allowed(c) { c } else { '_' }).collect();
+    let name: String = name
+        .chars()
+        .map(|c| if allowed(c) { c } else { '_' })
+        .collect();
     match name.chars().next() {
         Some('0'..='9') | None => format!("_{name}"),
         Some(_) => name,
@@ -105,7 +108,10 @@ fn annotations(alert: &NoticeAlert) -> BTreeMap<String, String> {
     put("runbook_url", record.runbook.clone().unwrap_or_default());
     put("alert_id", record.id.clone());
     put("rule_hash", record.rule_hash.clone());
-    put("acknowledged_by", alert.acknowledged_by.clone().unwrap_or_default());
+    put(
+        "acknowledged_by",
+        alert.acknowledged_by.clone().unwrap_or_default(),
+    );
     annotations
 }
 
@@ -131,7 +137,10 @@ pub fn entry(
 ) -> serde_json::Value {
     let ahead = || {
         let least = crate::retry::later(now, resend.saturating_mul(3));
-        let valid = alert.valid_until.as_deref().and_then(|text| text.parse().ok());
+        let valid = alert
+            .valid_until
+            .as_deref()
+            .and_then(|text| text.parse().ok());
         valid.map_or(least, |valid: Timestamp| valid.max(least))
     };
     let mut end = ended.unwrap_or_else(ahead);

@@ -15,11 +15,17 @@ const TITLE_BYTES_MAX: usize = 240;
 /// The request for a notice; it goes to the server's base, not to the topic.
 pub fn request(notice: &Notice, topic: &str, languages: &[Language]) -> Request {
     let join = |of: fn(&Notice, Language) -> String, between: &str| {
-        let all: Vec<String> = languages.iter().map(|language| of(notice, *language)).collect();
+        let all: Vec<String> = languages
+            .iter()
+            .map(|language| of(notice, *language))
+            .collect();
         all.join(between)
     };
     let (priority, tag) = look(notice);
-    let runbook = notice.alerts.iter().find_map(|alert| alert.record.runbook.as_deref());
+    let runbook = notice
+        .alerts
+        .iter()
+        .find_map(|alert| alert.record.runbook.as_deref());
     let mut body = json!({
         "topic": topic,
         "title": cut(&join(title, " / "), TITLE_BYTES_MAX),
@@ -27,7 +33,9 @@ pub fn request(notice: &Notice, topic: &str, languages: &[Language]) -> Request 
         "priority": priority,
         "tags": [tag],
     });
-    if let Some(url) = runbook.filter(|url| url.starts_with("https://") || url.starts_with("http://")) {
+    if let Some(url) =
+        runbook.filter(|url| url.starts_with("https://") || url.starts_with("http://"))
+    {
         body["click"] = json!(url);
     }
     Request {

@@ -75,7 +75,9 @@ impl SigningKey {
             let bytes = decode(text)?;
             if !(24..=64).contains(&bytes.len()) {
                 let length = bytes.len();
-                return Err(format!("the secret has {length} bytes, 24 to 64 are needed"));
+                return Err(format!(
+                    "the secret has {length} bytes, 24 to 64 are needed"
+                ));
             }
             return Ok(Self(Key::Hmac(hmac::Key::new(hmac::HMAC_SHA256, &bytes))));
         }
@@ -103,7 +105,12 @@ impl SigningKey {
 
 /// The request for a notice that is sent at `now`: the id is the notice's, the time that of the
 /// try, and each key signs.
-pub fn request(notice: &Notice, languages: &[Language], keys: &[SigningKey], now: Timestamp) -> Request {
+pub fn request(
+    notice: &Notice,
+    languages: &[Language],
+    keys: &[SigningKey],
+    now: Timestamp,
+) -> Request {
     let body = body(notice, languages);
     let timestamp = now.as_second();
     let mut signed = format!("{}.{timestamp}.", notice.id).into_bytes();
@@ -124,9 +131,17 @@ pub fn request(notice: &Notice, languages: &[Language], keys: &[SigningKey], now
 pub fn event_type(notice: &Notice) -> String {
     match notice.kind {
         NoticeKind::Alert => {
-            let states = || notice.alerts.iter().map(|alert| alert.record.state.as_str());
+            let states = || {
+                notice
+                    .alerts
+                    .iter()
+                    .map(|alert| alert.record.state.as_str())
+            };
             let state = states().find(|state| *state == "firing");
-            format!("alert.{}", state.or_else(|| states().next()).unwrap_or("firing"))
+            format!(
+                "alert.{}",
+                state.or_else(|| states().next()).unwrap_or("firing")
+            )
         }
         NoticeKind::Repeat => "alert.repeated".to_owned(),
         NoticeKind::Escalation => "alert.escalated".to_owned(),
@@ -182,7 +197,9 @@ pub fn body(notice: &Notice, languages: &[Language]) -> Vec<u8> {
 /// What the alerts have in common, cut to what a body can hold.
 fn group(notice: &Notice) -> BTreeMap<String, String> {
     let entries = notice.group.iter().take(20);
-    entries.map(|(name, value)| (cut(name, 64), cut(value, 128))).collect()
+    entries
+        .map(|(name, value)| (cut(name, 64), cut(value, 128)))
+        .collect()
 }
 
 fn alert(alert: &NoticeAlert) -> Value {
@@ -211,7 +228,12 @@ fn alert(alert: &NoticeAlert) -> Value {
             "since": short(&record.since),
         });
     }
-    let units: Vec<String> = alert.grid_units.iter().take(10).map(|unit| cut(unit, 64)).collect();
+    let units: Vec<String> = alert
+        .grid_units
+        .iter()
+        .take(10)
+        .map(|unit| cut(unit, 64))
+        .collect();
     value["grid_units"] = json!(units);
     value["acknowledged_by"] = json!(alert.acknowledged_by.as_deref().map(|who| cut(who, 200)));
     value["told_before"] = json!(alert.told.len());

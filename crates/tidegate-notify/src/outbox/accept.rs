@@ -134,7 +134,10 @@ fn prune(db: &Connection, over: u64) -> rusqlite::Result<u64> {
                    (SELECT seq FROM notice WHERE state = ?1 ORDER BY seq LIMIT ?2)";
         let gone = db.prepare_cached(sql)?.execute(params![state, left])?;
         if state == 2 && gone > 0 {
-            tracing::warn!(notices = gone, "Dead letters forgotten: the outbox is full.");
+            tracing::warn!(
+                notices = gone,
+                "Dead letters forgotten: the outbox is full."
+            );
         }
         pruned += gone as u64;
     }

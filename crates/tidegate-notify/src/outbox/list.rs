@@ -93,7 +93,10 @@ pub struct Counts {
 impl Counts {
     /// All of one state.
     pub fn of(&self, state: KeptState) -> u64 {
-        self.channels.values().filter_map(|by_state| by_state.get(&state)).sum()
+        self.channels
+            .values()
+            .filter_map(|by_state| by_state.get(&state))
+            .sum()
     }
 }
 
@@ -101,7 +104,9 @@ const COLUMNS: &str = "id, channel, state, accepted_at, expires_at, next_at, don
 
 fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
     let code: i64 = row.get(2)?;
-    let state = KeptState::ALL.into_iter().find(|state| state.code() == code);
+    let state = KeptState::ALL
+        .into_iter()
+        .find(|state| state.code() == code);
     let state = state.unwrap_or(KeptState::Dead);
     let next: i64 = row.get(5)?;
     Ok(Kept {
@@ -143,7 +148,8 @@ impl Outbox {
     pub fn show(&self, id: &str) -> Result<(Kept, Notice, Vec<Attempt>)> {
         let found = self.run(|db| {
             let sql = format!("SELECT {COLUMNS}, body, seq FROM notice WHERE id = ?1");
-            let row = |row: &Row<'_>| Ok((kept(row)?, row.get::<_, String>(9)?, row.get::<_, i64>(10)?));
+            let row =
+                |row: &Row<'_>| Ok((kept(row)?, row.get::<_, String>(9)?, row.get::<_, i64>(10)?));
             db.query_row(&sql, [id], row).optional()
         })?;
         let (kept, body, seq) = found.ok_or_else(|| OutboxError::Unknown { id: id.to_owned() })?;

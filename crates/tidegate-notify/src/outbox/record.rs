@@ -99,7 +99,8 @@ impl Outbox {
                      UNION ALL
                      SELECT min(expires_at) FROM notice WHERE state = 0 AND expires_at > ?1)";
         let next: Option<i64> = self.run(|db| {
-            db.prepare_cached(sql)?.query_row([now.as_millisecond()], |row| row.get(0))
+            db.prepare_cached(sql)?
+                .query_row([now.as_millisecond()], |row| row.get(0))
         })?;
         Ok(next.map(time))
     }
@@ -131,7 +132,13 @@ impl Outbox {
     ///
     /// # Errors
     /// [`OutboxError::Unknown`], [`OutboxError::Sqlite`].
-    pub fn retry_at(&mut self, id: &str, now: Timestamp, when: Timestamp, error: &str) -> Result<()> {
+    pub fn retry_at(
+        &mut self,
+        id: &str,
+        now: Timestamp,
+        when: Timestamp,
+        error: &str,
+    ) -> Result<()> {
         self.end_by_hand(id, now, "retry", End::RetryAt(when, error.to_owned()))
     }
 
@@ -143,7 +150,13 @@ impl Outbox {
         self.end_by_hand(id, now, "refused", End::Dead(why.to_owned()))
     }
 
-    fn end_by_hand(&mut self, id: &str, at: Timestamp, outcome: &'static str, end: End) -> Result<()> {
+    fn end_by_hand(
+        &mut self,
+        id: &str,
+        at: Timestamp,
+        outcome: &'static str,
+        end: End,
+    ) -> Result<()> {
         let seq = self.run(|db| {
             let sql = "SELECT seq FROM notice WHERE id = ?1";
             db.query_row(sql, [id], |row| row.get(0)).optional()
@@ -164,15 +177,23 @@ impl Outbox {
     ///
     /// # Errors
     /// [`OutboxError::Sqlite`].
-    pub fn expire(&mut self, now: Timestamp, claimed: &BTreeSet<i64>) -> Result<BTreeMap<String, u64>> {
+    pub fn expire(
+        &mut self,
+        now: Timestamp,
+        claimed: &BTreeSet<i64>,
+    ) -> Result<BTreeMap<String, u64>> {
         let millis = now.as_millisecond();
         let sql = "SELECT seq, channel, why FROM notice WHERE state = 0 AND expires_at <= ?1";
         let late: Vec<(i64, String, Option<String>)> = self.run(|db| {
             let mut late = db.prepare_cached(sql)?;
-            let rows = late.query_map([millis], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            let rows =
+                late.query_map([millis], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
             rows.collect()
         })?;
-        let late: Vec<_> = late.into_iter().filter(|(seq, ..)| !claimed.contains(seq)).collect();
+        let late: Vec<_> = late
+            .into_iter()
+            .filter(|(seq, ..)| !claimed.contains(seq))
+            .collect();
         let mut by_channel = BTreeMap::new();
         if late.is_empty() {
             return Ok(by_channel);
@@ -207,7 +228,10 @@ impl Outbox {
             let mut pending = db.prepare_cached(sql)?;
             pending.query_map([channel], |row| row.get(0))?.collect()
         })?;
-        let pending: Vec<i64> = pending.into_iter().filter(|seq| !claimed.contains(seq)).collect();
+        let pending: Vec<i64> = pending
+            .into_iter()
+            .filter(|seq| !claimed.contains(seq))
+            .collect();
         if pending.is_empty() {
             return Ok(0);
         }
@@ -226,7 +250,9 @@ impl Outbox {
     pub fn pending_channels(&self) -> Result<BTreeSet<String>> {
         self.run(|db| {
             let sql = "SELECT DISTINCT channel FROM notice WHERE state = 0";
-            db.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect()
+            db.prepare_cached(sql)?
+                .query_map([], |row| row.get(0))?
+                .collect()
         })
     }
 
@@ -270,7 +296,9 @@ impl Outbox {
 /// Notes an attempt and gives its number.
 fn attempted(db: &Connection, done: &Done) -> rusqlite::Result<u32> {
     let sql = "SELECT coalesce(max(try), 0) + 1 FROM attempt WHERE seq = ?1";
-    let number: u32 = db.prepare_cached(sql)?.query_row([done.seq], |row| row.get(0))?;
+    let number: u32 = db
+        .prepare_cached(sql)?
+        .query_row([done.seq], |row| row.get(0))?;
     if number <= ATTEMPTS_MAX {
         let why = match &done.end {
             End::Delivered => None,
@@ -300,13 +328,17 @@ fn ended(db: &Connection, done: &Done, _number: u32) -> rusqlite::Result<()> {
         End::Delivered => {
             let sql = "UPDATE notice SET state = 1, done_at = ?2, why = NULL
                        WHERE seq = ?1 AND state = 0";
-            db.prepare_cached(sql)?.execute(params![done.seq, over.as_millisecond()])?;
+            db.prepare_cached(sql)?
+                .execute(params![done.seq, over.as_millisecond()])?;
             unlink(db, done.seq)
         }
         End::RetryAt(when, why) => {
             let sql = "UPDATE notice SET next_at = ?2, why = ?3 WHERE seq = ?1 AND state = 0";
-            db.prepare_cached(sql)?
-                .execute(params![done.seq, when.as_millisecond(), short(why)])?;
+            db.prepare_cached(sql)?.execute(params![
+                done.seq,
+                when.as_millisecond(),
+                short(why)
+            ])?;
             Ok(())
         }
         End::Dead(why) => bury(db, done.seq, over, why),
@@ -327,11 +359,13 @@ fn ended(db: &Connection, done: &Done, _number: u32) -> rusqlite::Result<()> {
 
 fn bury(db: &Connection, seq: i64, now: Timestamp, why: &str) -> rusqlite::Result<()> {
     let sql = "UPDATE notice SET state = 2, done_at = ?2, why = ?3 WHERE seq = ?1 AND state = 0";
-    db.prepare_cached(sql)?.execute(params![seq, now.as_millisecond(), short(why)])?;
+    db.prepare_cached(sql)?
+        .execute(params![seq, now.as_millisecond(), short(why)])?;
     unlink(db, seq)
 }
 
 fn unlink(db: &Connection, seq: i64) -> rusqlite::Result<()> {
-    db.prepare_cached("DELETE FROM pending_alert WHERE seq = ?1")?.execute([seq])?;
+    db.prepare_cached("DELETE FROM pending_alert WHERE seq = ?1")?
+        .execute([seq])?;
     Ok(())
 }

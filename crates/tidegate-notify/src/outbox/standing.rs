@@ -42,8 +42,12 @@ pub(super) fn keep(db: &Connection, notice: &Notice) -> rusqlite::Result<()> {
         // Whoever is known by other labels ends now.
         let sql = "UPDATE standing SET ended_at = ?4
                    WHERE channel = ?1 AND alert = ?2 AND labels <> ?3 AND ended_at IS NULL";
-        db.prepare_cached(sql)?
-            .execute(params![notice.channel, alert.record.id, labels, told_at])?;
+        db.prepare_cached(sql)?.execute(params![
+            notice.channel,
+            alert.record.id,
+            labels,
+            told_at
+        ])?;
         let sql = "INSERT OR REPLACE INTO standing VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         db.prepare_cached(sql)?.execute(params![
             notice.channel,
@@ -61,7 +65,8 @@ pub(super) fn keep(db: &Connection, notice: &Notice) -> rusqlite::Result<()> {
         .prepare_cached("SELECT count(*) FROM standing WHERE channel = ?1")?
         .query_row([&notice.channel], |row| row.get(0))?;
     if count > STANDING_MAX {
-        db.prepare_cached(sql)?.execute(params![notice.channel, STANDING_MAX])?;
+        db.prepare_cached(sql)?
+            .execute(params![notice.channel, STANDING_MAX])?;
     }
     Ok(())
 }
@@ -78,11 +83,13 @@ impl Outbox {
         alerts: Option<&[&str]>,
         now: Timestamp,
     ) -> Result<Vec<Standing>> {
-        let before = |span: Duration| now.as_millisecond() - i64::try_from(span.as_millis()).unwrap_or(0);
+        let before =
+            |span: Duration| now.as_millisecond() - i64::try_from(span.as_millis()).unwrap_or(0);
         self.transaction(|db| {
             let sql = "DELETE FROM standing WHERE channel = ?1 AND (ended_at < ?2 OR told_at < ?3)";
             let (ended, told) = (before(ENDED_FOR), before(FORGOTTEN_AFTER));
-            db.prepare_cached(sql)?.execute(params![channel, ended, told])?;
+            db.prepare_cached(sql)?
+                .execute(params![channel, ended, told])?;
             let mut found = Vec::new();
             let mut take = |sql: &str, alert: Option<&str>| -> rusqlite::Result<()> {
                 let mut all = db.prepare_cached(sql)?;
@@ -101,7 +108,8 @@ impl Outbox {
                 }
                 Ok(())
             };
-            let all = "SELECT body, ended_at FROM standing WHERE channel = ?1 ORDER BY alert, labels";
+            let all =
+                "SELECT body, ended_at FROM standing WHERE channel = ?1 ORDER BY alert, labels";
             let some = "SELECT body, ended_at FROM standing WHERE channel = ?1 AND alert = ?2
                         ORDER BY labels";
             match alerts {

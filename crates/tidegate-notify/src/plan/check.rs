@@ -72,7 +72,10 @@ impl Checker<'_> {
         let timeout = self.span("timeout", &common.timeout, millis..=Span::minutes(5));
         self.number("concurrency", common.concurrency, 1..=256);
         if common.languages.is_empty() {
-            self.problem("languages", "it is empty; write one or both of \"zh-CN\" and \"en\"");
+            self.problem(
+                "languages",
+                "it is empty; write one or both of \"zh-CN\" and \"en\"",
+            );
         }
         let rate = self.rate(common);
         let retry = self.retry(common);
@@ -137,7 +140,10 @@ impl Checker<'_> {
         let longest = self.span("retry.longest", &retry.longest, wait());
         let (first, longest) = (first?, longest?);
         if first > longest {
-            let message = format!("{} must be at most retry.longest, {}", retry.first, retry.longest);
+            let message = format!(
+                "{} must be at most retry.longest, {}",
+                retry.first, retry.longest
+            );
             self.problem("retry.first", message);
         }
         Some(RetryPolicy {
@@ -169,11 +175,15 @@ impl Checker<'_> {
                 Ok(list) if !list.is_empty() => Ok(list),
                 Ok(_) | Err(_) => Err(format!("the file {shown} holds no certificate (PEM)")),
             });
-        read.map_err(|message| self.problem("ca_file", message)).ok()
+        read.map_err(|message| self.problem("ca_file", message))
+            .ok()
     }
 
     /// `Some(None)` where there is none.
-    #[expect(clippy::option_option, reason = "a faulty proxy is not the same as none")]
+    #[expect(
+        clippy::option_option,
+        reason = "a faulty proxy is not the same as none"
+    )]
     fn proxy(&mut self, common: &CommonConfig) -> Option<Option<Url>> {
         let Some(text) = &common.proxy else {
             return Some(None);
@@ -231,7 +241,9 @@ impl Checker<'_> {
             self.problem(key, format!("{text} must be from {least} to {most}"));
             return None;
         }
-        u64::try_from(span.as_micros()).ok().map(Duration::from_micros)
+        u64::try_from(span.as_micros())
+            .ok()
+            .map(Duration::from_micros)
     }
 
     fn number<T: PartialOrd + Display>(&mut self, key: &str, value: T, allowed: RangeInclusive<T>) {
@@ -265,7 +277,10 @@ impl Checker<'_> {
             text.push_str(url.expose());
         }
         let hash = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-        hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+        hash.as_ref()[..16]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }
 

@@ -97,7 +97,11 @@ impl Worker {
         (self.environment.now)()
     }
 
-    pub(super) async fn run(mut self, stop: impl Future<Output = ()> + Send, grace: Duration) -> Summary {
+    pub(super) async fn run(
+        mut self,
+        stop: impl Future<Output = ()> + Send,
+        grace: Duration,
+    ) -> Summary {
         let mut stop = std::pin::pin!(stop);
         loop {
             let now = self.now();
@@ -139,7 +143,11 @@ impl Worker {
     /// When the next turn is to begin, if it can begin; past for at once.
     fn next_turn(&self) -> Option<Timestamp> {
         let urgent = self.dirty || !self.done.is_empty();
-        let wanted = if urgent { Some(Timestamp::MIN) } else { self.wake };
+        let wanted = if urgent {
+            Some(Timestamp::MIN)
+        } else {
+            self.wake
+        };
         wanted.map(|at| at.max(self.not_before.unwrap_or(at)))
     }
 
@@ -156,13 +164,16 @@ impl Worker {
         let turn = Turn {
             now,
             done: std::mem::take(&mut self.done),
-            claimed: lanes().flat_map(|(_, lane)| lane.claimed.iter().copied()).collect(),
+            claimed: lanes()
+                .flat_map(|(_, lane)| lane.claimed.iter().copied())
+                .collect(),
             wants: wants.filter(|(_, limit)| *limit > 0).collect(),
             gone: gone.collect(),
             known: self.lanes.keys().cloned().collect(),
         };
         let outbox = self.outbox.clone();
-        self.turn.spawn(async move { outbox.with(|outbox| turn.run(outbox)).await });
+        self.turn
+            .spawn(async move { outbox.with(|outbox| turn.run(outbox)).await });
     }
 
     fn turned(&mut self, joined: Result<TurnResult, JoinError>) {
@@ -203,11 +214,13 @@ impl Worker {
         }
         for (channel, notices) in turned.expired {
             tracing::error!(%channel, notices, "Notices expired before they were delivered.");
-            self.counters.channel(&channel, |counts| counts.expired += notices);
+            self.counters
+                .channel(&channel, |counts| counts.expired += notices);
         }
         for (channel, notices) in turned.buried {
             tracing::error!(%channel, notices, "Notices for a channel that is not there.");
-            self.counters.channel(&channel, |counts| counts.gone += notices);
+            self.counters
+                .channel(&channel, |counts| counts.gone += notices);
         }
     }
 
@@ -234,9 +247,8 @@ impl Worker {
                         None => deliver.remind(now),
                     };
                     let tried = tokio::time::timeout(within, trying).await;
-                    let tried = tried.unwrap_or_else(|_| {
-                        Outcome::retry("nothing came of it in time").into()
-                    });
+                    let tried = tried
+                        .unwrap_or_else(|_| Outcome::retry("nothing came of it in time").into());
                     (tried, began.elapsed())
                 });
                 let channel = name.clone();
@@ -266,7 +278,8 @@ impl Worker {
         let Some(running) = self.running.remove(&id) else {
             return;
         };
-        self.counters.channel(&running.channel, |counts| counts.in_flight -= 1);
+        self.counters
+            .channel(&running.channel, |counts| counts.in_flight -= 1);
         self.counters.took(&running.channel, took);
         match running.due {
             Some(due) => self.tried(&running.channel, (*due, running.at), tried, took),
@@ -310,7 +323,11 @@ impl Worker {
                 if let Some(after) = after {
                     lane.pause(after, now);
                 }
-                match lane.plan.retry.next(due.tries + 1, (now, due.expires), after, chance) {
+                match lane
+                    .plan
+                    .retry
+                    .next(due.tries + 1, (now, due.expires), after, chance)
+                {
                     Next::At(when) => {
                         tracing::warn!(%channel, %id, %why, %when, "Notice not delivered yet.");
                         counters.channel(channel, |counts| counts.retried += 1);
@@ -340,7 +357,10 @@ impl Worker {
                     counts.is_gone = true;
                 });
                 lane.close(why.clone());
-                End::Gone(format!("the channel is gone: {why}"), lane.plan.settings.clone())
+                End::Gone(
+                    format!("the channel is gone: {why}"),
+                    lane.plan.settings.clone(),
+                )
             }
         };
         self.done.push(Done {

@@ -56,7 +56,10 @@ impl Checker<'_> {
         let resend = self.span("resend", &config.resend, Span::seconds(1)..=Span::hours(1));
         let token = self.token(config.token_file.as_deref());
         let mut url = url?;
-        let path = url.path().trim_end_matches('/').trim_end_matches("/api/v2/alerts");
+        let path = url
+            .path()
+            .trim_end_matches('/')
+            .trim_end_matches("/api/v2/alerts");
         let path = format!("{path}/api/v2/alerts");
         url.set_path(&path);
         Some(KindPlan::Alertmanager {
@@ -79,7 +82,10 @@ impl Checker<'_> {
     }
 
     /// `Some(None)` where there is none.
-    #[expect(clippy::option_option, reason = "a faulty file is not the same as none")]
+    #[expect(
+        clippy::option_option,
+        reason = "a faulty file is not the same as none"
+    )]
     fn token(&mut self, file: Option<&str>) -> Option<Option<SecretFile>> {
         let Some(file) = file else {
             return Some(None);
@@ -127,7 +133,10 @@ impl Checker<'_> {
                 Some((user.clone(), secret))
             }
             _ => {
-                self.problem("username", "username and password_file belong together; give both");
+                self.problem(
+                    "username",
+                    "username and password_file belong together; give both",
+                );
                 return None;
             }
         };
@@ -204,14 +213,17 @@ impl Checker<'_> {
 
 fn header_safe(text: &str) -> Result<(), String> {
     let fits = text.bytes().all(|b| b.is_ascii_graphic());
-    fits.then_some(()).ok_or_else(|| "a token has only printable ASCII without spaces".to_owned())
+    fits.then_some(())
+        .ok_or_else(|| "a token has only printable ASCII without spaces".to_owned())
 }
 
 /// An address, as far as a typing mistake goes.
 fn is_address(text: &str) -> bool {
     let faulty = |c: char| c.is_whitespace() || c.is_control() || "<>,;\"".contains(c);
     match text.rsplit_once('@') {
-        Some((name, host)) => !name.is_empty() && host.contains(|c| c != '.') && !text.contains(faulty),
+        Some((name, host)) => {
+            !name.is_empty() && host.contains(|c| c != '.') && !text.contains(faulty)
+        }
         None => false,
     }
 }
