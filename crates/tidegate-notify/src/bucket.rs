@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_burst_then_the_rate() {
-        let at = |millis| Timestamp::from_millisecond(1_800_000_000_000 + millis).unwrap();
+        let at = |millis: i64| Timestamp::from_millisecond(1_800_000_000_000 + millis).unwrap();
         let rate = Rate {
             per_minute: 120,
             burst: 3,
