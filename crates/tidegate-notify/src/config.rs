@@ -141,11 +141,11 @@ pub enum KindConfig {
     Cap(CapConfig),
     /// A robot of a Feishu group.
     Feishu(RobotConfig),
-    /// A robot of a DingTalk group.
+    /// A robot of a `DingTalk` group.
     Dingtalk(RobotConfig),
-    /// A robot of a WeCom group.
+    /// A robot of a `WeCom` group.
     Wecom(RobotConfig),
-    /// A Kafka topic, as CloudEvents.
+    /// A Kafka topic, as `CloudEvents`.
     Kafka(KafkaConfig),
     /// One JSON line a notice on standard output.
     Stdout(StdoutConfig),

@@ -301,13 +301,12 @@ mod tests {
             let resolver = GuardedResolver::new(Lookup::Fixed(list.into()), guarded);
             let got = resolver.resolve("metadata.example".parse().unwrap()).await;
             let got = got.map(|all| all.map(|one| one.to_string()).collect::<Vec<_>>());
-            match expected {
-                Some(one) => assert_eq!(got.unwrap(), [one]),
-                None => {
-                    let message = got.unwrap_err().to_string();
-                    assert!(message.contains("metadata.example"), "{message}");
-                    assert!(message.contains("allow_internal"), "{message}");
-                }
+            if let Some(one) = expected {
+                assert_eq!(got.unwrap(), [one]);
+            } else {
+                let message = got.unwrap_err().to_string();
+                assert!(message.contains("metadata.example"), "{message}");
+                assert!(message.contains("allow_internal"), "{message}");
             }
         }
     }

@@ -74,6 +74,12 @@ impl OutboxHandle {
         Ok(())
     }
 
+    /// [`Outbox::keep_standing`], before tasks work.
+    pub(crate) fn keep_standing(&self, channels: &[&str]) -> Result<(), OutboxError> {
+        let mut outbox = self.outbox.lock().unwrap_or_else(PoisonError::into_inner);
+        outbox.keep_standing(channels)
+    }
+
     /// Is over once something was accepted or made pending again since it was last over.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;

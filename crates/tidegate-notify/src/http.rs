@@ -39,9 +39,10 @@ pub struct NetworkPlan {
 /// Posts requests to one host.
 #[derive(Debug, Clone)]
 pub struct Poster {
-    /// For hosts of the public internet, and for those that were named.
+    /// For hosts of the public internet.
     guarded: Client,
-    open: Client,
+    /// For those that were named, if any were.
+    open: Option<Client>,
     allowed: Allowed,
 }
 
@@ -64,9 +65,11 @@ impl Poster {
         } else {
             Guarded::Yes
         };
+        let named = (plan.allowed != Allowed::default())
+            .then(|| client(plan, GuardedResolver::new(lookup.clone(), Guarded::No)));
         Ok(Self {
-            guarded: client(plan, GuardedResolver::new(lookup.clone(), guarded))?,
-            open: client(plan, GuardedResolver::new(lookup, Guarded::No))?,
+            guarded: client(plan, GuardedResolver::new(lookup, guarded))?,
+            open: named.transpose()?,
             allowed: plan.allowed.clone(),
         })
     }
@@ -86,11 +89,8 @@ impl Poster {
             Ok(headers) => headers,
             Err(why) => return Outcome::refused(why).into(),
         };
-        let client = if self.allowed.has_url(url) {
-            &self.open
-        } else {
-            &self.guarded
-        };
+        let named = self.open.as_ref().filter(|_| self.allowed.has_url(url));
+        let client = named.unwrap_or(&self.guarded);
         let sent = client
             .post(url.clone())
             .headers(headers)
@@ -112,7 +112,7 @@ fn client(plan: &NetworkPlan, resolver: GuardedResolver) -> Result<Client, Strin
         .no_proxy()
         .timeout(plan.timeout)
         .connect_timeout(CONNECT_WITHIN.min(plan.timeout))
-        .pool_idle_timeout(Duration::from_secs(60))
+        .pool_idle_timeout(Duration::from_mins(1))
         .dns_resolver(Arc::new(resolver))
         .user_agent(concat!("tidegate/", env!("CARGO_PKG_VERSION")));
     for authority in &plan.authorities {

@@ -7,7 +7,8 @@
 //! one after the other. What was sent but not yet recorded is sent again after a restart: at least
 //! once, with the same id.
 //!
-//! One process at a time uses the file; SQLite itself guards against two.
+//! Several processes may read the file and make dead letters pending, but one only may deliver:
+//! [`Outbox::deliver_alone`].
 
 mod accept;
 mod list;
@@ -83,12 +84,12 @@ pub struct Due {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutboxError {
-    /// SQLite said no: a full disk, a file of something else, another process.
+    /// `SQLite` said no: a full disk, a file of something else, another process.
     #[error("outbox {path}: {error}")]
     Sqlite {
         /// The file.
         path: PathBuf,
-        /// What SQLite said.
+        /// What `SQLite` said.
         error: rusqlite::Error,
     },
     /// The file could not be made.
@@ -98,6 +99,12 @@ pub enum OutboxError {
         path: PathBuf,
         /// What the system said.
         error: std::io::Error,
+    },
+    /// Another process delivers.
+    #[error("outbox {path} is in use by another process that delivers; stop that one first")]
+    Busy {
+        /// The file.
+        path: PathBuf,
     },
     /// The file is of a later version of the product.
     #[error(
@@ -292,6 +299,34 @@ impl Outbox {
             }
             Ok(Ok(still))
         })
+    }
+
+    /// Makes sure that nobody else delivers as long as what is returned lives, or this process.
+    ///
+    /// # Errors
+    /// [`OutboxError::Busy`], [`OutboxError::File`].
+    pub fn deliver_alone(&self) -> Result<std::fs::File> {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let mut path = self.path.clone().into_os_string();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let told = |error| OutboxError::File {
+            path: path.clone(),
+            error,
+        };
+        let options = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&path);
+        let file = options.map_err(told)?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(std::fs::TryLockError::WouldBlock) => Err(OutboxError::Busy {
+                path: self.path.clone(),
+            }),
+            Err(std::fs::TryLockError::Error(error)) => Err(told(error)),
+        }
     }
 
     /// The file.

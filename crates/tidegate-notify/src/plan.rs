@@ -102,9 +102,9 @@ pub enum KindPlan {
     },
     /// A Feishu robot.
     Feishu(RobotPlan),
-    /// A DingTalk robot.
+    /// A `DingTalk` robot.
     Dingtalk(RobotPlan),
-    /// A WeCom robot.
+    /// A `WeCom` robot.
     Wecom(RobotPlan),
     /// A Kafka topic.
     Kafka {

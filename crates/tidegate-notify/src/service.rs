@@ -86,10 +86,15 @@ pub struct Channels(BTreeMap<String, (ChannelPlan, Option<Arc<dyn Deliver>>)>);
 
 impl Channels {
     /// Sets up the channels that this crate delivers itself; [`Channels::missing`] has the others.
+    /// To be done before anything is accepted, so that the outbox knows whose alerts stand.
     ///
     /// # Errors
-    /// [`SetupError::Channel`].
+    /// [`SetupError::Channel`], [`SetupError::Outbox`].
     pub fn new(plan: ChannelsPlan, outbox: &OutboxHandle) -> Result<Self, SetupError> {
+        let standing = |plan: &&ChannelPlan| matches!(plan.kind, KindPlan::Alertmanager { .. });
+        let standing = plan.channels.iter().filter(standing);
+        let standing: Vec<&str> = standing.map(|plan| plan.name.as_str()).collect();
+        outbox.keep_standing(&standing)?;
         let mut channels = BTreeMap::new();
         for plan in plan.channels {
             let own = own(&plan, outbox).map_err(|detail| SetupError::Channel {
@@ -233,6 +238,8 @@ fn test_notice(channel: &str, now: Timestamp, chance: u64) -> Notice {
 pub struct Service {
     worker: worker::Worker,
     grace: Duration,
+    /// A lock: nobody else delivers from this outbox.
+    _alone: std::fs::File,
 }
 
 impl Service {
@@ -258,16 +265,18 @@ impl Service {
             .iter()
             .filter(|(_, deliver)| deliver.remind_every().is_some());
         let kept: Vec<String> = kept.map(|(plan, _)| plan.name.clone()).collect();
-        let gone = outbox.with(move |outbox| {
+        let begun = outbox.with(move |outbox| {
+            let alone = outbox.deliver_alone()?;
             let names: Vec<&str> = kept.iter().map(String::as_str).collect();
             outbox.keep_standing(&names)?;
-            outbox.gone(&settings)
+            Ok::<_, OutboxError>((alone, outbox.gone(&settings)?))
         });
-        let gone = gone.await?;
+        let (alone, gone) = begun.await?;
         let worker = worker::Worker::new(plugged, outbox, environment, gone);
         Ok(Self {
             worker,
             grace: Duration::from_secs(20),
+            _alone: alone,
         })
     }
 

@@ -251,3 +251,56 @@ pub(crate) fn line_of_key(part: &str, key: &str) -> usize {
     };
     part.lines().position(has).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use schemars::{JsonSchema, SchemaGenerator};
+
+    use super::*;
+    use crate::config::{
+        AlertmanagerConfig, CapConfig, CommonConfig, KafkaConfig, NtfyConfig, SmtpConfig,
+        StdoutConfig, WebhookConfig,
+    };
+
+    fn fields<T: JsonSchema>() -> BTreeSet<String> {
+        let schema = SchemaGenerator::default()
+            .into_root_schema_for::<T>()
+            .to_value();
+        let properties = schema["properties"].as_object();
+        properties
+            .map(|all| all.keys().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    #[test]
+    fn the_lists_of_keys_are_those_of_the_types() {
+        let set = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
+        assert_eq!(fields::<CommonConfig>(), set(COMMON));
+        for (kind, keys) in KINDS {
+            let fields = match *kind {
+                "webhook" => fields::<WebhookConfig>(),
+                "alertmanager" => fields::<AlertmanagerConfig>(),
+                "ntfy" => fields::<NtfyConfig>(),
+                "smtp" => fields::<SmtpConfig>(),
+                "cap" => fields::<CapConfig>(),
+                "kafka" => fields::<KafkaConfig>(),
+                "stdout" => fields::<StdoutConfig>(),
+                _ => fields::<RobotConfig>(),
+            };
+            assert_eq!(fields, set(keys), "{kind}");
+        }
+    }
+
+    #[test]
+    fn the_schema_of_the_file_has_every_kind() {
+        let schema = schemars::schema_for!(ChannelsConfig).to_value().to_string();
+        for (kind, _) in KINDS {
+            assert!(
+                schema.contains(&format!("\"const\":\"{kind}\"")),
+                "{kind}: {schema}"
+            );
+        }
+    }
+}

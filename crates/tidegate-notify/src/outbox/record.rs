@@ -113,8 +113,8 @@ impl Outbox {
     pub fn record(&mut self, done: &[Done]) -> Result<()> {
         self.transaction(|db| {
             for one in done {
-                let try_number = attempted(db, one)?;
-                ended(db, one, try_number)?;
+                attempted(db, one)?;
+                ended(db, one)?;
             }
             Ok(Ok(()))
         })
@@ -249,7 +249,14 @@ impl Outbox {
     /// [`OutboxError::Sqlite`].
     pub fn pending_channels(&self) -> Result<BTreeSet<String>> {
         self.run(|db| {
-            let sql = "SELECT DISTINCT channel FROM notice WHERE state = 0";
+            // From one channel to the next by the index, not through all their rows.
+            let sql = "WITH RECURSIVE one (name) AS (
+                         SELECT min(channel) FROM notice WHERE state = 0
+                         UNION ALL
+                         SELECT (SELECT min(channel) FROM notice
+                                 WHERE state = 0 AND channel > one.name)
+                         FROM one WHERE one.name IS NOT NULL)
+                       SELECT name FROM one WHERE name IS NOT NULL";
             db.prepare_cached(sql)?
                 .query_map([], |row| row.get(0))?
                 .collect()
@@ -293,8 +300,8 @@ impl Outbox {
     }
 }
 
-/// Notes an attempt and gives its number.
-fn attempted(db: &Connection, done: &Done) -> rusqlite::Result<u32> {
+/// Notes an attempt.
+fn attempted(db: &Connection, done: &Done) -> rusqlite::Result<()> {
     let sql = "SELECT coalesce(max(try), 0) + 1 FROM attempt WHERE seq = ?1";
     let number: u32 = db
         .prepare_cached(sql)?
@@ -317,10 +324,10 @@ fn attempted(db: &Connection, done: &Done) -> rusqlite::Result<u32> {
             why
         ])?;
     }
-    Ok(number)
+    Ok(())
 }
 
-fn ended(db: &Connection, done: &Done, _number: u32) -> rusqlite::Result<()> {
+fn ended(db: &Connection, done: &Done) -> rusqlite::Result<()> {
     let over = crate::retry::later(done.at, done.took);
     db.prepare_cached("UPDATE notice SET tries = tries + 1 WHERE seq = ?1 AND state = 0")?
         .execute([done.seq])?;

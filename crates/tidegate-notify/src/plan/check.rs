@@ -277,10 +277,8 @@ impl Checker<'_> {
             text.push_str(url.expose());
         }
         let hash = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-        hash.as_ref()[..16]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        let half = hash.as_ref().first_chunk().copied().unwrap_or_default();
+        format!("{:032x}", u128::from_be_bytes(half))
     }
 }
 

@@ -23,6 +23,8 @@ use crate::retry::{Next, later};
 
 /// The clock may be set, so nobody sleeps longer than this by it.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
+/// Another process may have made a dead letter pending again, so the outbox is asked that often.
+const OUTBOX_EVERY: Duration = Duration::from_secs(5);
 /// After work on the outbox failed.
 const OUTBOX_AGAIN: Duration = Duration::from_secs(1);
 /// A reminder may take several requests.
@@ -179,7 +181,8 @@ impl Worker {
     fn turned(&mut self, joined: Result<TurnResult, JoinError>) {
         let turned = match joined {
             Ok(Ok(turned)) => {
-                self.wake = turned.wake;
+                let poll = later(self.now(), OUTBOX_EVERY);
+                self.wake = Some(turned.wake.map_or(poll, |wake| wake.min(poll)));
                 turned
             }
             Ok(Err(failed)) => {

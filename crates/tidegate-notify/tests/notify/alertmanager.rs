@@ -175,26 +175,7 @@ async fn a_real_alertmanager_gets_groups_ends_and_silences() {
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(alertmanager.alerts().await.len(), 2);
     assert!(running.counters.summary().channel("c").reminders >= 3);
-    // One goes up a step: the same alert with other labels; the old ones end.
-    let mut worse = notice("n-2", "a");
-    worse.alerts[0].record.severity = "critical".to_owned();
-    place.accept(&[worse]).await;
-    place.settled("n-2").await;
-    let started = Instant::now();
-    loop {
-        let severities: BTreeSet<String> = alertmanager
-            .alerts()
-            .await
-            .iter()
-            .map(|alert| alert["labels"]["severity"].as_str().unwrap().to_owned())
-            .collect();
-        let wanted = ["critical", "watch"].map(str::to_owned);
-        if severities == BTreeSet::from(wanted) {
-            break;
-        }
-        assert!(started.elapsed() < LONG, "{severities:?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    worsen(&alertmanager, &place).await;
     // Both end, and the receiver hears of it once the group's wait is over.
     let mut end = notice("n-3", "a");
     end.alerts[0].record.severity = "critical".to_owned();
@@ -226,11 +207,34 @@ async fn a_real_alertmanager_gets_groups_ends_and_silences() {
     running.stop().await;
 }
 
+/// One goes up a step: the same alert with other labels; the old ones end.
+async fn worsen(alertmanager: &Alertmanager, place: &Place) {
+    let mut worse = notice("n-2", "a");
+    "critical".clone_into(&mut worse.alerts[0].record.severity);
+    place.accept(&[worse]).await;
+    place.settled("n-2").await;
+    let started = Instant::now();
+    loop {
+        let severities: BTreeSet<String> = alertmanager
+            .alerts()
+            .await
+            .iter()
+            .map(|alert| alert["labels"]["severity"].as_str().unwrap().to_owned())
+            .collect();
+        let wanted = ["critical", "watch"].map(str::to_owned);
+        if severities == BTreeSet::from(wanted) {
+            break;
+        }
+        assert!(started.elapsed() < LONG, "{severities:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 async fn silence(alertmanager: &Alertmanager) {
     let now = Timestamp::now();
     let silence = json!({
         "matchers": [{"name": "subject", "value": "market-quiet", "isRegex": false, "isEqual": true}],
-        "startsAt": now, "endsAt": now + Duration::from_secs(600),
+        "startsAt": now, "endsAt": now + Duration::from_mins(10),
         "createdBy": "test", "comment": "test",
     });
     let made = alertmanager

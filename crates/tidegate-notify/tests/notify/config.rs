@@ -111,6 +111,10 @@ fn each_mistake_is_told_with_what_to_do() {
             ("channel.c.timeout", "1h must be from"),
         ],
     );
+}
+
+#[test]
+fn values_of_the_wrong_type_and_faulty_servers_are_told() {
     check(
         "kind = 'stdout'\nconcurrency = 'many'",
         &[("channel.c.concurrency", "\"many\"")],

@@ -21,8 +21,8 @@ fn large(text: &str, alerts: usize) -> Notice {
     notice.text_en = Some(text.to_owned());
     for number in 0..alerts {
         let mut more = alert(&number.to_string(), "firing", "watch");
-        more.record.text_zh = text.to_owned();
-        more.record.subject = text.to_owned();
+        text.clone_into(&mut more.record.text_zh);
+        text.clone_into(&mut more.record.subject);
         more.record.tags.insert(text.to_owned(), text.to_owned());
         more.grid_units.push(text.to_owned());
         notice.alerts.push(more);
@@ -110,7 +110,7 @@ fn alertmanager_labels_are_an_identity() {
     assert_eq!(push.labels["team_of"], "east");
     assert_eq!(push.annotations["value"], "1.25 persons/m² (1 to 1.5)");
     let now = Timestamp::now();
-    let resend = std::time::Duration::from_secs(60);
+    let resend = std::time::Duration::from_mins(1);
     let end = |valid: Option<String>, ended| {
         let mut push = push.clone();
         push.valid_until = valid;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tidegate_dispatch::Notice;
 use tidegate_notify::{
-    Channels, ChannelsConfig, Deliver, Delivering, Environment, KeptState, Outcome, Service,
-    SetupError, StdoutChannel,
+    Channels, ChannelsConfig, Deliver, Delivering, Environment, KeptState, Outbox, OutboxLimits,
+    Outcome, Service, SetupError, StdoutChannel,
 };
 
 use crate::server::{Reply, Server, answer, text};
@@ -235,6 +235,30 @@ async fn a_test_tells_what_came_of_it() {
     let seen = server.requests();
     assert_eq!(seen[0].json()["type"], "test");
     assert_ne!(seen[0].header("webhook-id"), seen[1].header("webhook-id"));
+}
+
+#[tokio::test]
+async fn one_process_delivers_and_others_may_look() {
+    let place = Place::new();
+    let running = place.start(STDOUT).await;
+    let error = Service::new(
+        place.channels(STDOUT),
+        place.outbox.clone(),
+        Environment::system(),
+    );
+    let error = error.await.unwrap_err().to_string();
+    assert!(
+        error.contains("in use by another process that delivers"),
+        "{error}"
+    );
+    // What another process makes pending is seen.
+    let path = place.folder.path().join("outbox.sqlite");
+    let mut other = Outbox::open(&path, OutboxLimits::default()).unwrap();
+    other
+        .accept(&[notice("n-1", "a")], b"", &[], Timestamp::now())
+        .unwrap();
+    assert_eq!(place.settled("n-1").await.0.state, KeptState::Delivered);
+    running.stop().await;
 }
 
 #[test]

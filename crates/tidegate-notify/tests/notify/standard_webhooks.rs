@@ -100,7 +100,7 @@ fn the_reference_library_verifies_what_we_sign_and_nothing_else() {
         };
     let same = |_: &mut serde_json::Value| {};
     let ed25519 = "whsk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-    let old = now - std::time::Duration::from_secs(3_600);
+    let old = now - std::time::Duration::from_hours(1);
     let cases = [
         (case(&[SECRET], SECRET, now, &same), true),
         // While a secret is changed both sign, and either verifies.
@@ -119,7 +119,7 @@ fn the_reference_library_verifies_what_we_sign_and_nothing_else() {
         ),
         (
             case(&[SECRET], SECRET, now, &|case| {
-                case["headers"]["webhook-id"] = "n-2".into()
+                case["headers"]["webhook-id"] = "n-2".into();
             }),
             false,
         ),

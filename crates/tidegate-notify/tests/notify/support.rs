@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// Longer than anything takes that works.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_mins(1);
 /// A signing secret.
 pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -35,7 +35,7 @@ pub(crate) fn alert(id: &str, state: &str, severity: &str) -> NoticeAlert {
             name_en: "East market".to_owned(),
             state: state.to_owned(),
             severity: severity.to_owned(),
-            window_start: (now - Duration::from_secs(300)).to_string(),
+            window_start: (now - Duration::from_mins(5)).to_string(),
             window_end: now.to_string(),
             value: Some(1.25),
             lo: Some(1.0),
@@ -50,7 +50,7 @@ pub(crate) fn alert(id: &str, state: &str, severity: &str) -> NoticeAlert {
             text_zh: "请引导人员离开。".to_owned(),
             text_en: "Lead people out.".to_owned(),
             owner: "market-office".to_owned(),
-            since: (now - Duration::from_secs(300)).to_string(),
+            since: (now - Duration::from_mins(5)).to_string(),
             is_final: true,
             tags: BTreeMap::new(),
             labels: BTreeMap::from([("team.of".to_owned(), "east".to_owned())]),
@@ -78,7 +78,7 @@ pub(crate) fn notice(id: &str, alert_id: &str) -> Notice {
         held_back: 0,
         to: Vec::new(),
         created: now,
-        expires: now + Duration::from_secs(600),
+        expires: now + Duration::from_mins(10),
         title_zh: None,
         title_en: None,
         text_zh: None,

@@ -25,7 +25,7 @@ impl Checker<'_> {
             KindConfig::Alertmanager(config) => self.alertmanager(config, allowed),
             KindConfig::Ntfy(config) => self.ntfy(config, allowed),
             KindConfig::Smtp(config) => self.smtp(config, allowed),
-            KindConfig::Cap(config) => self.cap(config),
+            KindConfig::Cap(config) => Some(self.cap(config)),
             KindConfig::Feishu(config) => self.robot(config, allowed).map(KindPlan::Feishu),
             KindConfig::Dingtalk(config) => self.robot(config, allowed).map(KindPlan::Dingtalk),
             KindConfig::Wecom(config) => self.robot(config, allowed).map(KindPlan::Wecom),
@@ -150,7 +150,7 @@ impl Checker<'_> {
         })
     }
 
-    fn cap(&mut self, config: &CapConfig) -> Option<KindPlan> {
+    fn cap(&mut self, config: &CapConfig) -> KindPlan {
         // CAP 1.2, section 3.2.1: no spaces, commas or restricted characters.
         let faulty = |c: char| c.is_whitespace() || c.is_control() || ",<&".contains(c);
         if config.sender.is_empty() || config.sender.contains(faulty) {
@@ -169,13 +169,13 @@ impl Checker<'_> {
                 None
             }
         };
-        Some(KindPlan::Cap {
+        KindPlan::Cap {
             folder: self.folder.join(&config.folder),
             sender: config.sender.clone(),
             public_url,
             status: config.status,
             feed_max: config.feed_max,
-        })
+        }
     }
 
     fn robot(&mut self, config: &RobotConfig, allowed: &Allowed) -> Option<RobotPlan> {
