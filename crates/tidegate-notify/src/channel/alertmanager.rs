@@ -3,6 +3,7 @@
 //! A try tells what stands of the notice's alerts by the outbox, so that an old notice that is
 //! tried late does not raise again what has ended since.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,7 +17,7 @@ use crate::form::Request;
 use crate::form::alertmanager::{self, ALERTS_MAX, PushAlert};
 use crate::handle::OutboxHandle;
 use crate::http::Poster;
-use crate::outbox::Standing;
+use crate::outbox::{OutboxError, Standing};
 use crate::secret::SecretFile;
 
 /// An Alertmanager.
@@ -46,70 +47,80 @@ impl AlertmanagerChannel {
             };
         }
         let ids: Vec<String> = notice.alerts.iter().map(|a| a.record.id.clone()).collect();
-        let found = self.standing(Some(ids), now).await;
-        let mut alerts = match found {
-            Ok(found) => found,
-            Err(why) => return Outcome::retry(why).into(),
-        };
-        for alert in &notice.alerts {
-            let known =
-                |one: &Standing| one.alert.annotations.get("alert_id") == Some(&alert.record.id);
-            if !alerts.iter().any(known) {
-                let ended = (alert.record.state == "resolved").then_some(notice.created);
-                let alert = PushAlert::new(alert);
-                alerts.push(Standing { alert, ended });
-            }
-        }
-        self.post(self.entries(&alerts, now), now).await
-    }
-
-    async fn remind_all(&self, now: Timestamp) -> Tried {
-        let alerts = match self.standing(None, now).await {
-            Ok(alerts) => alerts,
-            Err(why) => return Outcome::retry(why).into(),
-        };
-        self.post(self.entries(&alerts, now), now).await
-    }
-
-    async fn standing(
-        &self,
-        alerts: Option<Vec<String>>,
-        now: Timestamp,
-    ) -> Result<Vec<Standing>, String> {
         let name = self.name.clone();
         let found = self.outbox.with(move |outbox| {
-            let alerts: Option<Vec<&str>> = alerts
-                .as_ref()
-                .map(|ids| ids.iter().map(String::as_str).collect());
-            outbox.standing(&name, alerts.as_deref(), now)
+            let mut found = Vec::new();
+            for id in &ids {
+                found.append(&mut outbox.standing_of(&name, id)?);
+            }
+            Ok::<_, OutboxError>(found)
         });
-        found.await.map_err(|error| error.to_string())
+        let found = match found.await {
+            Ok(found) => found,
+            Err(error) => return Outcome::retry(error.to_string()).into(),
+        };
+        let entry = |one: &Standing| self.entry(&one.alert, one.ended, now);
+        let mut entries: Vec<Value> = found.iter().map(entry).collect();
+        let known: BTreeSet<&str> = found.iter().map(|one| one.key.0.as_str()).collect();
+        for alert in &notice.alerts {
+            // What ended long ago is forgotten, and still has to be told once.
+            if !known.contains(alert.record.id.as_str()) {
+                let ended = (alert.record.state == "resolved").then_some(notice.created);
+                entries.push(self.entry(&PushAlert::new(alert), ended, now));
+            }
+        }
+        let mut tried = Tried::from(Outcome::Delivered);
+        for part in entries.chunks(ALERTS_MAX) {
+            tried = self.post(part.to_vec(), now).await;
+            if tried.outcome != Outcome::Delivered {
+                break;
+            }
+        }
+        tried
     }
 
-    fn entries(&self, alerts: &[Standing], now: Timestamp) -> Vec<Value> {
-        let entry = |one: &Standing| alertmanager::entry(&one.alert, one.ended, now, self.resend);
-        alerts.iter().map(entry).collect()
+    /// All that stands, one request after the other.
+    async fn remind_all(&self, now: Timestamp) -> Tried {
+        let mut after = (String::new(), String::new());
+        loop {
+            let (name, key) = (self.name.clone(), after.clone());
+            let found = self.outbox.with(move |outbox| {
+                if key.0.is_empty() {
+                    outbox.forget_ended(&name, now)?;
+                }
+                outbox.standing(&name, &key, ALERTS_MAX)
+            });
+            let found = match found.await {
+                Ok(found) => found,
+                Err(error) => return Outcome::retry(error.to_string()).into(),
+            };
+            let Some(last) = found.last() else {
+                return Outcome::Delivered.into();
+            };
+            after.clone_from(&last.key);
+            let entry = |one: &Standing| self.entry(&one.alert, one.ended, now);
+            let tried = self.post(found.iter().map(entry).collect(), now).await;
+            if tried.outcome != Outcome::Delivered {
+                return tried;
+            }
+        }
     }
 
-    /// All of them, in requests of a bounded size; the first failure is the outcome.
+    fn entry(&self, alert: &PushAlert, ended: Option<Timestamp>, now: Timestamp) -> Value {
+        alertmanager::entry(alert, ended, now, self.resend)
+    }
+
     async fn post(&self, alerts: Vec<Value>, now: Timestamp) -> Tried {
         let header = match bearer(self.token.as_ref()) {
             Ok(header) => header,
             Err(why) => return Outcome::retry(why).into(),
         };
-        let mut tried = Tried::from(Outcome::Delivered);
-        for part in alerts.chunks(ALERTS_MAX) {
-            let request = Request {
-                headers: header.iter().cloned().collect(),
-                content_type: "application/json",
-                body: Value::Array(part.to_vec()).to_string().into_bytes(),
-            };
-            tried = self.poster.post(&self.url, request, None, now).await;
-            if tried.outcome != Outcome::Delivered {
-                return tried;
-            }
-        }
-        tried
+        let request = Request {
+            headers: header.into_iter().collect(),
+            content_type: "application/json",
+            body: Value::Array(alerts).to_string().into_bytes(),
+        };
+        self.poster.post(&self.url, request, None, now).await
     }
 }
 

@@ -23,6 +23,8 @@ const STANDING_MAX: u32 = 100_000;
 /// An alert as it stands on a channel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Standing {
+    /// The alert's id and its labels, by which it is found again.
+    pub key: (String, String),
     /// What is told of it.
     pub alert: PushAlert,
     /// When it ended; `None` while it stands.
@@ -72,55 +74,71 @@ pub(super) fn keep(db: &Connection, notice: &Notice) -> rusqlite::Result<()> {
 }
 
 impl Outbox {
-    /// What stands on a channel at `now`, of these alerts or of all, with what ended lately. What
-    /// ended before that is forgotten.
+    /// Forgets what ended on a channel so long ago that nobody is told of it any more, and alerts of
+    /// which nothing was told for two days.
+    ///
+    /// # Errors
+    /// [`crate::OutboxError::Sqlite`].
+    pub fn forget_ended(&mut self, channel: &str, now: Timestamp) -> Result<()> {
+        let before = |span: Duration| {
+            let millis = i64::try_from(span.as_millis()).unwrap_or(0);
+            now.as_millisecond().saturating_sub(millis)
+        };
+        let sql = "DELETE FROM standing WHERE channel = ?1 AND (ended_at < ?2 OR told_at < ?3)";
+        let (ended, told) = (before(ENDED_FOR), before(FORGOTTEN_AFTER));
+        self.run(|db| {
+            db.prepare_cached(sql)?
+                .execute(params![channel, ended, told])
+        })?;
+        Ok(())
+    }
+
+    /// What stands on a channel, with what ended lately: at most `limit`, in the order of the keys,
+    /// those after `after`.
     ///
     /// # Errors
     /// [`crate::OutboxError::Sqlite`].
     pub fn standing(
-        &mut self,
+        &self,
         channel: &str,
-        alerts: Option<&[&str]>,
-        now: Timestamp,
+        after: &(String, String),
+        limit: usize,
     ) -> Result<Vec<Standing>> {
-        let before =
-            |span: Duration| now.as_millisecond() - i64::try_from(span.as_millis()).unwrap_or(0);
-        self.transaction(|db| {
-            let sql = "DELETE FROM standing WHERE channel = ?1 AND (ended_at < ?2 OR told_at < ?3)";
-            let (ended, told) = (before(ENDED_FOR), before(FORGOTTEN_AFTER));
-            db.prepare_cached(sql)?
-                .execute(params![channel, ended, told])?;
+        let sql = "SELECT alert, labels, body, ended_at FROM standing
+                   WHERE channel = ?1 AND (alert, labels) > (?2, ?3)
+                   ORDER BY alert, labels LIMIT ?4";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.standing_by(sql, params![channel, after.0, after.1, limit])
+    }
+
+    /// What stands on a channel of one alert: several only while its labels change.
+    ///
+    /// # Errors
+    /// [`crate::OutboxError::Sqlite`].
+    pub fn standing_of(&self, channel: &str, alert: &str) -> Result<Vec<Standing>> {
+        let sql = "SELECT alert, labels, body, ended_at FROM standing
+                   WHERE channel = ?1 AND alert = ?2 ORDER BY labels";
+        self.standing_by(sql, params![channel, alert])
+    }
+
+    fn standing_by(&self, sql: &str, of: &[&dyn rusqlite::ToSql]) -> Result<Vec<Standing>> {
+        self.run(|db| {
+            let mut all = db.prepare_cached(sql)?;
+            let mut rows = all.query(of)?;
             let mut found = Vec::new();
-            let mut take = |sql: &str, alert: Option<&str>| -> rusqlite::Result<()> {
-                let mut all = db.prepare_cached(sql)?;
-                let mut rows = match alert {
-                    Some(alert) => all.query(params![channel, alert])?,
-                    None => all.query([channel])?,
-                };
-                while let Some(row) = rows.next()? {
-                    let body: String = row.get(0)?;
-                    let ended: Option<i64> = row.get(1)?;
-                    // What an older version wrote and this one cannot read is not told.
-                    if let Ok(alert) = serde_json::from_str(&body) {
-                        let ended = ended.map(time);
-                        found.push(Standing { alert, ended });
-                    }
-                }
-                Ok(())
-            };
-            let all =
-                "SELECT body, ended_at FROM standing WHERE channel = ?1 ORDER BY alert, labels";
-            let some = "SELECT body, ended_at FROM standing WHERE channel = ?1 AND alert = ?2
-                        ORDER BY labels";
-            match alerts {
-                None => take(all, None)?,
-                Some(alerts) => {
-                    for alert in alerts {
-                        take(some, Some(alert))?;
-                    }
+            while let Some(row) = rows.next()? {
+                let body: String = row.get(2)?;
+                let ended: Option<i64> = row.get(3)?;
+                // What an older version wrote and this one cannot read is not told.
+                if let Ok(alert) = serde_json::from_str(&body) {
+                    found.push(Standing {
+                        key: (row.get(0)?, row.get(1)?),
+                        alert,
+                        ended: ended.map(time),
+                    });
                 }
             }
-            Ok(Ok(found))
+            Ok(found)
         })
     }
 }

@@ -180,6 +180,49 @@ fn other_files_and_later_versions_are_refused() {
     );
 }
 
+#[test]
+fn the_last_word_on_an_alert_stands_by_its_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut outbox = Outbox::open(&folder.path().join("o"), OutboxLimits::default()).unwrap();
+    outbox.keep_standing(&["c"]).unwrap();
+    let now = Timestamp::now();
+    let standing = |outbox: &Outbox| -> Vec<(String, bool)> {
+        let mut after = (String::new(), String::new());
+        let mut all = Vec::new();
+        while let Some(one) = outbox.standing("c", &after, 1).unwrap().pop() {
+            all.push((one.alert.labels["severity"].clone(), one.ended.is_some()));
+            after = one.key;
+        }
+        all
+    };
+    let mut elsewhere = notice("n-0", "z");
+    elsewhere.channel = "d".to_owned();
+    let all = [notice("n-1", "a"), notice("n-2", "b"), elsewhere];
+    outbox.accept(&all, b"", &[], now).unwrap();
+    let pair = |severity: &str, ended| (severity.to_owned(), ended);
+    assert_eq!(
+        standing(&outbox),
+        [pair("warning", false), pair("warning", false)]
+    );
+    let mut worse = notice("n-3", "a");
+    "critical".clone_into(&mut worse.alerts[0].record.severity);
+    outbox.accept(&[worse.clone()], b"", &[], now).unwrap();
+    let changed = [
+        pair("critical", false),
+        pair("warning", true),
+        pair("warning", false),
+    ];
+    assert_eq!(standing(&outbox), changed);
+    assert_eq!(outbox.standing_of("c", "a").unwrap().len(), 2);
+    outbox.forget_ended("c", at(400)).unwrap();
+    assert_eq!(
+        standing(&outbox),
+        [pair("critical", false), pair("warning", false)]
+    );
+    outbox.keep_standing(&[]).unwrap();
+    assert!(standing(&outbox).is_empty());
+}
+
 /// What happens to an outbox.
 #[derive(Debug, Clone)]
 enum Step {

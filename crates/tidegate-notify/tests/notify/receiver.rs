@@ -336,3 +336,18 @@ async fn a_late_answer_delays_nobody_else() {
     let place_of = |id| order.iter().position(|one| *one == id);
     assert!(place_of("n-1") < place_of("n-3"), "{order:?}");
 }
+
+#[tokio::test]
+async fn a_proxy_is_used_where_it_is_named_and_asked_for_the_host() {
+    let proxy = Server::start(|_, _| answer(200, "", "")).await;
+    let place = Place::new();
+    let lines = format!("proxy = '{}'\n", proxy.url(""));
+    let running = place
+        .start(&webhook("http://hooks.internal:9000/x", &lines))
+        .await;
+    place.accept(&[notice("n-1", "a")]).await;
+    assert_eq!(place.settled("n-1").await.0.state, KeptState::Delivered);
+    running.stop().await;
+    let seen = proxy.requests();
+    assert_eq!(seen[0].target, "http://hooks.internal:9000/x");
+}

@@ -261,6 +261,37 @@ async fn one_process_delivers_and_others_may_look() {
     running.stop().await;
 }
 
+#[tokio::test]
+async fn an_outbox_that_cannot_be_written_makes_notices_wait_and_sends_none_twice() {
+    let place = Place::new();
+    let notes = Arc::new(Notes {
+        wait: Duration::from_millis(300),
+        ..Notes::default()
+    });
+    let mut channels = place.channels(STDOUT);
+    channels
+        .plug("c", Arc::clone(&notes) as Arc<dyn Deliver>)
+        .unwrap();
+    let running = place.start_with(channels).await;
+    let counters = running.counters.clone();
+    place
+        .accept(&[notice("n-1", "a"), notice("n-2", "a")])
+        .await;
+    until("it is on its way", || {
+        notes.at_once.load(Ordering::SeqCst) == 1
+    })
+    .await;
+    // Somebody writes for longer than anyone waits.
+    let path = place.folder.path().join("outbox.sqlite");
+    let other = rusqlite::Connection::open(path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    until("it fails", || counters.summary().outbox_errors > 0).await;
+    other.execute_batch("COMMIT").unwrap();
+    assert_eq!(place.settled("n-2").await.0.state, KeptState::Delivered);
+    running.stop().await;
+    assert_eq!(*notes.told.lock().unwrap(), ["n-1", "n-2"]);
+}
+
 #[test]
 fn the_readme_example_of_settings_has_every_kind_once() {
     let guide = include_str!("../../../../docs/guide/delivery.md");
