@@ -125,6 +125,24 @@ pub enum Language {
     English,
 }
 
+impl Language {
+    /// The tag of RFC 5646.
+    pub const fn tag(self) -> &'static str {
+        match self {
+            Self::Chinese => "zh-CN",
+            Self::English => "en",
+        }
+    }
+
+    /// One of two texts.
+    pub(crate) fn of<T>(self, chinese: T, english: T) -> T {
+        match self {
+            Self::Chinese => chinese,
+            Self::English => english,
+        }
+    }
+}
+
 /// What the channel is, by its key `kind`.
 #[derive(Debug, Clone, PartialEq, Eq, schemars::JsonSchema)]
 #[schemars(tag = "kind", rename_all = "lowercase")]

@@ -12,7 +12,7 @@ use serde_json::json;
 use tidegate_alerts::wire::AlertRecord;
 use tidegate_dispatch::{Notice, NoticeAlert};
 
-use super::cut;
+use super::words::{cut, text, title};
 use crate::config::Language;
 
 /// Longest annotation, in bytes.
@@ -165,10 +165,10 @@ pub fn lone(notice: &Notice, now: Timestamp) -> Option<serde_json::Value> {
     Some(json!({
         "labels": {"alertname": "TidegateTest", "severity": "info", "channel": notice.channel},
         "annotations": {
-            "title_zh": super::title(notice, Language::Chinese),
-            "title_en": super::title(notice, Language::English),
-            "summary": super::title(notice, Language::English),
-            "description": super::text(notice, Language::English),
+            "title_zh": title(notice, Language::Chinese),
+            "title_en": title(notice, Language::English),
+            "summary": title(notice, Language::English),
+            "description": text(notice, Language::English),
         },
         "startsAt": now,
         "endsAt": end,

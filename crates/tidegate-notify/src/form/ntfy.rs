@@ -4,7 +4,8 @@
 use serde_json::json;
 use tidegate_dispatch::{Notice, NoticeKind};
 
-use super::{Request, cut, text, title};
+use super::Request;
+use super::words::{cut, text, title};
 use crate::config::Language;
 
 /// Longest message, in bytes: a server makes a file of what is longer than 4,096.

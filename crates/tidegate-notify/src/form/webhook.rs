@@ -33,7 +33,8 @@ use ring::signature::Ed25519KeyPair;
 use serde_json::{Value, json};
 use tidegate_dispatch::{Notice, NoticeAlert, NoticeKind};
 
-use super::{Request, cut, text, title};
+use super::Request;
+use super::words::{cut, text, title};
 use crate::config::Language;
 
 /// Largest body, as the specification advises.
