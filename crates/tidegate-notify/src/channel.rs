@@ -1,0 +1,26 @@
+//! Ways to people that this crate has itself.
+
+mod alertmanager;
+mod ntfy;
+mod stdout;
+mod webhook;
+
+pub use alertmanager::AlertmanagerChannel;
+pub use ntfy::NtfyChannel;
+pub use stdout::StdoutChannel;
+pub use webhook::WebhookChannel;
+
+use crate::secret::SecretFile;
+
+/// The header for a bearer token, read anew; none without a file.
+fn bearer(file: Option<&SecretFile>) -> Result<Option<(String, String)>, String> {
+    let header = |secret: crate::secret::Secret| {
+        (
+            "authorization".to_owned(),
+            format!("Bearer {}", secret.expose()),
+        )
+    };
+    file.map(SecretFile::read)
+        .transpose()
+        .map(|token| token.map(header))
+}
