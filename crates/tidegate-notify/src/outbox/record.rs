@@ -45,7 +45,8 @@ pub struct Done {
 impl Outbox {
     /// The notices of a channel that can be tried now, in the order in which they were accepted: at
     /// most `limit`, without those of `claimed`. One of an alert is never due while an earlier one
-    /// of that alert is pending on the channel.
+    /// of that alert is pending on the channel, nor while a later one is claimed: that one was on
+    /// its way when a dead letter was made pending again.
     ///
     /// # Errors
     /// [`OutboxError::Sqlite`], [`OutboxError::Body`].
@@ -72,7 +73,7 @@ impl Outbox {
                 && let Some(row) = rows.next()?
             {
                 let seq = row.get(0)?;
-                if !claimed.contains(&seq) {
+                if !claimed.contains(&seq) && !touches(db, seq, claimed)? {
                     found.push((seq, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
                 }
             }
@@ -298,6 +299,25 @@ impl Outbox {
             Ok(Ok(()))
         })
     }
+}
+
+/// Whether a notice is about an alert that a claimed one is about, too.
+fn touches(db: &Connection, seq: i64, claimed: &BTreeSet<i64>) -> rusqlite::Result<bool> {
+    if claimed.range(seq..).next().is_none() {
+        return Ok(false);
+    }
+    let sql = "SELECT later.seq FROM pending_alert AS mine JOIN pending_alert AS later
+                 ON later.channel = mine.channel AND later.alert = mine.alert
+                AND later.seq > mine.seq
+               WHERE mine.seq = ?1";
+    let mut later = db.prepare_cached(sql)?;
+    let mut rows = later.query([seq])?;
+    while let Some(row) = rows.next()? {
+        if claimed.contains(&row.get(0)?) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Notes an attempt.
