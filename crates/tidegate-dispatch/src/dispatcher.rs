@@ -22,7 +22,6 @@ use crate::digest::Hash;
 use crate::notice::Notice;
 use crate::plan::Plan;
 use crate::precision::Precision;
-use crate::silence::Silence;
 use crate::totals::Totals;
 
 pub use acknowledge::{AcknowledgeError, AcknowledgeRequest};
@@ -31,9 +30,10 @@ pub use listing::{
     AlertStatus, Explanation, GroupStatus, Mute, PlannedDelivery, RulePrecision, SilenceStatus,
 };
 pub use restore::RestoreError;
+pub use tell::{ALL_CLEAR_LIFE_MIN, NOTICE_LIFE};
 
 pub(crate) use held::after;
-use held::{Active, Due, Group, Id, Lane, Resolved};
+use held::{Active, Due, Group, HeldSilence, Id, Lane, Resolved};
 
 /// The most alerts at a time. Records of new alerts beyond it are refused: they are counted, and
 /// the next digest of the default route's channels says how many they were.
@@ -96,7 +96,7 @@ pub struct Dispatcher {
     ended: VecDeque<Id>,
     groups: BTreeMap<Hash, Group>,
     lanes: Vec<Lane>,
-    silences: BTreeMap<Hash, Silence>,
+    silences: BTreeMap<Hash, HeldSilence>,
     /// For each inhibition of the plan: by the values that must be equal, the sources that stand.
     sources: Vec<BTreeMap<String, BTreeSet<Id>>>,
     /// By source: alerts with something untold that it keeps quiet.
@@ -183,6 +183,7 @@ impl Dispatcher {
                 }
                 match self.deadlines.pop_first() {
                     Some((_, Due::Silence(id))) => self.end_silence(id),
+                    Some((_, Due::Forget(id))) => self.forget_silence(id),
                     Some((_, Due::Lane(lane))) => lanes.push(lane),
                     Some((_, Due::Group(key))) => groups.push(key),
                     Some((_, Due::Up(id))) => ups.push(id),
@@ -209,7 +210,9 @@ impl Dispatcher {
     /// The worst severity of what a group has to tell.
     fn worst(&self, key: &Hash) -> Option<tidegate_alerts::Severity> {
         let pending = self.groups.get(key)?.pending.iter();
-        pending.filter_map(|id| Some(self.alerts.get(id)?.severity)).max()
+        pending
+            .filter_map(|id| Some(self.alerts.get(id)?.severity))
+            .max()
     }
 
     fn channel(&self, lane: u16) -> &str {

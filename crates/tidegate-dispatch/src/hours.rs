@@ -57,7 +57,10 @@ impl Hours {
         };
         let (from, to) = (minute("from", &config.from), minute("to", &config.to));
         if from.is_some() && from == to {
-            let message = format!("{} is also `from`: leave the hours out for all day", config.to);
+            let message = format!(
+                "{} is also `from`: leave the hours out for all day",
+                config.to
+            );
             problems.add(format!("{key}.to"), message);
         }
         let zone = TimeZone::get(&config.time_zone).ok();
@@ -78,8 +81,8 @@ impl Hours {
     /// Whether `now` is within the hours, by the clock of the place.
     pub(crate) fn contain(&self, now: Timestamp) -> bool {
         let local = self.zone.to_datetime(now);
-        let minute = u16::from(local.hour().unsigned_abs()) * 60
-            + u16::from(local.minute().unsigned_abs());
+        let minute =
+            u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs());
         let today = usize::from(local.weekday().to_monday_zero_offset().unsigned_abs());
         let yesterday = (today + 6) % 7;
         if self.from < self.to {

@@ -86,13 +86,22 @@ impl Matchers {
         let is_in = |set: &BTreeSet<String>, value: &str| set.is_empty() || set.contains(value);
         let severity = severity(&alert.severity);
         let word = |word: &Option<String>| word.as_deref().map(self::severity);
-        let lies_in = self.grid_unit.is_empty()
-            || chain.iter().any(|unit| self.grid_unit.contains(*unit));
+        let lies_in =
+            self.grid_unit.is_empty() || chain.iter().any(|unit| self.grid_unit.contains(*unit));
         let fields = [
             ("rule", is_in(&self.rule, &alert.rule)),
-            ("severity_min", word(&self.severity_min).is_none_or(|min| severity >= min)),
-            ("severity_max", word(&self.severity_max).is_none_or(|max| severity <= max)),
-            ("subject_kind", is_in(&self.subject_kind, &alert.subject_kind)),
+            (
+                "severity_min",
+                word(&self.severity_min).is_none_or(|min| severity >= min),
+            ),
+            (
+                "severity_max",
+                word(&self.severity_max).is_none_or(|max| severity <= max),
+            ),
+            (
+                "subject_kind",
+                is_in(&self.subject_kind, &alert.subject_kind),
+            ),
             ("subject", is_in(&self.subject, &alert.subject)),
             ("grid_unit", lies_in),
             ("owner", is_in(&self.owner, &alert.owner)),
@@ -106,7 +115,9 @@ impl Matchers {
                 has.get(name).is_some_and(|value| allowed.contains(value))
             };
             let mut wanted = wanted.iter();
-            wanted.find(|(name, allowed)| !met(name, allowed)).map(|(name, _)| name.clone())
+            wanted
+                .find(|(name, allowed)| !met(name, allowed))
+                .map(|(name, _)| name.clone())
         };
         unmet(&self.tags, &alert.tags)
             .map(|name| format!("tags.{name}"))

@@ -261,7 +261,10 @@ impl Plan {
         now: Timestamp,
     ) -> impl Iterator<Item = &'a Duty> {
         let of_unit = move |duty: &&Duty| duty.grid_unit.as_deref() == Some(unit);
-        self.duties.iter().filter(of_unit).filter(move |duty| duty.is_on(now))
+        self.duties
+            .iter()
+            .filter(of_unit)
+            .filter(move |duty| duty.is_on(now))
     }
 
     /// Who answers for the kind of place of `alert` at `now`.
@@ -272,11 +275,19 @@ impl Plan {
     ) -> impl Iterator<Item = &'a Duty> {
         let kind = alert.tags.get("kind").map(String::as_str);
         let of_kind = move |duty: &&Duty| duty.kind.is_some() && duty.kind.as_deref() == kind;
-        self.duties.iter().filter(of_kind).filter(move |duty| duty.is_on(now))
+        self.duties
+            .iter()
+            .filter(of_kind)
+            .filter(move |duty| duty.is_on(now))
     }
 
     /// How far up `chain`, from `from` on, the first unit with somebody on duty is.
-    pub(crate) fn next_on_duty(&self, chain: &[&str], from: usize, now: Timestamp) -> Option<usize> {
+    pub(crate) fn next_on_duty(
+        &self,
+        chain: &[&str],
+        from: usize,
+        now: Timestamp,
+    ) -> Option<usize> {
         (from..chain.len()).find(|at| self.on_duty(chain[*at], now).next().is_some())
     }
 
@@ -300,7 +311,12 @@ impl Plan {
         let chain = self.chain(alert);
         let mut way = Way::default();
         for (at, route) in self.routes.iter().enumerate() {
-            let asleep = || route.active.as_ref().is_some_and(|hours| !hours.contain(now));
+            let asleep = || {
+                route
+                    .active
+                    .as_ref()
+                    .is_some_and(|hours| !hours.contain(now))
+            };
             let unmet = route.matchers.unmet(alert, &chain);
             let why_not = match unmet {
                 Some(name) => Some(format!("{name} does not match")),
@@ -308,7 +324,11 @@ impl Plan {
             };
             let taken = why_not.is_none();
             let why = why_not.unwrap_or_else(|| "everything matches".to_owned());
-            way.steps.push(RouteStep { route: route.name.clone(), taken, why });
+            way.steps.push(RouteStep {
+                route: route.name.clone(),
+                taken,
+                why,
+            });
             if !taken {
                 continue;
             }
@@ -344,7 +364,10 @@ impl Plan {
     /// The channels that the default route names.
     pub(crate) fn default_channels(&self) -> impl Iterator<Item = String> {
         let default = self.routes.last().into_iter();
-        default.flat_map(|route| &route.channels).filter(|name| *name != DUTY).cloned()
+        default
+            .flat_map(|route| &route.channels)
+            .filter(|name| *name != DUTY)
+            .cloned()
     }
 
     /// After how long an alert with this severity's word goes up, if ever.

@@ -56,8 +56,9 @@ impl Problems {
     pub(crate) fn name(&mut self, key: &str, name: &str) {
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
         if name.is_empty() || name.len() > NAME_CHARS_MAX || !name.chars().all(allowed) {
-            let message =
-                format!("{name:?} is not 1 to {NAME_CHARS_MAX} lower-case letters, digits, - and _");
+            let message = format!(
+                "{name:?} is not 1 to {NAME_CHARS_MAX} lower-case letters, digits, - and _"
+            );
             self.add(key, message);
         }
     }
@@ -76,10 +77,11 @@ impl Problems {
 
     /// A time that may be none.
     pub(crate) fn span(&mut self, key: &str, text: &str) -> Span {
-        text.parse().unwrap_or_else(|error: tidegate_model::ParseTimeError| {
-            self.add(key, error.to_string());
-            Span::ZERO
-        })
+        text.parse()
+            .unwrap_or_else(|error: tidegate_model::ParseTimeError| {
+                self.add(key, error.to_string());
+                Span::ZERO
+            })
     }
 
     /// A time above zero, of at most a year: a longer one is a mistake in the unit.
@@ -87,10 +89,16 @@ impl Problems {
         let before = self.0.len();
         let span = self.span(key, text);
         if self.0.len() == before && span <= Span::ZERO {
-            self.add(key, format!("{text:?} is no time at all: give one above zero"));
+            self.add(
+                key,
+                format!("{text:?} is no time at all: give one above zero"),
+            );
         }
         if span > Span::hours(24 * 366) {
-            self.add(key, format!("{text:?} is more than 366 days: give a shorter one"));
+            self.add(
+                key,
+                format!("{text:?} is more than 366 days: give a shorter one"),
+            );
         }
         span
     }

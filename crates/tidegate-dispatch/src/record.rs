@@ -57,7 +57,11 @@ pub(crate) struct Packed(Box<[u8]>);
 impl Packed {
     pub(crate) fn new(record: &AlertRecord) -> Self {
         let bytes = postcard::to_stdvec(&Writing(record));
-        Self(bytes.expect("texts and numbers can be written").into_boxed_slice())
+        Self(
+            bytes
+                .expect("texts and numbers can be written")
+                .into_boxed_slice(),
+        )
     }
 
     /// The bytes of a stored state; `None` where they are no record.
@@ -77,7 +81,9 @@ impl Packed {
 }
 
 /// What a transition says of an alert, as far as telling it goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub(crate) enum Change {
     /// It was raised, or something of it changed.
     Changed,

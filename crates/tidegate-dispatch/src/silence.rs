@@ -97,7 +97,10 @@ impl Silence {
         if matchers.is_empty() {
             problems.add("match", "is empty and would mute every alert: say which");
         }
-        for (key, text) in [("created_by", &request.created_by), ("comment", &request.comment)] {
+        for (key, text) in [
+            ("created_by", &request.created_by),
+            ("comment", &request.comment),
+        ] {
             if text.trim().is_empty() {
                 problems.add(key, "is empty: say who and why");
             }
@@ -107,7 +110,10 @@ impl Silence {
         }
         let starts_at = request.starts_at.unwrap_or(now).max(now);
         let Some(ends_at) = request.ends_at else {
-            problems.add("ends_at", "is missing: a silence must end, at most after the longest");
+            problems.add(
+                "ends_at",
+                "is missing: a silence must end, at most after the longest",
+            );
             return Err(problems.into_list());
         };
         if ends_at <= starts_at {

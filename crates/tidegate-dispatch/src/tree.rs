@@ -80,11 +80,15 @@ impl GridTree {
             if way.contains(&id) {
                 way.push(id);
                 let way = way.join(" → ");
-                return Some(format!("goes in a circle, {way}: let one of them be the top"));
+                return Some(format!(
+                    "goes in a circle, {way}: let one of them be the top"
+                ));
             }
             way.push(id);
             if way.len() > GRID_DEPTH_MAX {
-                return Some(format!("lies more than {GRID_DEPTH_MAX} units below the top"));
+                return Some(format!(
+                    "lies more than {GRID_DEPTH_MAX} units below the top"
+                ));
             }
             let Some(next) = self.units.get(id) else {
                 // Told once, at the unit that names it.

@@ -58,7 +58,11 @@ impl Dispatcher {
         }
         if let Some(resolved) = self.resolved.get(id) {
             let is_last = end == resolved.window_end && record.state == "resolved";
-            return if is_last { Sort::Repeated } else { Sort::Outdated };
+            return if is_last {
+                Sort::Repeated
+            } else {
+                Sort::Outdated
+            };
         }
         if Change::of(record) == Change::Over {
             return Sort::Unheard;
@@ -81,8 +85,12 @@ impl Dispatcher {
     }
 
     fn take(&mut self, record: &AlertRecord, end: EventTime) {
+        let known = self.alerts.get(record.id.as_str());
+        let before = known
+            .filter(|_| !self.sources.is_empty())
+            .map(|it| it.record.unpack());
         let id = self.put(record, end);
-        self.index_source(&id, record);
+        self.index_source(&id, before.as_ref());
         let change = self.alerts[&id].change;
         if change != Change::Over {
             for target in self.plan.way(record, self.now).targets {
@@ -90,10 +98,16 @@ impl Dispatcher {
                 self.join(&id, record, target.route, lane);
             }
         }
-        let seats: Vec<Hash> = self.alerts[&id].seats.iter().map(|seat| seat.group).collect();
+        let seats: Vec<Hash> = self.alerts[&id]
+            .seats
+            .iter()
+            .map(|seat| seat.group)
+            .collect();
         for key in seats {
             self.totals.deliveries += 1;
-            let is_new = self.seat(&id, &key).is_some_and(|seat| seat.told.is_empty());
+            let is_new = self
+                .seat(&id, &key)
+                .is_some_and(|seat| seat.told.is_empty());
             if change == Change::Over && is_new {
                 self.totals.superseded += 1;
                 self.leave_untold(&id, &key, record);
@@ -122,15 +136,23 @@ impl Dispatcher {
                 goes_up: None,
                 level: 0,
                 reached: None,
+                quiet_by: None,
             };
             self.alerts.insert(Arc::clone(&id), active);
             return id;
         };
         self.settle(&id);
-        let sooner = self.plan.escalates_after(rank).map(|span| after(self.now, span));
+        let sooner = self
+            .plan
+            .escalates_after(rank)
+            .map(|span| after(self.now, span));
         let active = self.alerts.get_mut(&id).expect("it was found above");
         let is_worse = rank > active.severity;
-        active.change = if is_worse && change == Change::Changed { Change::Worse } else { change };
+        active.change = if is_worse && change == Change::Changed {
+            Change::Worse
+        } else {
+            change
+        };
         active.record = Packed::new(record);
         active.severity = rank;
         active.window_end = end;
@@ -145,8 +167,16 @@ impl Dispatcher {
 
     /// Counts what the alert still had to tell: a newer record takes its place.
     fn settle(&mut self, id: &Id) {
-        let waits = |key: &Hash| self.groups.get(key).is_some_and(|group| group.pending.contains(id));
-        let count = self.alerts[id].seats.iter().filter(|seat| waits(&seat.group)).count() as u64;
+        let waits = |key: &Hash| {
+            self.groups
+                .get(key)
+                .is_some_and(|group| group.pending.contains(id))
+        };
+        let count = self.alerts[id]
+            .seats
+            .iter()
+            .filter(|seat| waits(&seat.group))
+            .count() as u64;
         if count == 0 {
             return;
         }
@@ -160,21 +190,29 @@ impl Dispatcher {
     }
 
     /// Keeps the sources of inhibitions up to date, and wakes what this alert kept quiet.
-    pub(super) fn index_source(&mut self, id: &Id, record: &AlertRecord) {
-        let chain = self.plan.chain(record);
-        let is_over = self.alerts[id].is_over();
+    pub(super) fn index_source(&mut self, id: &Id, before: Option<&AlertRecord>) {
+        if self.sources.is_empty() {
+            return;
+        }
+        let record = self.alerts[id].record.unpack();
+        let record = (!self.alerts[id].is_over()).then_some(&record);
         let mut left = false;
         for (inhibit, sources) in self.plan.inhibits().iter().zip(&mut self.sources) {
-            let key = inhibit.source_key(record, &chain).filter(|_| !is_over);
-            // An alert's rule and subject stay, so it is a source under few keys over its life.
-            sources.retain(|other, ids| {
-                if Some(other) != key.as_ref() {
-                    left |= ids.remove(id);
+            let key = |record: Option<&AlertRecord>| {
+                record.and_then(|record| inhibit.source_key(record, &self.plan.chain(record)))
+            };
+            let (old, new) = (key(before), key(record));
+            if let Some(old) = old.filter(|old| Some(old) != new.as_ref()) {
+                left = true;
+                if let Some(ids) = sources.get_mut(&old) {
+                    ids.remove(id);
+                    if ids.is_empty() {
+                        sources.remove(&old);
+                    }
                 }
-                !ids.is_empty()
-            });
-            if let Some(key) = key {
-                sources.entry(key).or_default().insert(Arc::clone(id));
+            }
+            if let Some(new) = new {
+                sources.entry(new).or_default().insert(Arc::clone(id));
             }
         }
         if left {
@@ -185,7 +223,7 @@ impl Dispatcher {
     }
 
     /// Lets the groups of an alert tell what was kept quiet.
-    fn wake(&mut self, id: &Id) {
+    pub(super) fn wake(&mut self, id: &Id) {
         let Some(active) = self.alerts.get(id) else {
             return;
         };
@@ -202,9 +240,32 @@ impl Dispatcher {
         }
     }
 
+    /// Notes that `source` keeps the alert quiet, so that its end wakes the alert.
+    pub(super) fn set_quiet(&mut self, id: &Id, source: Option<Id>) {
+        let Some(active) = self.alerts.get_mut(id) else {
+            return;
+        };
+        let before = std::mem::replace(&mut active.quiet_by, source.clone());
+        if let Some(before) = before.filter(|before| Some(before) != source.as_ref())
+            && let Some(ids) = self.quiet.get_mut(&before)
+        {
+            ids.remove(id);
+            if ids.is_empty() {
+                self.quiet.remove(&before);
+            }
+        }
+        if let Some(source) = source {
+            self.quiet.entry(source).or_default().insert(Arc::clone(id));
+        }
+    }
+
     /// Gives the alert a seat on a channel, unless it has one there.
     pub(super) fn join(&mut self, id: &Id, record: &AlertRecord, route: usize, lane: u16) {
-        let has = |seat: &Seat| self.groups.get(&seat.group).is_some_and(|group| group.lane == lane);
+        let has = |seat: &Seat| {
+            self.groups
+                .get(&seat.group)
+                .is_some_and(|group| group.lane == lane)
+        };
         if self.alerts[id].seats.iter().any(has) {
             return;
         }
@@ -217,7 +278,11 @@ impl Dispatcher {
         let new = || Group::new(route, lane, is_overflow);
         let group = self.groups.entry(key).or_insert_with(new);
         group.members.insert(Arc::clone(id));
-        let seat = Seat { group: key, told: Vec::new(), is_held: false };
+        let seat = Seat {
+            group: key,
+            told: Vec::new(),
+            is_held: false,
+        };
         let active = self.alerts.get_mut(id).expect("the caller has it");
         active.seats.reserve_exact(1);
         active.seats.push(seat);
@@ -229,13 +294,21 @@ impl Dispatcher {
         let mut parts = vec![kind, &route.name, self.channel(lane)];
         let labels = route.group(record);
         if !is_overflow {
-            parts.extend(labels.iter().flat_map(|(name, value)| [name.as_str(), value]));
+            parts.extend(
+                labels
+                    .iter()
+                    .flat_map(|(name, value)| [name.as_str(), value]),
+            );
         }
         digest(parts.into_iter().map(str::as_bytes))
     }
 
     pub(super) fn seat(&self, id: &Id, key: &Hash) -> Option<&Seat> {
-        self.alerts.get(id)?.seats.iter().find(|seat| seat.group == *key)
+        self.alerts
+            .get(id)?
+            .seats
+            .iter()
+            .find(|seat| seat.group == *key)
     }
 
     pub(super) fn seat_mut(&mut self, id: &Id, key: &Hash) -> Option<&mut Seat> {
@@ -245,7 +318,10 @@ impl Dispatcher {
 
     /// The group has something to tell of the alert: at once, or when it is time.
     fn make_pending(&mut self, id: &Id, key: Hash, change: Change) {
-        let group = self.groups.get_mut(&key).expect("a seat's group lives as long as the seat");
+        let group = self
+            .groups
+            .get_mut(&key)
+            .expect("a seat's group lives as long as the seat");
         let route = &self.plan.routes()[usize::from(group.route)];
         let at_once = match change {
             Change::Worse => true,
@@ -258,7 +334,9 @@ impl Dispatcher {
             self.now
         } else {
             let wait = after(self.now, route.group_wait);
-            let next = group.last.map(|last: Timestamp| after(last, route.group_interval));
+            let next = group
+                .last
+                .map(|last: Timestamp| after(last, route.group_interval));
             next.map_or(wait, |next| next.max(wait))
         };
         group.due_by(at);
@@ -306,12 +384,9 @@ impl Dispatcher {
             window_end: active.window_end,
             verdict: active.acknowledged.as_ref().and_then(|it| it.verdict),
         };
+        self.set_quiet(id, None);
         self.set_going_up(id, None);
         self.alerts.remove(id);
-        for ids in self.quiet.values_mut() {
-            ids.remove(id);
-        }
-        self.quiet.retain(|_, ids| !ids.is_empty());
         self.resolved.insert(Arc::clone(id), resolved);
         self.ended.push_back(Arc::clone(id));
         while self.ended.len() > RESOLVED_MAX {

@@ -10,6 +10,7 @@ use tidegate_model::{EventTime, Span};
 use crate::digest::Hash;
 use crate::precision::Verdict;
 use crate::record::{Change, Packed};
+use crate::silence::Silence;
 
 /// An alert's id, shared by all that name it.
 pub(super) type Id = Arc<str>;
@@ -30,6 +31,8 @@ pub(super) struct Active {
     pub(super) level: u8,
     /// How far up its chain of grid units people were told.
     pub(super) reached: Option<u8>,
+    /// The alert that kept it quiet when it was to be told last.
+    pub(super) quiet_by: Option<Id>,
 }
 
 impl Active {
@@ -153,7 +156,10 @@ impl Lane {
 
     /// Begins a new minute if the present one is over.
     pub(super) fn turn(&mut self, now: Timestamp) {
-        if self.minute.is_none_or(|minute| now >= after(minute, MINUTE)) {
+        if self
+            .minute
+            .is_none_or(|minute| now >= after(minute, MINUTE))
+        {
             self.minute = Some(now);
             self.sent = 0;
         }
@@ -173,6 +179,14 @@ impl Lane {
     }
 }
 
+/// A silence that is listed.
+#[derive(Debug, Clone)]
+pub(super) struct HeldSilence {
+    pub(super) silence: Silence,
+    /// Its end was seen, and what it muted was told.
+    pub(super) is_ended: bool,
+}
+
 /// The minute in which a channel's notices are counted.
 const MINUTE: Span = Span::minutes(1);
 
@@ -180,6 +194,7 @@ const MINUTE: Span = Span::minutes(1);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Due {
     Silence(Hash),
+    Forget(Hash),
     Lane(u16),
     Group(Hash),
     Up(Id),

@@ -35,7 +35,11 @@ impl<'a> Check<'a> {
     }
 
     /// The longest silence, and how long an ended one is listed.
-    pub(super) fn limits(&mut self, storm: &StormConfig, silences: &SilencesConfig) -> (Span, Span) {
+    pub(super) fn limits(
+        &mut self,
+        storm: &StormConfig,
+        silences: &SilencesConfig,
+    ) -> (Span, Span) {
         let problems = &mut self.problems;
         problems.between("storm.alerts_per_notice", storm.alerts_per_notice, 1_000);
         problems.between("storm.notices_per_minute", storm.notices_per_minute, 10_000);
@@ -52,7 +56,8 @@ impl<'a> Check<'a> {
             ("inhibit", config.inhibits.len()),
         ] {
             if count > ENTRIES_MAX {
-                self.problems.add(key, format!("{count} entries are more than {ENTRIES_MAX}"));
+                self.problems
+                    .add(key, format!("{count} entries are more than {ENTRIES_MAX}"));
             }
         }
         if self.channels.contains(DUTY) {
@@ -68,7 +73,8 @@ impl<'a> Check<'a> {
     fn channels(&mut self, key: &str, names: &[String], word: Option<&str>) -> BTreeSet<String> {
         let key = format!("{key}.channels");
         if names.is_empty() {
-            self.problems.add(&key, "names no channel: nobody would be told");
+            self.problems
+                .add(&key, "names no channel: nobody would be told");
         }
         for name in names {
             if !self.channels.contains(name.as_str()) && Some(name.as_str()) != word {
@@ -95,11 +101,17 @@ impl<'a> Check<'a> {
                 (None, Some(kind)) => self.problems.text(&format!("{key}.kind"), kind),
                 (Some(_), None) => {}
                 (Some(_), Some(_)) => {
-                    self.problems.add(&key, "has both grid_unit and kind: leave one out");
+                    self.problems
+                        .add(&key, "has both grid_unit and kind: leave one out");
                 }
                 (None, None) => self.problems.add(&key, "has neither grid_unit nor kind"),
             }
-            let identity = (&config.role, &config.grid_unit, &config.kind, identity(config));
+            let identity = (
+                &config.role,
+                &config.grid_unit,
+                &config.kind,
+                identity(config),
+            );
             if let Some(first) = seen.insert(identity, n) {
                 let message = format!(
                     "is duty[{first}] again, {:?} at the same place and hours: join the two",
@@ -152,8 +164,12 @@ impl<'a> Check<'a> {
             let message = format!("{group_wait} is more than a day: nobody would be told in time");
             problems.add(format!("{key}.group_wait"), message);
         }
-        let matchers =
-            Matchers::check(&config.matchers, &format!("{key}.match"), self.tree, problems);
+        let matchers = Matchers::check(
+            &config.matchers,
+            &format!("{key}.match"),
+            self.tree,
+            problems,
+        );
         Route {
             name: config.name.clone(),
             matchers,
@@ -191,7 +207,10 @@ impl<'a> Check<'a> {
         }
         for (route, n) in before.iter().zip(1..) {
             if route.matchers.is_empty() && !route.goes_on && configs[n - 1].active.is_none() {
-                let message = format!("{:?} takes every alert: no later route is asked", route.name);
+                let message = format!(
+                    "{:?} takes every alert: no later route is asked",
+                    route.name
+                );
                 self.problems.add(format!("route[{n}]"), message);
             }
         }
@@ -209,15 +228,22 @@ impl<'a> Check<'a> {
                 }
                 matchers
             };
-            let (source, target) = (side("source", &config.source), side("target", &config.target));
+            let (source, target) = (
+                side("source", &config.source),
+                side("target", &config.target),
+            );
             let key = format!("{key}.equal");
             let names = &config.equal.0;
             let mut equal = Vec::new();
             if names.is_empty() {
-                self.problems.add(&key, "names nothing: write \"any\" if nothing must be equal");
+                self.problems.add(
+                    &key,
+                    "names nothing: write \"any\" if nothing must be equal",
+                );
             }
             if names.iter().any(|name| name == "any") && names.len() > 1 {
-                self.problems.add(&key, "has \"any\" beside others: leave one out");
+                self.problems
+                    .add(&key, "has \"any\" beside others: leave one out");
             }
             for name in names.iter().filter(|name| *name != "any") {
                 let (source, target) = name.split_once('=').unwrap_or((name, name));
@@ -225,7 +251,11 @@ impl<'a> Check<'a> {
                 self.problems.text(&key, target);
                 equal.push((source.trim().to_owned(), target.trim().to_owned()));
             }
-            inhibits.push(Inhibit { source, target, equal });
+            inhibits.push(Inhibit {
+                source,
+                target,
+                equal,
+            });
         }
         inhibits
     }
