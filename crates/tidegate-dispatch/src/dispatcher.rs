@@ -32,7 +32,6 @@ pub use listing::{
 pub use restore::RestoreError;
 pub use tell::{ALL_CLEAR_LIFE_MIN, NOTICE_LIFE};
 
-pub(crate) use held::after;
 use held::{Active, Due, Group, HeldSilence, Id, Lane, Resolved};
 
 /// The most alerts at a time. Records of new alerts beyond it are refused: they are counted, and
@@ -197,7 +196,13 @@ impl Dispatcher {
             for lane in lanes {
                 self.digest(lane, notices);
             }
-            groups.sort_by_cached_key(|key| (std::cmp::Reverse(self.worst(key)), *key));
+            groups.sort_by_cached_key(|key| {
+                let lane = self
+                    .groups
+                    .get(key)
+                    .map(|group| self.channel(group.lane).to_owned());
+                (std::cmp::Reverse(self.worst(key)), lane, *key)
+            });
             for key in groups {
                 self.flush(key, notices);
             }

@@ -135,6 +135,8 @@ pub(crate) struct Way {
 pub struct Plan {
     tree: GridTree,
     duties: Vec<Duty>,
+    /// Where in `duties` those of a grid unit are.
+    duties_of: BTreeMap<String, Vec<usize>>,
     routes: Vec<Route>,
     inhibits: Vec<Inhibit>,
     escalation: [Option<Span>; 4],
@@ -178,9 +180,16 @@ impl Plan {
         let escalation = check.escalation(&config.escalation);
         let (silence_max, silence_keep) = check.limits(&config.storm, &config.silences);
         let problems = check.into_problems();
+        let mut duties_of: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (at, duty) in duties.iter().enumerate() {
+            if let Some(unit) = &duty.grid_unit {
+                duties_of.entry(unit.clone()).or_default().push(at);
+            }
+        }
         let mut plan = Self {
             tree,
             duties,
+            duties_of,
             routes,
             inhibits,
             escalation,
@@ -257,13 +266,12 @@ impl Plan {
     /// Who answers for the grid unit at `now`.
     pub(crate) fn on_duty<'a>(
         &'a self,
-        unit: &'a str,
+        unit: &str,
         now: Timestamp,
     ) -> impl Iterator<Item = &'a Duty> {
-        let of_unit = move |duty: &&Duty| duty.grid_unit.as_deref() == Some(unit);
-        self.duties
-            .iter()
-            .filter(of_unit)
+        let of_unit = self.duties_of.get(unit).into_iter().flatten();
+        of_unit
+            .map(|at| &self.duties[*at])
             .filter(move |duty| duty.is_on(now))
     }
 

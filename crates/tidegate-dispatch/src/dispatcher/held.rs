@@ -201,7 +201,7 @@ pub(super) enum Due {
 }
 
 /// `time` plus `span`, held at the last time there is.
-pub(crate) fn after(time: Timestamp, span: Span) -> Timestamp {
+pub(super) fn after(time: Timestamp, span: Span) -> Timestamp {
     let micros = time.as_microsecond().saturating_add(span.as_micros());
     Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
 }
