@@ -6,6 +6,8 @@ mod cpu;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use std::cell::RefCell;
+
 use criterion::{BatchSize, Throughput, criterion_group, criterion_main};
 use tidegate_alerts::wire::AlertRecord;
 use tidegate_dispatch::{ALERTS_MAX, Dispatcher, GridTree, Plan, RoutesConfig};
@@ -49,7 +51,8 @@ fn full() -> Dispatcher {
 }
 
 fn transitions(criterion: &mut Criterion) {
-    let mut dispatcher = full();
+    // Preparing and measuring take turns with it.
+    let dispatcher = RefCell::new(full());
     let mut group = criterion.benchmark_group("dispatch");
     group.throughput(Throughput::Elements(TRANSITIONS as u64));
     group.sample_size(20);
@@ -63,7 +66,7 @@ fn transitions(criterion: &mut Criterion) {
                 || {
                     seconds += 600;
                     // Before the measured moment everything that was due is told.
-                    dispatcher.handle_time(at(seconds - 1));
+                    dispatcher.borrow_mut().handle_time(at(seconds - 1));
                     let step = ALERTS_MAX / TRANSITIONS;
                     let numbers = (0..TRANSITIONS).map(|n| n * step);
                     let records: Vec<AlertRecord> = numbers
@@ -71,7 +74,11 @@ fn transitions(criterion: &mut Criterion) {
                         .collect();
                     (records, seconds)
                 },
-                |(records, seconds)| dispatcher.handle_records(at(*seconds), records),
+                |(records, seconds)| {
+                    dispatcher
+                        .borrow_mut()
+                        .handle_records(at(*seconds), records)
+                },
                 BatchSize::PerIteration,
             );
         });

@@ -25,10 +25,6 @@ const ROUTES: &str = "
 ";
 
 #[test]
-#[expect(
-    clippy::print_stdout,
-    reason = "with --nocapture it tells how near it comes"
-)]
 fn as_many_alerts_as_may_be() {
     let config: RoutesConfig = toml::from_str(ROUTES).unwrap();
     let plan = Plan::try_new(&config, GridTree::default(), &["hall", "mail"]).unwrap();

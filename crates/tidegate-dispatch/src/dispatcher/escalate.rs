@@ -1,6 +1,7 @@
 //! Nobody acknowledged: the next grid unit up that has somebody on duty is told.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::Dispatcher;
 use super::held::{Id, after};
@@ -59,7 +60,7 @@ impl Dispatcher {
                 kind: NoticeKind::Escalation,
                 number: u32::from(level) + 1,
                 group: self.plan.routes()[route].group(&record),
-                ids: vec![id.clone()],
+                ids: vec![Arc::clone(id)],
                 to: Some(to),
             };
             self.tell(telling, notices);

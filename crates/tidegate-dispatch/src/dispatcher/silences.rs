@@ -1,5 +1,7 @@
 //! Silences begin by themselves; their end is an event: what they muted and still stands is told.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::held::{Due, HeldSilence, Id, after};
@@ -130,7 +132,7 @@ impl Dispatcher {
                     continue;
                 };
                 if !group.pending.contains(&id) {
-                    group.remind.insert(id.clone());
+                    group.remind.insert(Arc::clone(&id));
                 }
                 group.due_by(self.now);
                 self.schedule(key);

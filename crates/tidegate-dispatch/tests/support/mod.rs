@@ -8,8 +8,8 @@ pub(crate) const START: &str = "2026-03-02T00:00:00Z";
 
 /// `seconds` after [`START`].
 pub(crate) fn at(seconds: i64) -> Timestamp {
-    let start: Timestamp = START.parse().unwrap();
-    Timestamp::from_second(start.as_second() + seconds).unwrap()
+    let start: Timestamp = START.parse().expect("it is valid");
+    Timestamp::from_second(start.as_second() + seconds).expect("it is valid")
 }
 
 /// A transition of an alert on a market in grid unit `g1`, in a window that ends at `seconds`.
