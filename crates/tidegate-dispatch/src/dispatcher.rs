@@ -1,6 +1,7 @@
 //! The dispatcher: records and the time go in, notices come out.
 
 mod held;
+mod id_set;
 
 mod accept;
 mod flush;

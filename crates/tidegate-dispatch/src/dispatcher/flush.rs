@@ -33,14 +33,14 @@ impl Dispatcher {
         if is_due {
             group.due = None;
             let remind = std::mem::take(&mut group.remind);
-            again.extend(remind);
+            again.extend(remind.iter().map(Arc::clone));
             ready = self.ready(key);
         }
         if repeats && let Some(group) = self.groups.get(&key) {
             let told = group
                 .members
                 .iter()
-                .filter(|id| !group.pending.contains(*id));
+                .filter(|id| !group.pending.contains(id));
             again = told.map(Arc::clone).collect();
         }
         again.retain(|id| self.stands_told(id, &key) && !ready.changes.contains(id));

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tidegate_alerts::Severity;
 use tidegate_model::{EventTime, Span};
 
+use super::id_set::IdSet;
 use crate::digest::Hash;
 use crate::precision::Verdict;
 use crate::record::{Change, Packed};
@@ -80,11 +81,11 @@ pub(super) struct Group {
     pub(super) lane: u16,
     /// It holds what other groups could not, and its alerts have nothing in common.
     pub(super) is_overflow: bool,
-    pub(super) members: BTreeSet<Id>,
+    pub(super) members: IdSet,
     /// Those with something that was not told.
-    pub(super) pending: BTreeSet<Id>,
+    pub(super) pending: IdSet,
     /// Those that are told again with the next notice.
-    pub(super) remind: BTreeSet<Id>,
+    pub(super) remind: IdSet,
     pub(super) due: Option<Timestamp>,
     pub(super) last: Option<Timestamp>,
     pub(super) repeat_at: Option<Timestamp>,
@@ -100,9 +101,9 @@ impl Group {
             route,
             lane,
             is_overflow,
-            members: BTreeSet::new(),
-            pending: BTreeSet::new(),
-            remind: BTreeSet::new(),
+            members: IdSet::default(),
+            pending: IdSet::default(),
+            remind: IdSet::default(),
             due: None,
             last: None,
             repeat_at: None,
