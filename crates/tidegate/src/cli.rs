@@ -1,6 +1,7 @@
 //! The command line.
 
 mod feed;
+mod notify;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use tidegate_model::{Reason, Span};
 use crate::rejected::Place;
 
 pub(crate) use feed::{Feed, FeedArgs, FeedSchemas, FeedStops};
+pub(crate) use notify::{Notify, NotifyPlace, NotifyRun};
 
 /// Live movement counts to crowd-density and inflow-risk alerts. People are counted, never followed.
 #[derive(Debug, Parser)]
@@ -64,6 +66,12 @@ pub(crate) enum Command {
     /// Look at the saved state of a pipeline that runs on Kafka.
     #[command(subcommand)]
     Checkpoint(Checkpoint),
+    /// Tell people of alerts, by the routes and channels of the pipeline folder.
+    #[command(
+        subcommand,
+        after_help = "Who is told is in routes.toml, how in channels.toml of the pipeline folder; see docs/guide/routing.md and docs/guide/delivery.md."
+    )]
+    Notify(Notify),
     /// See the records that could not be counted, and try them again.
     #[command(
         subcommand,

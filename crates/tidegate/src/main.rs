@@ -17,6 +17,7 @@ mod batch;
 mod checkpoint;
 mod demo;
 mod feed;
+mod notify;
 mod recorded;
 mod rejected;
 mod replay;
@@ -117,6 +118,7 @@ async fn execute(cli: Cli) -> Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Command::Notify(command) => return notify::notify(&command, print).await,
         Command::Rejected(args) => rejected::rejected(&args, print).await?,
         Command::Version { json } => {
             let version = env!("CARGO_PKG_VERSION");
@@ -267,8 +269,12 @@ fn print_demo(summary: &DemoSummary) {
             Some(after) => format!("seen after {:.0} min of event time", after / 60.0),
             None => "NOT SEEN".to_owned(),
         };
+        let told = match event.deliveries.len() {
+            0 => String::new(),
+            notices => format!(", told in {notices} notices"),
+        };
         print(&format!(
-            "  injected {:<14} {:<28} {seen}",
+            "  injected {:<14} {:<28} {seen}{told}",
             event.kind, event.name
         ));
     }
@@ -277,6 +283,10 @@ fn print_demo(summary: &DemoSummary) {
         summary.alerts.fired,
         summary.alerts.resolved,
         summary.alerts.not_injected.len()
+    ));
+    print(&format!(
+        "  notices: {} delivered, {} of them twice",
+        summary.delivered.notices, summary.delivered.doubled
     ));
     for alert in &summary.alerts.not_injected {
         print(&format!("    not injected: {alert}"));
