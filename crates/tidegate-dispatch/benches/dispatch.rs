@@ -27,6 +27,7 @@ const ROUTES: &str = "
     [[route]]
     name = 'default'
     channels = ['hall', 'mail']
+    repeat_interval = '360d'
     [storm]
     notices_per_minute = 10000
 ";
