@@ -1,5 +1,5 @@
-//! What a moment costs on one core, by the time on it, while 100,000 alerts are active, each a group
-//! of its own: 1,000 transitions in one moment, from the records to the notices. `worse` tells all
+//! What a moment costs on one core, by the time on it, while 100,000 alerts are active, each a
+//! group of its own: 1,000 transitions in one moment, from the records to the notices. `worse` tells all
 //! of them at once; `changed` holds them until their group's time.
 
 mod cpu;
@@ -27,6 +27,7 @@ const ROUTES: &str = "
     [[route]]
     name = 'default'
     channels = ['hall', 'mail']
+    repeat_interval = '360d'
     [storm]
     notices_per_minute = 10000
 ";

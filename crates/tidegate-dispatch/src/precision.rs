@@ -61,7 +61,8 @@ impl Verdicts {
     /// the American Statistical Association 22 (1927), 209–212: the score interval.
     ///
     /// ```
-    /// let verdicts = tidegate_dispatch::Verdicts { raised: 12, useful: 8, false_alarms: 2, duplicate: 1 };
+    /// use tidegate_dispatch::Verdicts;
+    /// let verdicts = Verdicts { raised: 12, useful: 8, false_alarms: 2, duplicate: 1 };
     /// let (low, high) = verdicts.interval().unwrap();
     /// assert!((low - 0.4902).abs() < 1e-4 && (high - 0.9433).abs() < 1e-4);
     /// assert_eq!(verdicts.unjudged(), 1);

@@ -93,11 +93,24 @@ const STATES: [&str; 8] = [
 ];
 const SEVERITIES: [&str; 3] = ["watch", "warning", "critical"];
 
+fn transition() -> impl Strategy<Value = Event> {
+    let parts = (
+        0..12_u8,
+        0..STATES.len(),
+        0..SEVERITIES.len(),
+        prop::bool::weighted(0.05),
+    );
+    parts.prop_map(|(alert, state, severity, is_shadow)| Event::Record {
+        alert,
+        state,
+        severity,
+        is_shadow,
+    })
+}
+
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        10 => (0..12_u8, 0..STATES.len(), 0..SEVERITIES.len(), prop::bool::weighted(0.05)).prop_map(
-            |(alert, state, severity, is_shadow)| Event::Record { alert, state, severity, is_shadow }
-        ),
+        10 => transition(),
         1 => (0..12_u8).prop_map(|alert| Event::Acknowledge { alert }),
         1 => (0..4_u8, 1..2_000_i64).prop_map(|(rule, seconds)| Event::Silence { rule, seconds }),
         2 => Just(Event::Wait),

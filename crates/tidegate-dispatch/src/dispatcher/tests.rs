@@ -52,8 +52,8 @@ fn lines(notices: &[Notice], lines: &mut Vec<String>) {
     }
 }
 
-/// One step: `SECONDS VERB …`, where the verb is a state of an alert (`ID [SEVERITY [KEY=VALUE…]]`),
-/// `ack ID`, `silence SUBJECT SECONDS`, or `end`.
+/// One step: `SECONDS VERB …`, where the verb is a state of an alert (`ID [SEVERITY
+/// [KEY=VALUE…]]`), `ack ID`, `silence SUBJECT SECONDS`, or `end`.
 fn step(dispatcher: &mut Dispatcher, line: &str, out: &mut Vec<String>) {
     let mut words: VecDeque<&str> = line.split_whitespace().collect();
     let seconds: i64 = words.pop_front().unwrap().parse().unwrap();

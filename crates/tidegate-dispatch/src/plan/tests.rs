@@ -63,7 +63,8 @@ fn what_is_wrong_is_said() {
         ],
     );
     check(
-        "[[route]]\nname = 'default'\nmatch = { severity_min = 'critical', severity_max = 'info' }\n\
+        "[[route]]\nname = 'default'\n\
+         match = { severity_min = 'critical', severity_max = 'info' }\n\
          channels = ['duty']\ngroup_interval = '0s'\nrepeat_interval = '-5m'\ngroup_wait = '25h'",
         &[
             "route[1].group_interval: \"0s\" is no time at all: give one above zero",
