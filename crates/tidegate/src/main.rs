@@ -134,7 +134,9 @@ async fn execute(cli: Cli) -> Result<ExitCode> {
 
 async fn check(args: &Folder) -> Result<ExitCode> {
     let checked = match folder::load(&args.pipeline).await {
-        Ok(pipeline) => feed::check(&args.pipeline, &pipeline).map(|()| pipeline),
+        Ok(pipeline) => feed::check(&args.pipeline, &pipeline)
+            .and_then(|()| notify::check_folder(&args.pipeline, &pipeline))
+            .map(|()| pipeline),
         Err(error) => Err(error),
     };
     let problems = match checked {

@@ -21,7 +21,7 @@ use crate::cli::{Notify, NotifyPlace, NotifyRun};
 use crate::live::StopSignal;
 
 pub(crate) use relay::{Incoming, Relay};
-pub(crate) use setup::{CHANNELS, ROUTES, Scratch, Setup, check};
+pub(crate) use setup::{CHANNELS, ROUTES, Scratch, Setup, check, check_folder};
 
 use kafka::KafkaChannel;
 

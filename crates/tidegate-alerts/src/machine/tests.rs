@@ -11,6 +11,7 @@ mod flapping;
 mod hours;
 mod ladder;
 mod laws;
+mod manual;
 mod no_data;
 mod record;
 mod replace;

@@ -41,6 +41,28 @@ pub(crate) async fn load(folder: &Path) -> Result<Setup> {
     Ok(check(pipeline, &routes, &channels, folder).map_err(BadPipeline)?)
 }
 
+/// Checks the routes and channels of a folder, where it has any.
+pub(crate) fn check_folder(folder: &Path, pipeline: &Arc<Pipeline>) -> Result<()> {
+    let text = |name: &str| match std::fs::read_to_string(folder.join(name)) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("{name} cannot be read")),
+    };
+    let missing = |file: &str, other: &str| {
+        let message = format!("is missing: {other} alone tells nobody");
+        Err(BadPipeline(vec![Problem::new(file, "", message)]).into())
+    };
+    match (text(ROUTES)?, text(CHANNELS)?) {
+        (None, None) => Ok(()),
+        (Some(_), None) => missing(CHANNELS, ROUTES),
+        (None, Some(_)) => missing(ROUTES, CHANNELS),
+        (Some(routes), Some(channels)) => {
+            check(Arc::clone(pipeline), &routes, &channels, folder).map_err(BadPipeline)?;
+            Ok(())
+        }
+    }
+}
+
 /// Checks the two texts against the pipeline; relative paths are within `folder`.
 pub(crate) fn check(
     pipeline: Arc<Pipeline>,
