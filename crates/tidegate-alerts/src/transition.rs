@@ -71,6 +71,21 @@ pub enum Why {
     Steady(u64),
 }
 
+impl Why {
+    /// The word used in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Data => "data",
+            Self::NoData => "no_data",
+            Self::DataIsBack => "data_is_back",
+            Self::Inactive => "inactive",
+            Self::RuleGone => "rule_gone",
+            Self::Changes(_) => "changes",
+            Self::Steady(_) => "steady",
+        }
+    }
+}
+
 /// One change of one alert, complete in itself: who receives it needs to look nothing up.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlertTransition {

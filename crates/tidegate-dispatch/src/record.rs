@@ -42,6 +42,8 @@ struct Form {
     threshold: Option<f64>,
     valid_until: Option<String>,
     shadow: bool,
+    why: Option<String>,
+    pipeline: Option<String>,
 }
 
 #[derive(serde::Serialize)]

@@ -23,6 +23,7 @@ mod rejected;
 mod replay;
 mod run;
 mod sql;
+mod summary;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -118,6 +119,10 @@ async fn execute(cli: Cli) -> Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Command::Summary(args) => print(summary::summary(&args).await?.trim_end()),
+        Command::Alerts(command) => return notify::alerts(&command, print).await,
+        Command::Silence(command) => return notify::silence(&command, print).await,
+        Command::Routes(command) => return notify::routes(&command, print).await,
         Command::Notify(command) => return notify::notify(&command, print).await,
         Command::Rejected(args) => rejected::rejected(&args, print).await?,
         Command::Version { json } => {

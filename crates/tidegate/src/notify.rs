@@ -1,6 +1,8 @@
 //! `tidegate notify`: tells people of the alerts that a run publishes.
 
+mod alerts;
 mod kafka;
+mod orders;
 mod relay;
 mod setup;
 mod topic;
@@ -20,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::cli::{Notify, NotifyPlace, NotifyRun};
 use crate::live::StopSignal;
 
+pub(crate) use alerts::{alerts, routes, silence};
 pub(crate) use relay::{Incoming, Relay};
 pub(crate) use setup::{CHANNELS, ROUTES, Scratch, Setup, check, check_folder};
 
@@ -72,9 +75,16 @@ async fn run(args: &NotifyRun) -> Result<ExitCode> {
     let outbox = open(&args.place).await?;
     let channels = channels(&setup, &outbox, Some(&bootstrap))?;
     let service = Service::new(channels, outbox.clone(), Environment::system()).await?;
-    let (mut relay, positions) = Relay::resume(setup.plan, outbox).await?;
+    let pipeline = setup.pipeline.name.clone();
+    let names = setup
+        .channels
+        .channels
+        .iter()
+        .map(|channel| channel.name.clone())
+        .collect();
+    let (mut relay, positions) = Relay::resume(setup.plan, names, outbox).await?;
     let (send, incoming) = mpsc::channel(QUEUE);
-    let reading = topic::read(bootstrap, positions, stop, send);
+    let reading = topic::read((bootstrap, pipeline), positions, stop, send);
     let (end, ended) = oneshot::channel::<()>();
     let serving = tokio::spawn(service.run(async {
         // Dropped or sent: it is over.

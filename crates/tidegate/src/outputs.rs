@@ -33,6 +33,7 @@ pub(crate) struct Outputs {
     lake: Option<Lake>,
     sink: Option<KafkaSink>,
     show: Show,
+    pipeline: String,
 }
 
 impl Outputs {
@@ -69,7 +70,12 @@ impl Outputs {
             lake.declare(LakeTable::Forecast, "forecast", &FORECAST_SCHEMA)?;
             lake.declare(LakeTable::Aberration, "aberration", &ABERRATION_SCHEMA)?;
         }
-        Ok(Self { lake, sink, show })
+        Ok(Self {
+            lake,
+            sink,
+            show,
+            pipeline: runtime.pipeline().name.clone(),
+        })
     }
 
     /// Passes on everything that the run has to give.
@@ -110,9 +116,12 @@ impl Outputs {
         let Some(sink) = &mut self.sink else {
             return Ok(());
         };
-        publish(event, Bytes::Fitting, |topic, key, value| {
-            Ok(sink.send(topic, None, Some(key), Some(value), None)?)
-        })
+        publish(
+            event,
+            &self.pipeline,
+            Bytes::Fitting,
+            |topic, key, value| Ok(sink.send(topic, None, Some(key), Some(value), None)?),
+        )
     }
 }
 

@@ -87,9 +87,10 @@ impl Bytes {
     }
 }
 
-/// Gives the records of `event` to `send`: topic, key and value.
+/// Gives the records of `event`, which `pipeline` gave out, to `send`: topic, key and value.
 pub(crate) fn publish(
     event: &Event,
+    pipeline: &str,
     bytes: Bytes,
     mut send: impl FnMut(&'static str, &[u8], &[u8]) -> Result<()>,
 ) -> Result<()> {
@@ -122,7 +123,11 @@ pub(crate) fn publish(
             send(AUDIT, key.as_bytes(), &serde_json::to_vec(entry)?)
         }
         Event::Alert(alert) => {
-            let value = serde_json::to_vec(&AlertRecord::from(alert.as_ref()))?;
+            let record = AlertRecord {
+                pipeline: Some(pipeline.to_owned()),
+                ..AlertRecord::from(alert.as_ref())
+            };
+            let value = serde_json::to_vec(&record)?;
             send(ALERT, alert.id.as_bytes(), &value)
         }
         Event::Late {

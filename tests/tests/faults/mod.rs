@@ -27,4 +27,5 @@ mod instances;
 mod kills;
 mod limits;
 mod links;
+mod notices;
 mod rules;

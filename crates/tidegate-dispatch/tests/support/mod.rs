@@ -52,5 +52,7 @@ pub(crate) fn record(id: &str, state: &str, severity: &str, seconds: i64) -> Ale
         threshold: Some(4.0),
         valid_until: Some(at(seconds + 600).to_string()),
         shadow: false,
+        why: None,
+        pipeline: None,
     }
 }

@@ -59,6 +59,8 @@ pub(crate) fn alert(id: &str, state: &str, severity: &str) -> NoticeAlert {
             threshold: Some(1.2),
             valid_until: None,
             shadow: false,
+            why: None,
+            pipeline: None,
         },
         told: Vec::new(),
         grid_units: vec!["g-1".to_owned(), "g".to_owned()],

@@ -1,9 +1,12 @@
 //! `rules.toml`: how it is read, and how its rules fit the layers.
 
+use std::collections::BTreeMap;
+
 use jiff::tz::TimeZone;
 use tidegate_alerts::{Rule, RuleConfig, Severity, TimeIntervalConfig, TimeIntervals};
 use tidegate_query::DISPLAY_ONLY_FUNCTIONS;
 
+use crate::measurements::Directory;
 use crate::source::{line_of, read_toml};
 use crate::{ChangeConfig, Layer, Pipeline, Problem};
 
@@ -37,6 +40,11 @@ impl Pipeline {
         }
         problems.sort();
         Err(problems)
+    }
+
+    /// The tags that alerts on a subject carry: what the reference data says of it.
+    pub fn tags_of(&self, kind: &str, subject: &str) -> BTreeMap<String, String> {
+        Directory::new(&self.reference).tags(kind, subject)
     }
 
     /// The line of `key` in the rule called `name`, in [`Pipeline::rules_text`].

@@ -106,15 +106,15 @@ async fn tell(setup: Setup, incoming: mpsc::Receiver<Incoming>) -> Result<Vec<No
         .collect();
     let mut channels = Channels::new(setup.channels, &outbox)?;
     let notebook = Arc::new(Notebook::default());
-    for name in names {
-        channels.plug(&name, Arc::<Notebook>::clone(&notebook))?;
+    for name in &names {
+        channels.plug(name, Arc::<Notebook>::clone(&notebook))?;
     }
     let service = Service::new(channels, outbox.clone(), Environment::system()).await?;
     let (end, ended) = oneshot::channel::<()>();
     let serving = tokio::spawn(service.run(async {
         let _ = ended.await;
     }));
-    let (mut relay, _) = Relay::resume(setup.plan, outbox.clone()).await?;
+    let (mut relay, _) = Relay::resume(setup.plan, names, outbox.clone()).await?;
     relay.run(incoming).await?;
     let until = Instant::now() + LAST_WITHIN;
     loop {

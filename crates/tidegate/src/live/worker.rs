@@ -236,7 +236,7 @@ impl Worker {
             if let Event::LayerFailed { layer, end, why } = &event {
                 tracing::error!(layer, %end, why, "A layer could not be evaluated.");
             }
-            self.records.add(&event)?;
+            self.records.add(&event, &self.settings.pipeline)?;
         }
         Ok(())
     }

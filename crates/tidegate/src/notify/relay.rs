@@ -11,8 +11,10 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use tidegate_alerts::wire::AlertRecord;
 use tidegate_dispatch::{Dispatcher, Notice, Plan};
-use tidegate_notify::{OutboxError, OutboxHandle, ReadUpTo};
+use tidegate_notify::{Batch, OutboxError, OutboxHandle, ReadUpTo};
 use tokio::sync::mpsc;
+
+use super::orders;
 
 /// How long it waits for alerts at most, before it looks what else there is to do.
 const TURN: Duration = Duration::from_millis(500);
@@ -34,14 +36,43 @@ pub(crate) struct Incoming {
 pub(crate) struct Relay {
     dispatcher: Dispatcher,
     outbox: OutboxHandle,
+    /// Names of the channels.
+    channels: Vec<String>,
+    /// When it is looked for orders again.
+    look_at: Timestamp,
+}
+
+/// What is to be kept in one transaction.
+#[derive(Debug, Default)]
+struct Decided {
+    notices: Vec<Notice>,
+    position: Option<ReadUpTo>,
+    /// Orders that were applied, each with what came of it.
+    orders: Vec<(i64, String)>,
+}
+
+impl Decided {
+    fn is_nothing(&self) -> bool {
+        self.notices.is_empty() && self.position.is_none() && self.orders.is_empty()
+    }
 }
 
 impl Relay {
     /// Goes on from what the outbox holds; gives also where to read on.
-    pub(crate) async fn resume(plan: Plan, outbox: OutboxHandle) -> Result<(Self, Vec<ReadUpTo>)> {
+    pub(crate) async fn resume(
+        plan: Plan,
+        channels: Vec<String>,
+        outbox: OutboxHandle,
+    ) -> Result<(Self, Vec<ReadUpTo>)> {
         let resume = outbox.with(|outbox| outbox.resume()).await?;
         let dispatcher = dispatcher(plan, resume.dispatch_state.as_deref())?;
-        Ok((Self { dispatcher, outbox }, resume.positions))
+        let relay = Self {
+            dispatcher,
+            outbox,
+            channels,
+            look_at: Timestamp::MIN,
+        };
+        Ok((relay, resume.positions))
     }
 
     /// Works until nobody sends alerts any more.
@@ -61,13 +92,37 @@ impl Relay {
                 // The newest position of the one topic.
                 read_up_to.extend(more.read_up_to);
             }
-            let position = read_up_to.pop();
             let now = Timestamp::now();
-            let notices = self.dispatcher.handle_records(now, &records);
-            if !records.is_empty() || !notices.is_empty() || position.is_some() {
-                self.accept(notices, position).await?;
+            let mut decided = Decided {
+                notices: self.dispatcher.handle_records(now, &records),
+                position: read_up_to.pop(),
+                orders: Vec::new(),
+            };
+            if now >= self.look_at {
+                self.look_at = now.checked_add(TURN).unwrap_or(Timestamp::MAX);
+                self.follow_orders(&mut decided, now).await?;
+            }
+            if !records.is_empty() || !decided.is_nothing() {
+                self.keep(decided).await?;
             }
         }
+    }
+
+    /// Applies what operators ordered meanwhile.
+    async fn follow_orders(&mut self, decided: &mut Decided, now: Timestamp) -> Result<()> {
+        let open = self.outbox.with(|outbox| outbox.open_orders()).await?;
+        for order in open {
+            let what = (order.number, order.body.as_str());
+            let applied = orders::apply(&mut self.dispatcher, what, &self.channels, now);
+            let (number, by, result) = (order.number, order.by, applied.result);
+            tracing::info!(number, by, result, "An order is applied.");
+            decided.notices.extend(applied.notices);
+            decided.orders.push((number, result));
+        }
+        if !decided.orders.is_empty() {
+            decided.notices.extend(self.dispatcher.handle_time(now));
+        }
+        Ok(())
     }
 
     /// How long there is nothing to do but to wait for alerts.
@@ -81,17 +136,16 @@ impl Relay {
 
     /// Keeps what was decided. A full outbox is waited for: nothing is dropped, and nothing more is
     /// read meanwhile.
-    async fn accept(&self, notices: Vec<Notice>, position: Option<ReadUpTo>) -> Result<()> {
-        let state =
-            postcard::to_stdvec(&self.dispatcher.state()).context("alerts are plain data")?;
-        let positions: Vec<ReadUpTo> = position.into_iter().collect();
+    async fn keep(&self, decided: Decided) -> Result<()> {
+        let state = postcard::to_stdvec(&self.dispatcher.state());
+        let batch = Batch {
+            notices: decided.notices,
+            dispatch_state: state.context("alerts are plain data")?,
+            positions: decided.position.into_iter().collect(),
+            done_orders: decided.orders,
+        };
         loop {
-            let accepted = self.outbox.accept(
-                notices.clone(),
-                state.clone(),
-                positions.clone(),
-                Timestamp::now(),
-            );
+            let accepted = self.outbox.accept_batch(batch.clone(), Timestamp::now());
             match accepted.await {
                 Ok(_) => return Ok(()),
                 Err(error @ OutboxError::Full { .. }) => {

@@ -20,10 +20,10 @@ const LOOK: Duration = Duration::from_millis(200);
 /// How long it waits before it asks a broker again that was away.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
-/// Reads committed alerts from the given positions on until it is stopped; what is not an alert is
-/// told and passed over.
+/// Reads committed alerts of `pipeline` from the given positions on until it is stopped; what is
+/// not an alert is told and passed over, and so are alerts of other pipelines.
 pub(crate) fn read(
-    bootstrap: String,
+    (bootstrap, pipeline): (String, String),
     positions: Vec<ReadUpTo>,
     stop: StopSignal,
     send: mpsc::Sender<Incoming>,
@@ -34,7 +34,7 @@ pub(crate) fn read(
             .find(|read| read.topic == ALERT && read.partition == 0)
             .map(|read| read.offset);
         while !stop.is_asked() {
-            match follow(&bootstrap, &mut next, &stop, &send) {
+            match follow((&bootstrap, &pipeline), &mut next, &stop, &send) {
                 Ok(()) => return Ok(()),
                 Err(error) if error.disposition() == Disposition::Retry => {
                     tracing::warn!(%error, "Waiting for the broker.");
@@ -49,7 +49,7 @@ pub(crate) fn read(
 
 /// Reads until it is stopped, nobody listens, or the broker fails.
 fn follow(
-    bootstrap: &str,
+    (bootstrap, pipeline): (&str, &str),
     next: &mut Option<i64>,
     stop: &StopSignal,
     send: &mpsc::Sender<Incoming>,
@@ -69,7 +69,12 @@ fn follow(
                 for payload in batch.iter() {
                     let bytes = payload.bytes.unwrap_or_default();
                     match serde_json::from_slice::<AlertRecord>(bytes) {
-                        Ok(record) => records.push(record),
+                        Ok(record)
+                            if record.pipeline.as_deref().is_none_or(|of| of == pipeline) =>
+                        {
+                            records.push(record);
+                        }
+                        Ok(_) => {}
                         Err(error) => tracing::error!(
                             topic = ALERT,
                             offset = payload.position.offset,
