@@ -64,7 +64,7 @@ pub use config::{
     KafkaConfig, KindConfig, Language, NtfyConfig, RateConfig, RetryConfig, RobotConfig,
     SmtpConfig, SmtpTls, StdoutConfig, WebhookConfig,
 };
-pub use counts::{ChannelCounts, Counters, Summary};
+pub use counts::{ChannelCounts, Counters, Totals};
 pub use deliver::{Deliver, Delivering, Outcome, Tried};
 pub use guard::{Allowed, internal};
 pub use handle::OutboxHandle;

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tidegate_dispatch::{Notice, NoticeKind};
 
 use crate::channel::{AlertmanagerChannel, NtfyChannel, StdoutChannel, WebhookChannel};
-use crate::counts::{Counters, Summary};
+use crate::counts::{Counters, Totals};
 use crate::deliver::{Deliver, Outcome, Tried};
 use crate::handle::OutboxHandle;
 use crate::http::Poster;
@@ -294,7 +294,7 @@ impl Service {
 
     /// Delivers until `stop` is over, then finishes what is on its way. What is not finished then
     /// is tried again by the next one.
-    pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Summary {
+    pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Totals {
         self.worker.run(stop, self.grace).await
     }
 }

@@ -22,8 +22,8 @@ use crate::form::mail::Mail;
 const SECRET_BYTES_MAX: u64 = 4_096;
 
 /// How the connection is encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum SmtpTls {
     /// In the clear until `STARTTLS`, which the server has to offer; port 587.
     #[default]

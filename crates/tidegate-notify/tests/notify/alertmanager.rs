@@ -174,7 +174,7 @@ async fn a_real_alertmanager_gets_groups_ends_and_silences() {
     // Told again in time: three times the resend is 3 s, and after 4 s both still stand.
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(alertmanager.alerts().await.len(), 2);
-    assert!(running.counters.summary().channel("c").reminders >= 3);
+    assert!(running.counters.totals().channel("c").reminders >= 3);
     worsen(&alertmanager, &place).await;
     // Both end, and the receiver hears of it once the group's wait is over.
     let mut end = notice("n-3", "a");
@@ -279,7 +279,7 @@ async fn a_real_alertmanager_takes_a_test_and_many_at_once() {
     let running = place.start(&other.toml("")).await;
     let counters = running.counters.clone();
     until("it is reminded", || {
-        counters.summary().channel("c").reminders == 1
+        counters.totals().channel("c").reminders == 1
     })
     .await;
     assert_eq!(other.alerts().await.len(), 1_200);

@@ -96,7 +96,7 @@ impl Checker<'_> {
     fn smtp(&mut self, config: &SmtpConfig, allowed: &Allowed) -> Option<KindPlan> {
         let port = config.port.unwrap_or(match config.tls {
             SmtpTls::Wrapped => 465,
-            SmtpTls::Starttls | SmtpTls::None => 587,
+            SmtpTls::StartTls | SmtpTls::None => 587,
         });
         let named = allowed.has(&config.host, port);
         if config.tls == SmtpTls::None && !named {
