@@ -10,6 +10,7 @@ mod area;
 mod check;
 mod config;
 mod info;
+mod read;
 
 use std::collections::BTreeSet;
 
@@ -22,6 +23,7 @@ use super::xml::Xml;
 pub use area::{CELLS_MAX, Corner, POINTS_MAX, Place, Places};
 pub use check::{CapFault, check};
 pub use config::{CapConfig, CapStatus, Category, Scope, Sender, SenderError};
+pub use read::read;
 
 /// The name space of CAP 1.2.
 pub const NAMESPACE: &str = "urn:oasis:names:tc:emergency:cap:1.2";

@@ -23,11 +23,13 @@ pub const TEXT_CHARS_MAX: usize = 2_000;
     PartialOrd,
     Ord,
     Hash,
+    Default,
     serde::Deserialize,
     schemars::JsonSchema,
 )]
 pub enum Language {
     /// Chinese, simplified characters.
+    #[default]
     #[serde(rename = "zh-CN", alias = "zh")]
     Chinese,
     /// English.
