@@ -10,7 +10,7 @@ use tidegate_alerts::wire::AlertRecord;
 use tidegate_dispatch::{Notice, NoticeAlert, NoticeKind};
 use tidegate_notify::{
     Attempt, Channels, ChannelsConfig, Counters, Environment, Kept, KeptState, Outbox,
-    OutboxHandle, OutboxLimits, Service, Totals,
+    OutboxHandle, OutboxLimits, Service, Surroundings, Totals,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -107,7 +107,7 @@ impl Place {
     pub(crate) fn channels(&self, toml: &str) -> Channels {
         let config = ChannelsConfig::from_toml(toml).unwrap();
         let plan = config.check(self.folder.path()).unwrap();
-        Channels::new(plan, &self.outbox).unwrap()
+        Channels::new(plan, &self.outbox, &Surroundings::default()).unwrap()
     }
 
     pub(crate) async fn start(&self, toml: &str) -> Running {
