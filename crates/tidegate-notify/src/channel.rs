@@ -1,12 +1,18 @@
 //! Ways to people that this crate has itself.
 
 mod alertmanager;
+mod cap;
 mod ntfy;
+mod robot;
+mod smtp;
 mod stdout;
 mod webhook;
 
 pub use alertmanager::AlertmanagerChannel;
+pub use cap::{CapChannel, FEED_FILE};
 pub use ntfy::NtfyChannel;
+pub use robot::{Platform, RobotChannel};
+pub use smtp::SmtpChannel;
 pub use stdout::StdoutChannel;
 pub use webhook::WebhookChannel;
 

@@ -2,7 +2,10 @@
 
 mod read;
 
+pub use crate::form::Language;
+pub use crate::form::cap::CapStatus;
 use crate::problem::ConfigProblem;
+pub use crate::smtp::SmtpTls;
 
 /// The content of `channels.toml` in a pipeline folder: the ways on which people are told.
 ///
@@ -53,8 +56,9 @@ pub struct CommonConfig {
     /// Tries at once, 1 to 256. Two notices about one alert are never tried at once. Default 8.
     #[serde(default = "concurrency")]
     pub concurrency: usize,
-    /// How many notices may be sent over time. Default: no limit, but 20 a minute for `dingtalk`
-    /// and `wecom` and 100 for `feishu`, as these services ask.
+    /// How many notices may be sent over time. Default: no limit, but for robots what their service
+    /// allows in every minute and second: 15 a minute and 5 at once for `dingtalk` and `wecom`, 97 a
+    /// minute and 3 at once for `feishu`.
     #[serde(default)]
     pub rate: Option<RateConfig>,
     /// When a notice that could not be delivered is tried again.
@@ -108,37 +112,6 @@ impl Default for RetryConfig {
             tries: tries(),
             first: first(),
             longest: longest(),
-        }
-    }
-}
-
-/// A language of the reader.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, schemars::JsonSchema,
-)]
-pub enum Language {
-    /// Chinese, simplified characters.
-    #[serde(rename = "zh-CN", alias = "zh")]
-    Chinese,
-    /// English.
-    #[serde(rename = "en")]
-    English,
-}
-
-impl Language {
-    /// The tag of RFC 5646.
-    pub const fn tag(self) -> &'static str {
-        match self {
-            Self::Chinese => "zh-CN",
-            Self::English => "en",
-        }
-    }
-
-    /// One of two texts.
-    pub(crate) fn of<T>(self, chinese: T, english: T) -> T {
-        match self {
-            Self::Chinese => chinese,
-            Self::English => english,
         }
     }
 }
@@ -251,19 +224,6 @@ pub struct SmtpConfig {
     pub password_file: Option<String>,
 }
 
-/// How mail is kept from being read on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum SmtpTls {
-    /// STARTTLS, and no mail without it.
-    #[default]
-    Starttls,
-    /// TLS from the first byte.
-    Wrapped,
-    /// Nothing.
-    None,
-}
-
 /// `kind = "cap"`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -281,18 +241,6 @@ pub struct CapConfig {
     /// Messages that the feed lists, 1 to 1,000. Default 200.
     #[serde(default = "feed_max")]
     pub feed_max: usize,
-}
-
-/// CAP's `status`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
-pub enum CapStatus {
-    /// To be acted upon.
-    Actual,
-    /// For those who take part in an exercise.
-    Exercise,
-    /// To be ignored.
-    #[default]
-    Test,
 }
 
 /// `kind = "feishu"`, `"dingtalk"` or `"wecom"`.

@@ -35,41 +35,41 @@ pub struct ChannelCounts {
 
 /// What happened, by channel.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
-pub struct Summary {
+pub struct Totals {
     /// By the name of the channel.
     pub channels: BTreeMap<String, ChannelCounts>,
     /// Work on the outbox that failed and was done again (`notify_outbox_errors_total`).
     pub outbox_errors: u64,
 }
 
-impl Summary {
+impl Totals {
     /// What happened on the channel of this name.
     pub fn channel(&self, name: &str) -> ChannelCounts {
         self.channels.get(name).copied().unwrap_or_default()
     }
 }
 
-/// A summary that many tasks write to.
+/// Totals that many tasks write to.
 #[derive(Debug, Clone, Default)]
-pub struct Counters(Arc<Mutex<Summary>>);
+pub struct Counters(Arc<Mutex<Totals>>);
 
 impl Counters {
-    fn lock(&self) -> MutexGuard<'_, Summary> {
+    fn lock(&self) -> MutexGuard<'_, Totals> {
         // Counters are whole after every step.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What happened so far.
-    pub fn summary(&self) -> Summary {
+    pub fn totals(&self) -> Totals {
         self.lock().clone()
     }
 
     pub(crate) fn channel(&self, name: &str, change: impl FnOnce(&mut ChannelCounts)) {
-        let mut summary = self.lock();
-        if let Some(counts) = summary.channels.get_mut(name) {
+        let mut totals = self.lock();
+        if let Some(counts) = totals.channels.get_mut(name) {
             change(counts);
         } else {
-            change(summary.channels.entry(name.to_owned()).or_default());
+            change(totals.channels.entry(name.to_owned()).or_default());
         }
     }
 

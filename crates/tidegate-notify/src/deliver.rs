@@ -6,6 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tidegate_dispatch::Notice;
 
+use crate::form::answer::Answer;
+
 /// A try on its way.
 pub type Delivering<'a> = Pin<Box<dyn Future<Output = Tried> + Send + 'a>>;
 
@@ -83,6 +85,21 @@ impl Outcome {
         match self {
             Self::Delivered => "",
             Self::Retry { why, .. } | Self::Refused { why } | Self::Gone { why } => why,
+        }
+    }
+}
+
+impl From<Answer> for Outcome {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Delivered { note } => {
+                if let Some(note) = note {
+                    tracing::warn!(note, "Delivered, but not to all.");
+                }
+                Self::Delivered
+            }
+            Answer::Retry { reason } => Self::retry(reason),
+            Answer::Refused { reason } => Self::refused(reason),
         }
     }
 }

@@ -53,7 +53,6 @@ pub use robot::{ANSWER_BYTES_MAX, RobotRate, RobotRequest, RobotStyle};
 pub use text::{Language, TEXT_CHARS_MAX, TITLE_CHARS_MAX};
 
 mod request;
-mod words;
 
 pub mod alertmanager;
 pub mod ntfy;

@@ -180,7 +180,8 @@ impl GuardedResolver {
         Self { lookup, guarded }
     }
 
-    async fn addresses(
+    /// What a name means, as far as it may be reached.
+    pub(crate) async fn addresses(
         self,
         host: String,
     ) -> Result<Addrs, Box<dyn std::error::Error + Send + Sync>> {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tidegate_dispatch::Notice;
 use tokio::sync::Notify;
 
-use crate::outbox::{Outbox, OutboxError, ReadUpTo};
+use crate::outbox::{Batch, Outbox, OutboxError, ReadUpTo};
 
 /// A shared outbox. Clones are the same one.
 #[derive(Debug, Clone)]
@@ -56,8 +56,22 @@ impl OutboxHandle {
         positions: Vec<ReadUpTo>,
         now: Timestamp,
     ) -> Result<usize, OutboxError> {
+        let batch = Batch {
+            notices,
+            dispatch_state,
+            positions,
+            done_orders: Vec::new(),
+        };
+        self.accept_batch(batch, now).await
+    }
+
+    /// [`Outbox::accept_batch`]: the same, with the orders that were applied.
+    ///
+    /// # Errors
+    /// Those of [`Outbox::accept_batch`].
+    pub async fn accept_batch(&self, batch: Batch, now: Timestamp) -> Result<usize, OutboxError> {
         let accepted = self
-            .with(move |outbox| outbox.accept(&notices, &dispatch_state, &positions, now))
+            .with(move |outbox| outbox.accept_batch(&batch, now))
             .await?;
         self.changed.notify_one();
         Ok(accepted)

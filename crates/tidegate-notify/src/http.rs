@@ -32,6 +32,8 @@ pub struct NetworkPlan {
     pub allowed: Allowed,
     /// Certificates of authorities beside the system's.
     pub authorities: Vec<reqwest::Certificate>,
+    /// The same as they are written (PEM).
+    pub authorities_pem: Option<Vec<u8>>,
     /// The proxy.
     pub proxy: Option<Url>,
 }
@@ -46,8 +48,8 @@ pub struct Poster {
     allowed: Allowed,
 }
 
-/// What an answer's body is worth.
-pub type JudgeBody = fn(&[u8]) -> Outcome;
+/// What an answer is worth whose body says more than its status: both, in this order.
+pub type JudgeBody = fn(u16, &[u8]) -> Outcome;
 
 impl Poster {
     /// Sets connections up.
@@ -74,7 +76,8 @@ impl Poster {
         })
     }
 
-    /// Posts once. `judge` looks at the body of an answer that says yes; without it yes is yes.
+    /// Posts once. `judge` looks at the body of an answer that says yes, and of one that says no, in
+    /// which it may find that a later try is of use; without it yes is yes and no is no.
     pub async fn post(
         &self,
         url: &Url,
@@ -148,12 +151,12 @@ async fn judged(mut response: Response, judge: Option<JudgeBody>, now: Timestamp
                 Outcome::Delivered
             }
             Some(judge) => match body(&mut response).await {
-                Ok(body) => judge(&body),
+                Ok(body) => judge(status.as_u16(), &body),
                 Err(why) => Outcome::retry(why),
             },
         }
     } else {
-        failed(&mut response, now).await
+        failed(&mut response, judge, now).await
     };
     Tried {
         outcome,
@@ -161,7 +164,7 @@ async fn judged(mut response: Response, judge: Option<JudgeBody>, now: Timestamp
     }
 }
 
-async fn failed(response: &mut Response, now: Timestamp) -> Outcome {
+async fn failed(response: &mut Response, judge: Option<JudgeBody>, now: Timestamp) -> Outcome {
     let status = response.status();
     if status.is_redirection() {
         let to = response
@@ -181,8 +184,11 @@ async fn failed(response: &mut Response, now: Timestamp) -> Outcome {
     let after = after.and_then(|text| retry_after(text, now));
     // A server that refuses and then stalls has refused.
     let said = tokio::time::timeout(BODY_WITHIN, body(response)).await;
-    let said = said.unwrap_or_else(|_| Ok(Vec::new())).unwrap_or_default();
-    let said = excerpt(&said);
+    let body = said.unwrap_or_else(|_| Ok(Vec::new())).unwrap_or_default();
+    if let Some(Outcome::Retry { why, .. }) = judge.map(|judge| judge(status.as_u16(), &body)) {
+        return Outcome::Retry { after, why };
+    }
+    let said = excerpt(&body);
     let why = match said.as_str() {
         "" => format!("the answer is {status}"),
         said => format!("the answer is {status}: {said}"),

@@ -26,9 +26,9 @@
 //! assert_eq!(problems[0].line, Some(11));
 //! ```
 //!
-//! A [`ChannelsPlan`] and an [`OutboxHandle`] make [`Channels`], into which the program plugs what
-//! this crate does not deliver itself ([`Channels::missing`], [`Deliver`]); these make a
-//! [`Service`], which works until it is told to stop.
+//! A [`ChannelsPlan`], an [`OutboxHandle`] and [`Surroundings`] make [`Channels`], into which the
+//! program plugs what this crate does not deliver itself: Kafka ([`Channels::missing`], [`Deliver`],
+//! [`form::cloudevents`]). These make a [`Service`], which works until it is told to stop.
 //!
 //! Limits: 1,000 channels; notices in the outbox ([`OutboxLimits`]); 256 notices of a channel in
 //! memory; tries at once, tries of a notice and their waits as `channels.toml` says, within bounds;
@@ -58,23 +58,26 @@ mod handle;
 mod service;
 
 pub use bucket::Rate;
-pub use channel::{AlertmanagerChannel, NtfyChannel, StdoutChannel, WebhookChannel};
+pub use channel::{
+    AlertmanagerChannel, CapChannel, FEED_FILE, NtfyChannel, Platform, RobotChannel, SmtpChannel,
+    StdoutChannel, WebhookChannel,
+};
 pub use config::{
     AlertmanagerConfig, CapConfig, CapStatus, ChannelConfig, ChannelsConfig, CommonConfig,
     KafkaConfig, KindConfig, Language, NtfyConfig, RateConfig, RetryConfig, RobotConfig,
     SmtpConfig, SmtpTls, StdoutConfig, WebhookConfig,
 };
-pub use counts::{ChannelCounts, Counters, Summary};
+pub use counts::{ChannelCounts, Counters, Totals};
 pub use deliver::{Deliver, Delivering, Outcome, Tried};
 pub use guard::{Allowed, internal};
 pub use handle::OutboxHandle;
 pub use http::{JudgeBody, NetworkPlan, Poster};
 pub use outbox::{
-    Attempt, Counts, Done, Due, End, Filter, Kept, KeptState, Outbox, OutboxError, OutboxLimits,
-    ReadUpTo, Resume, Standing,
+    Attempt, Batch, Counts, Done, Due, End, Filter, Kept, KeptState, Order, OrdersHead, Outbox,
+    OutboxError, OutboxLimits, ReadUpTo, Resume, Standing,
 };
-pub use plan::{ChannelPlan, ChannelsPlan, KindPlan, RobotPlan};
+pub use plan::{CapPlan, ChannelPlan, ChannelsPlan, KindPlan, RobotPlan, SmtpPlan};
 pub use problem::ConfigProblem;
 pub use retry::{Next, RetryPolicy};
 pub use secret::{Secret, SecretFile};
-pub use service::{Channels, Environment, Service, SetupError};
+pub use service::{Channels, Environment, Service, SetupError, Surroundings};

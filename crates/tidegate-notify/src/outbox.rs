@@ -12,6 +12,7 @@
 
 mod accept;
 mod list;
+mod orders;
 mod record;
 mod standing;
 
@@ -22,12 +23,14 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tidegate_dispatch::Notice;
 
+pub use accept::Batch;
 pub use list::{Attempt, Counts, Filter, Kept, KeptState};
+pub use orders::{Order, OrdersHead};
 pub use record::{Done, End};
 pub use standing::Standing;
 
 /// Version of the tables; `user_version` of the file.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// Longest reason that is kept, in characters.
 const WHY_CHARS_MAX: usize = 500;
 /// Most attempts that are kept of one notice; later ones are only counted.
@@ -149,6 +152,26 @@ pub enum OutboxError {
         /// The id.
         id: String,
     },
+    /// An order that is none.
+    #[error("order refused: {why}")]
+    OrderRefused {
+        /// Why.
+        why: String,
+    },
+    /// An order is said to be applied that does not exist, or was applied before.
+    #[error("order {number} is not open: it was applied before, or there is none of this number")]
+    OrderNotOpen {
+        /// Its number.
+        number: i64,
+    },
+    /// The chain of orders is broken.
+    #[error("order {number}: {why}; somebody changed the outbox by hand")]
+    OrderBroken {
+        /// The first order that is not what it was.
+        number: i64,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// The notice is not dead.
     #[error("notice {id:?} is {state}; only dead ones can be sent again")]
     NotDead {
@@ -221,11 +244,17 @@ impl Outbox {
         let path = self.path.clone();
         self.transaction(|db| {
             let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-            if found == 0 {
-                db.execute_batch(include_str!("outbox/schema.sql"))?;
-                db.pragma_update(None, "user_version", VERSION)?;
-            } else if found != VERSION {
+            if !(0..=VERSION).contains(&found) {
                 return Ok(Err(OutboxError::Version { path, found }));
+            }
+            if found < 1 {
+                db.execute_batch(include_str!("outbox/schema.sql"))?;
+            }
+            if found < 2 {
+                db.execute_batch(include_str!("outbox/orders.sql"))?;
+            }
+            if found < VERSION {
+                db.pragma_update(None, "user_version", VERSION)?;
             }
             Ok(Ok(()))
         })

@@ -2,6 +2,8 @@
 
 mod check;
 
+pub(crate) use check::http_url;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -73,33 +75,9 @@ pub enum KindPlan {
         token: Option<SecretFile>,
     },
     /// Mail.
-    Smtp {
-        /// The server.
-        host: String,
-        /// Its port.
-        port: u16,
-        /// How mail is kept from being read on its way.
-        tls: SmtpTls,
-        /// The sender.
-        from: String,
-        /// Who gets what names nobody.
-        to: Vec<String>,
-        /// User name and password.
-        login: Option<(String, SecretFile)>,
-    },
+    Smtp(SmtpPlan),
     /// CAP messages in a folder.
-    Cap {
-        /// The folder.
-        folder: PathBuf,
-        /// CAP's `sender`.
-        sender: String,
-        /// Where the folder can be read by others.
-        public_url: Option<Url>,
-        /// CAP's `status`.
-        status: CapStatus,
-        /// Messages that the feed lists.
-        feed_max: usize,
-    },
+    Cap(CapPlan),
     /// A Feishu robot.
     Feishu(RobotPlan),
     /// A `DingTalk` robot.
@@ -113,6 +91,38 @@ pub enum KindPlan {
     },
     /// Standard output.
     Stdout,
+}
+
+/// A mail server, and between whom mail goes.
+#[derive(Debug, Clone)]
+pub struct SmtpPlan {
+    /// The server.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How mail is kept from being read on its way.
+    pub tls: SmtpTls,
+    /// The sender.
+    pub from: String,
+    /// Who gets what names nobody.
+    pub to: Vec<String>,
+    /// User name and password.
+    pub login: Option<(String, SecretFile)>,
+}
+
+/// A folder of CAP messages.
+#[derive(Debug, Clone)]
+pub struct CapPlan {
+    /// The folder.
+    pub folder: PathBuf,
+    /// CAP's `sender`.
+    pub sender: String,
+    /// Where the folder can be read by others.
+    pub public_url: Option<Url>,
+    /// CAP's `status`.
+    pub status: CapStatus,
+    /// Messages that the feed lists.
+    pub feed_max: usize,
 }
 
 /// A robot of a group.

@@ -1,6 +1,7 @@
 //! Takes notices out of the outbox and delivers them until it is told to stop.
 
 mod lane;
+mod setup;
 mod turn;
 mod worker;
 
@@ -11,13 +12,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tidegate_dispatch::{Notice, NoticeKind};
 
-use crate::channel::{AlertmanagerChannel, NtfyChannel, StdoutChannel, WebhookChannel};
-use crate::counts::{Counters, Summary};
+use crate::counts::{Counters, Totals};
 use crate::deliver::{Deliver, Outcome, Tried};
 use crate::handle::OutboxHandle;
-use crate::http::Poster;
 use crate::outbox::OutboxError;
 use crate::plan::{ChannelPlan, ChannelsPlan, KindPlan};
+
+pub use setup::Surroundings;
 
 /// How long a test is of use.
 const TEST_FOR: Duration = Duration::from_mins(5);
@@ -85,22 +86,28 @@ pub enum SetupError {
 pub struct Channels(BTreeMap<String, (ChannelPlan, Option<Arc<dyn Deliver>>)>);
 
 impl Channels {
-    /// Sets up the channels that this crate delivers itself; [`Channels::missing`] has the others.
+    /// Sets up the channels that this crate delivers itself: all but `kafka`, which
+    /// [`Channels::missing`] has.
     /// To be done before anything is accepted, so that the outbox knows whose alerts stand.
     ///
     /// # Errors
     /// [`SetupError::Channel`], [`SetupError::Outbox`].
-    pub fn new(plan: ChannelsPlan, outbox: &OutboxHandle) -> Result<Self, SetupError> {
+    pub fn new(
+        plan: ChannelsPlan,
+        outbox: &OutboxHandle,
+        surroundings: &Surroundings,
+    ) -> Result<Self, SetupError> {
         let standing = |plan: &&ChannelPlan| matches!(plan.kind, KindPlan::Alertmanager { .. });
         let standing = plan.channels.iter().filter(standing);
         let standing: Vec<&str> = standing.map(|plan| plan.name.as_str()).collect();
         outbox.keep_standing(&standing)?;
         let mut channels = BTreeMap::new();
         for plan in plan.channels {
-            let own = own(&plan, outbox).map_err(|detail| SetupError::Channel {
-                channel: plan.name.clone(),
-                detail,
-            })?;
+            let own =
+                setup::own(&plan, outbox, surroundings).map_err(|detail| SetupError::Channel {
+                    channel: plan.name.clone(),
+                    detail,
+                })?;
             channels.insert(plan.name.clone(), (plan, own));
         }
         Ok(Self(channels))
@@ -168,8 +175,8 @@ impl KindPlan {
             Self::Webhook { .. } => "webhook",
             Self::Alertmanager { .. } => "alertmanager",
             Self::Ntfy { .. } => "ntfy",
-            Self::Smtp { .. } => "smtp",
-            Self::Cap { .. } => "cap",
+            Self::Smtp(_) => "smtp",
+            Self::Cap(_) => "cap",
             Self::Feishu(_) => "feishu",
             Self::Dingtalk(_) => "dingtalk",
             Self::Wecom(_) => "wecom",
@@ -177,42 +184,6 @@ impl KindPlan {
             Self::Stdout => "stdout",
         }
     }
-}
-
-/// What delivers, where this crate has it.
-fn own(plan: &ChannelPlan, outbox: &OutboxHandle) -> Result<Option<Arc<dyn Deliver>>, String> {
-    let poster = || Poster::new(&plan.network);
-    let languages = plan.languages.clone();
-    Ok(match plan.kind.clone() {
-        KindPlan::Webhook { url, secrets } => Some(Arc::new(WebhookChannel {
-            poster: poster()?,
-            url,
-            secrets,
-            languages,
-        })),
-        KindPlan::Alertmanager { url, resend, token } => Some(Arc::new(AlertmanagerChannel {
-            name: plan.name.clone(),
-            poster: poster()?,
-            url,
-            resend,
-            token,
-            outbox: outbox.clone(),
-        })),
-        KindPlan::Ntfy { url, topic, token } => Some(Arc::new(NtfyChannel {
-            poster: poster()?,
-            url,
-            topic,
-            token,
-            languages,
-        })),
-        KindPlan::Stdout => Some(Arc::new(StdoutChannel::new())),
-        KindPlan::Smtp { .. }
-        | KindPlan::Cap { .. }
-        | KindPlan::Feishu(_)
-        | KindPlan::Dingtalk(_)
-        | KindPlan::Wecom(_)
-        | KindPlan::Kafka { .. } => None,
-    })
 }
 
 fn test_notice(channel: &str, now: Timestamp, chance: u64) -> Notice {
@@ -294,7 +265,7 @@ impl Service {
 
     /// Delivers until `stop` is over, then finishes what is on its way. What is not finished then
     /// is tried again by the next one.
-    pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Summary {
+    pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Totals {
         self.worker.run(stop, self.grace).await
     }
 }

@@ -5,6 +5,7 @@
 //! it could say so; the `Message-ID` is then the same.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -22,8 +23,8 @@ use crate::form::mail::Mail;
 const SECRET_BYTES_MAX: u64 = 4_096;
 
 /// How the connection is encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum SmtpTls {
     /// In the clear until `STARTTLS`, which the server has to offer; port 587.
     #[default]
@@ -94,6 +95,8 @@ impl fmt::Debug for SmtpLogin {
 pub struct SmtpConfig {
     /// Its name, which its certificate has to have.
     pub host: String,
+    /// Where to connect to, if the name is not to be looked up (again).
+    pub address: Option<IpAddr>,
     /// Its port; `None` is the usual one of [`SmtpConfig::tls`].
     pub port: Option<u16>,
     /// How the connection is encrypted.
@@ -113,6 +116,7 @@ impl SmtpConfig {
     pub fn new(host: &str) -> Self {
         Self {
             host: host.to_owned(),
+            address: None,
             port: None,
             tls: SmtpTls::StartTls,
             login: None,
@@ -120,6 +124,11 @@ impl SmtpConfig {
             roots_pem: None,
             hello: None,
         }
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(self.tls.port())
     }
 }
 
@@ -159,8 +168,11 @@ impl SmtpSender {
             SmtpTls::None => Tls::None,
         };
         let hello = config.hello.as_deref().unwrap_or("localhost");
-        let builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&config.host)
-            .port(config.port.unwrap_or(config.tls.port()))
+        let at = config
+            .address
+            .map_or_else(|| config.host.clone(), |at| at.to_string());
+        let builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(at)
+            .port(config.port())
             .hello_name(ClientId::Domain(hello.to_owned()))
             .timeout(Some(config.timeout))
             .tls(tls);

@@ -1,6 +1,6 @@
 //! Alerts for a Prometheus Alertmanager, by `POST /api/v2/alerts`.
 //!
-//! Labels are the identity there, so the value is never among them. What fires has an `endsAt` that
+//! Labels are the identity there, so what changes is never among them. What fires has an `endsAt` that
 //! lies ahead, since an Alertmanager ends by itself what nobody tells again; who sends has to tell
 //! it again before that.
 
@@ -12,13 +12,16 @@ use serde_json::json;
 use tidegate_alerts::wire::AlertRecord;
 use tidegate_dispatch::{Notice, NoticeAlert};
 
-use super::words::{cut, text, title};
-use crate::config::Language;
+use super::text::{self, Language, cut, notice_body, notice_title};
 
 /// Longest annotation, in bytes.
 const ANNOTATION_BYTES_MAX: usize = 4_000;
 /// Alerts of a request; more are sent with several.
 pub const ALERTS_MAX: usize = 500;
+/// Most tags and labels of a record that become labels, besides the product's own seven.
+pub const LABELS_MAX: usize = 48;
+/// Longest name of a label; what is longer is cut.
+const LABEL_NAME_CHARS_MAX: usize = 120;
 
 /// What an Alertmanager is told of one alert, but for its end.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -51,39 +54,46 @@ impl PushAlert {
     }
 }
 
-/// The labels of the product win over those of a rule. An Alertmanager drops empty ones.
-fn labels(record: &AlertRecord) -> BTreeMap<String, String> {
-    let own = record.labels.iter();
-    let mut labels: BTreeMap<String, String> = own
-        .map(|(name, value)| (label_name(name), value.clone()))
-        .collect();
-    for (name, value) in [
+/// What identifies an alert and what it is routed by, the same in a push and in a webhook.
+///
+/// Never what changes while an alert stands: neither its value nor its severity, with which the
+/// alert would end and another begin in the eyes of an Alertmanager, out of every silence for it. A
+/// rule's own label `severity` is constant and is kept. Tags of the subject and labels of the rule
+/// come first, so that ours win; an Alertmanager drops empty ones.
+pub fn labels(record: &AlertRecord) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::new();
+    for (name, value) in record.tags.iter().chain(&record.labels).take(LABELS_MAX) {
+        labels.insert(label_name(name), label_value(value));
+    }
+    let own = [
         ("alertname", record.rule.as_str()),
         ("rule", &record.rule),
         ("layer", &record.layer),
         ("subject_kind", &record.subject_kind),
         ("subject", &record.subject),
-        ("severity", &record.severity),
-        ("grid_unit", record.grid_unit.as_deref().unwrap_or_default()),
         ("owner", &record.owner),
-    ] {
-        labels.insert(name.to_owned(), value.to_owned());
-    }
+        ("grid_unit", record.grid_unit.as_deref().unwrap_or_default()),
+    ];
+    labels.extend(own.map(|(name, value)| (name.to_owned(), label_value(value))));
     labels.retain(|_, value| !value.is_empty());
     labels
 }
 
-/// What Prometheus takes for the name of a label: letters, digits and `_`, no digit first.
-fn label_name(name: &str) -> String {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let name: String = name
+/// `name` with what Prometheus does not allow replaced by `_`.
+pub(crate) fn label_name(name: &str) -> String {
+    let mut out: String = name
         .chars()
-        .map(|c| if allowed(c) { c } else { '_' })
+        .take(LABEL_NAME_CHARS_MAX)
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
         .collect();
-    match name.chars().next() {
-        Some('0'..='9') | None => format!("_{name}"),
-        Some(_) => name,
+    if !out.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+        out.insert(0, '_');
     }
+    out
+}
+
+pub(crate) fn label_value(value: &str) -> String {
+    text::paragraph(value, text::TEXT_CHARS_MAX)
 }
 
 fn annotations(alert: &NoticeAlert) -> BTreeMap<String, String> {
@@ -104,6 +114,7 @@ fn annotations(alert: &NoticeAlert) -> BTreeMap<String, String> {
     put("summary", record.title_en.clone());
     put("description", record.text_en.clone());
     put("value", value_text(record));
+    put("severity", record.severity.clone());
     put("state", record.state.clone());
     put("runbook_url", record.runbook.clone().unwrap_or_default());
     put("alert_id", record.id.clone());
@@ -165,10 +176,10 @@ pub fn lone(notice: &Notice, now: Timestamp) -> Option<serde_json::Value> {
     Some(json!({
         "labels": {"alertname": "TidegateTest", "severity": "info", "channel": notice.channel},
         "annotations": {
-            "title_zh": title(notice, Language::Chinese),
-            "title_en": title(notice, Language::English),
-            "summary": title(notice, Language::English),
-            "description": text(notice, Language::English),
+            "title_zh": notice_title(notice, Language::Chinese),
+            "title_en": notice_title(notice, Language::English),
+            "summary": notice_title(notice, Language::English),
+            "description": notice_body(notice, Language::English),
         },
         "startsAt": now,
         "endsAt": end,

@@ -13,6 +13,8 @@ use sha2::{Digest, Sha256};
 use tidegate_alerts::wire::AlertRecord;
 use tidegate_dispatch::Notice;
 
+pub use super::alertmanager::{LABELS_MAX, labels};
+use super::alertmanager::{label_name, label_value};
 use super::text;
 pub use read::{ExternalAlert, ExternalGroup, ReadLimits, WebhookFault, read};
 
@@ -20,11 +22,6 @@ pub use read::{ExternalAlert, ExternalGroup, ReadLimits, WebhookFault, read};
 pub const CONTENT_TYPE: &str = "application/json";
 /// What Go writes for no time: the end of an alert that still fires.
 pub const NO_TIME: &str = "0001-01-01T00:00:00Z";
-
-/// Most tags and labels of a record that become labels, besides the product's own eight.
-pub const LABELS_MAX: usize = 48;
-/// Longest name of a label; what is longer is cut.
-const LABEL_NAME_CHARS_MAX: usize = 120;
 
 /// What is the same in all payloads of a channel.
 #[derive(Debug, Clone)]
@@ -122,32 +119,6 @@ fn alert_of(record: &AlertRecord, config: &WebhookConfig) -> Alert {
     }
 }
 
-/// What identifies an alert and what it is routed by; never its value.
-///
-/// The rule's own labels and the subject's tags come first, so that ours win.
-pub fn labels(record: &AlertRecord) -> BTreeMap<String, String> {
-    let mut labels = BTreeMap::new();
-    for (name, value) in record.tags.iter().chain(&record.labels).take(LABELS_MAX) {
-        labels.insert(label_name(name), label_value(value));
-    }
-    let own = [
-        ("alertname", record.rule.as_str()),
-        ("rule", &record.rule),
-        ("layer", &record.layer),
-        ("subject_kind", &record.subject_kind),
-        ("subject", &record.subject),
-        ("severity", &record.severity),
-        ("owner", &record.owner),
-        ("grid_unit", record.grid_unit.as_deref().unwrap_or_default()),
-    ];
-    for (name, value) in own {
-        if !value.is_empty() {
-            labels.insert(name.to_owned(), label_value(value));
-        }
-    }
-    labels
-}
-
 fn annotations(record: &AlertRecord) -> BTreeMap<String, String> {
     let value = text::value(record).unwrap_or_default();
     let threshold = record.threshold.map(text::number).unwrap_or_default();
@@ -175,6 +146,7 @@ fn annotations(record: &AlertRecord) -> BTreeMap<String, String> {
         ),
         ("value", value),
         ("threshold", threshold),
+        ("severity", text::line(&record.severity, 40)),
         ("state", text::line(&record.state, 40)),
         ("rule_hash", text::line(&record.rule_hash, 80)),
         (
@@ -217,23 +189,6 @@ fn group_key(labels: &BTreeMap<String, String>) -> String {
         .map(|(name, value)| format!("{name}={value:?}"))
         .collect();
     format!("{{}}:{{{}}}", pairs.join(", "))
-}
-
-/// `name` with what Prometheus does not allow replaced by `_`.
-fn label_name(name: &str) -> String {
-    let mut out: String = name
-        .chars()
-        .take(LABEL_NAME_CHARS_MAX)
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-        .collect();
-    if !out.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
-        out.insert(0, '_');
-    }
-    out
-}
-
-fn label_value(value: &str) -> String {
-    text::paragraph(value, text::TEXT_CHARS_MAX)
 }
 
 /// 16 hexadecimal digits, the same over an episode, whatever becomes of its severity.

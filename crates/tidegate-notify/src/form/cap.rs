@@ -10,6 +10,7 @@ mod area;
 mod check;
 mod config;
 mod info;
+mod read;
 
 use std::collections::BTreeSet;
 
@@ -21,7 +22,8 @@ use super::text::{self, Language};
 use super::xml::Xml;
 pub use area::{CELLS_MAX, Corner, POINTS_MAX, Place, Places};
 pub use check::{CapFault, check};
-pub use config::{CapConfig, Category, Scope, Sender, SenderError};
+pub use config::{CapConfig, CapStatus, Category, Scope, Sender, SenderError};
+pub use read::read;
 
 /// The name space of CAP 1.2.
 pub const NAMESPACE: &str = "urn:oasis:names:tc:emergency:cap:1.2";
@@ -181,11 +183,9 @@ fn test_message(notice: &Notice, config: &CapConfig) -> CapMessage {
 
 fn status(is_test: bool, config: &CapConfig) -> &'static str {
     if is_test {
-        "Test"
-    } else if config.exercise {
-        "Exercise"
+        CapStatus::Test.as_str()
     } else {
-        "Actual"
+        config.status.as_str()
     }
 }
 

@@ -1,13 +1,18 @@
 //! CloudEvents 1.0 in structured mode (JSON format), one for each transition of an alert, for the
 //! Kafka topic.
 //!
+//! This crate has no Kafka client: the program gives `kafka` channels a [`crate::Deliver`] that
+//! produces what [`events`] gives, and says [`crate::Outcome::Delivered`] once all are acknowledged.
+//! A notice that is tried again, or told again, repeats the ids of its events.
+//!
 //! The standard: <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md> and its
 //! JSON format, Kafka binding and `partitionkey` extension.
 
 use serde::Serialize;
 use tidegate_alerts::wire::AlertRecord;
+use tidegate_dispatch::{Notice, NoticeKind};
 
-/// The value of the Kafka header `content-type`.
+/// The value of the Kafka header `content-type`, which [`KafkaEvent::HEADERS`] has.
 pub const CONTENT_TYPE: &str = "application/cloudevents+json; charset=UTF-8";
 
 /// An event for a Kafka topic.
@@ -19,9 +24,14 @@ pub struct KafkaEvent {
     pub value: Vec<u8>,
 }
 
+impl KafkaEvent {
+    /// The headers of every record.
+    pub const HEADERS: [(&'static str, &'static str); 1] = [("content-type", CONTENT_TYPE)];
+}
+
 /// The attributes of the standard, in its order, then the extension, then the data.
 #[derive(Debug, Serialize)]
-struct Envelope<'a> {
+struct Envelope<'a, D> {
     specversion: &'static str,
     id: String,
     source: &'a str,
@@ -31,7 +41,59 @@ struct Envelope<'a> {
     time: &'a str,
     datacontenttype: &'static str,
     partitionkey: &'a str,
-    data: &'a AlertRecord,
+    data: D,
+}
+
+/// What is told where there is no alert.
+#[derive(Debug, Serialize)]
+struct Words<'a> {
+    kind: NoticeKind,
+    title_zh: Option<&'a str>,
+    title_en: Option<&'a str>,
+    text_zh: Option<&'a str>,
+    text_en: Option<&'a str>,
+}
+
+/// All events of a notice: one for each alert, and for a test or a summary, which has none, one of
+/// the type `org.tidegate.notice.test` or `….summary` with its words, whose id is the notice's.
+pub fn events(notice: &Notice, source: &str) -> Vec<KafkaEvent> {
+    if notice.alerts.is_empty() {
+        return vec![lone(notice, source)];
+    }
+    let records = notice.alerts.iter().map(|alert| &alert.record);
+    records.map(|record| event(record, source)).collect()
+}
+
+fn lone(notice: &Notice, source: &str) -> KafkaEvent {
+    let kind = match notice.kind {
+        NoticeKind::Alert => "alert",
+        NoticeKind::Repeat => "repeat",
+        NoticeKind::Escalation => "escalation",
+        NoticeKind::Digest => "digest",
+        NoticeKind::Summary => "summary",
+        NoticeKind::Test => "test",
+    };
+    let envelope = Envelope {
+        specversion: "1.0",
+        id: notice.id.clone(),
+        source,
+        r#type: format!("org.tidegate.notice.{kind}"),
+        subject: "",
+        time: &notice.created.to_string(),
+        datacontenttype: "application/json",
+        partitionkey: &notice.id,
+        data: Words {
+            kind: notice.kind,
+            title_zh: notice.title_zh.as_deref(),
+            title_en: notice.title_en.as_deref(),
+            text_zh: notice.text_zh.as_deref(),
+            text_en: notice.text_en.as_deref(),
+        },
+    };
+    KafkaEvent {
+        key: notice.id.clone(),
+        value: serde_json::to_vec(&envelope).expect("texts are always written"),
+    }
 }
 
 /// The event of a record. `source` is a URI reference that names the installation and the pipeline,

@@ -5,8 +5,7 @@ use serde_json::json;
 use tidegate_dispatch::{Notice, NoticeKind};
 
 use super::Request;
-use super::words::{cut, text, title};
-use crate::config::Language;
+use super::text::{Language, cut, notice_body, notice_title};
 
 /// Longest message, in bytes: a server makes a file of what is longer than 4,096.
 const MESSAGE_BYTES_MAX: usize = 4_000;
@@ -29,8 +28,8 @@ pub fn request(notice: &Notice, topic: &str, languages: &[Language]) -> Request 
         .find_map(|alert| alert.record.runbook.as_deref());
     let mut body = json!({
         "topic": topic,
-        "title": cut(&join(title, " / "), TITLE_BYTES_MAX),
-        "message": cut(&join(text, "\n\n"), MESSAGE_BYTES_MAX),
+        "title": cut(&join(notice_title, " / "), TITLE_BYTES_MAX),
+        "message": cut(&join(notice_body, "\n\n"), MESSAGE_BYTES_MAX),
         "priority": priority,
         "tags": [tag],
     });

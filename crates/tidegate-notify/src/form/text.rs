@@ -14,9 +14,22 @@ pub const TITLE_CHARS_MAX: usize = 160;
 pub const TEXT_CHARS_MAX: usize = 2_000;
 
 /// A language of the reader.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 pub enum Language {
     /// Chinese, simplified characters.
+    #[default]
     #[serde(rename = "zh-CN", alias = "zh")]
     Chinese,
     /// English.
@@ -111,6 +124,15 @@ fn cut_chars(text: &str, chars_max: usize) -> String {
     }
     let kept: String = text.chars().take(chars_max.saturating_sub(1)).collect();
     kept + "…"
+}
+
+/// At most so many bytes of a text, whole characters, with `…` where it was cut.
+pub(crate) fn cut(text: &str, bytes_max: usize) -> String {
+    if text.len() <= bytes_max {
+        return text.to_owned();
+    }
+    let room = bytes_max.saturating_sub('…'.len_utf8());
+    format!("{}…", cut_to_cost(text, room, str::len))
 }
 
 /// The longest beginning of `text` that `cost` prices at `cost_max` or less, at a character's
@@ -319,6 +341,25 @@ pub(crate) fn alert_text(record: &AlertRecord, language: Language) -> String {
         language.prefer(&record.text_zh, &record.text_en),
         TEXT_CHARS_MAX,
     )
+}
+
+/// The body of a notice as plain text: its own, else those of its alerts.
+pub(crate) fn notice_body(notice: &Notice, language: Language) -> String {
+    if let Some(own) = notice_text(notice, language) {
+        return own;
+    }
+    let one = |alert: &tidegate_dispatch::NoticeAlert| {
+        let text = alert_text(&alert.record, language);
+        match notice.alerts.len() {
+            1 => text,
+            _ => format!("{}\n{text}", alert_title(&alert.record, language)),
+        }
+    };
+    let mut parts: Vec<String> = notice.alerts.iter().map(one).collect();
+    if notice.held_back > 0 {
+        parts.push(more(notice.held_back as usize, language));
+    }
+    parts.join("\n\n")
 }
 
 /// The line that says how many alerts are not shown.

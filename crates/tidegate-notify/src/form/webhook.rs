@@ -34,8 +34,7 @@ use serde_json::{Value, json};
 use tidegate_dispatch::{Notice, NoticeAlert, NoticeKind};
 
 use super::Request;
-use super::words::{cut, text, title};
-use crate::config::Language;
+use super::text::{Language, cut, notice_body, notice_title};
 
 /// Largest body, as the specification advises.
 pub const BODY_BYTES_MAX: usize = 20_000;
@@ -164,8 +163,8 @@ pub fn body(notice: &Notice, languages: &[Language]) -> Vec<u8> {
         "kind": notice.kind,
         "expires": notice.expires,
         "group": group(notice),
-        "title": texts(title, TITLE_BYTES_MAX),
-        "text": texts(text, TEXT_BYTES_MAX),
+        "title": texts(notice_title, TITLE_BYTES_MAX),
+        "text": texts(notice_body, TEXT_BYTES_MAX),
         "held_back": notice.held_back,
         "left_out": 0,
         "alerts": [],

@@ -6,18 +6,29 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use tidegate_dispatch::Notice;
 
-use super::{Outbox, OutboxError, ReadUpTo, Result, standing};
+use super::{Outbox, OutboxError, ReadUpTo, Result, orders, standing};
 
 /// Longest id of a notice.
 const ID_LENGTH_MAX: usize = 128;
 
+/// What is stored all or nothing.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Batch {
+    /// What is to be told. A notice whose id is known is passed over.
+    pub notices: Vec<Notice>,
+    /// The dispatcher's state after all of it.
+    pub dispatch_state: Vec<u8>,
+    /// How far its reader is.
+    pub positions: Vec<ReadUpTo>,
+    /// Orders that the state has taken in: number and result.
+    pub done_orders: Vec<(i64, String)>,
+}
+
 impl Outbox {
-    /// Stores notices, the dispatcher's state and how far its reader is, all or nothing, and gives
-    /// how many of the notices are new. A notice whose id is known is passed over.
+    /// [`Outbox::accept_batch`] without orders.
     ///
     /// # Errors
-    /// [`OutboxError::Full`] where more would be pending than it may hold, [`OutboxError::Id`],
-    /// [`OutboxError::Body`], [`OutboxError::Sqlite`]; nothing is stored then.
+    /// Those of [`Outbox::accept_batch`].
     pub fn accept(
         &mut self,
         notices: &[Notice],
@@ -25,14 +36,31 @@ impl Outbox {
         positions: &[ReadUpTo],
         now: Timestamp,
     ) -> Result<usize> {
-        for notice in notices {
+        let batch = Batch {
+            notices: notices.to_vec(),
+            dispatch_state: dispatch_state.to_vec(),
+            positions: positions.to_vec(),
+            done_orders: Vec::new(),
+        };
+        self.accept_batch(&batch, now)
+    }
+
+    /// Stores notices, the dispatcher's state, how far its reader is and which orders were applied,
+    /// all or nothing, and gives how many of the notices are new.
+    ///
+    /// # Errors
+    /// [`OutboxError::Full`] where more would be pending than it may hold,
+    /// [`OutboxError::OrderNotOpen`], [`OutboxError::Id`], [`OutboxError::Body`],
+    /// [`OutboxError::Sqlite`]; nothing is stored then.
+    pub fn accept_batch(&mut self, batch: &Batch, now: Timestamp) -> Result<usize> {
+        for notice in &batch.notices {
             check_id(&notice.id)?;
         }
         let kept = self.standing.clone();
         let (rows, rows_max) = (self.rows, self.limits.rows_max);
         let (new, pruned) = self.transaction(|db| {
             let mut new = 0;
-            for notice in notices {
+            for notice in &batch.notices {
                 match insert(db, notice, now)? {
                     Ok(Inserted::New(seq)) => {
                         new += 1;
@@ -45,17 +73,12 @@ impl Outbox {
                     Err(fault) => return Ok(Err(fault)),
                 }
             }
-            for ReadUpTo {
-                topic,
-                partition,
-                offset,
-            } in positions
-            {
-                db.prepare_cached("INSERT OR REPLACE INTO read_up_to VALUES (?1, ?2, ?3)")?
-                    .execute(params![topic, partition, offset])?;
+            for (number, result) in &batch.done_orders {
+                if let Err(fault) = orders::done(db, *number, result, now)? {
+                    return Ok(Err(fault));
+                }
             }
-            db.prepare_cached("INSERT OR REPLACE INTO dispatch VALUES (1, ?1)")?
-                .execute([dispatch_state])?;
+            resume_from(db, batch)?;
             let over = (rows + new).saturating_sub(rows_max);
             let pruned = prune(db, over)?;
             if pruned < over {
@@ -71,6 +94,22 @@ impl Outbox {
         self.rows = self.rows + new - pruned;
         Ok(usize::try_from(new).unwrap_or(usize::MAX))
     }
+}
+
+/// Stores where a restart begins.
+fn resume_from(db: &Connection, batch: &Batch) -> rusqlite::Result<()> {
+    for ReadUpTo {
+        topic,
+        partition,
+        offset,
+    } in &batch.positions
+    {
+        db.prepare_cached("INSERT OR REPLACE INTO read_up_to VALUES (?1, ?2, ?3)")?
+            .execute(params![topic, partition, offset])?;
+    }
+    db.prepare_cached("INSERT OR REPLACE INTO dispatch VALUES (1, ?1)")?
+        .execute([&batch.dispatch_state])?;
+    Ok(())
 }
 
 /// What `webhook-id` may be, so that it can be signed: without a dot.

@@ -14,6 +14,7 @@ use tidegate_model::Span;
 use super::{ChannelPlan, ChannelsPlan, KindPlan};
 use crate::bucket::Rate;
 use crate::config::{ChannelConfig, ChannelsConfig, CommonConfig, KindConfig};
+use crate::form::{RobotRate, dingtalk, feishu, wecom};
 use crate::guard::{self, Allowed};
 use crate::http::NetworkPlan;
 use crate::problem::ConfigProblem;
@@ -83,7 +84,7 @@ impl Checker<'_> {
         let authorities = self.authorities(common);
         let proxy = self.proxy(common);
         let kind = self.kind(&allowed);
-        let authorities = authorities?;
+        let (authorities, authorities_pem) = authorities?;
         let proxy = proxy?;
         Some(ChannelPlan {
             name: common.name.clone(),
@@ -97,6 +98,7 @@ impl Checker<'_> {
                 timeout: timeout?,
                 allowed,
                 authorities,
+                authorities_pem,
                 proxy,
             },
         })
@@ -114,14 +116,13 @@ impl Checker<'_> {
 
     fn rate(&mut self, common: &CommonConfig) -> Option<Rate> {
         let Some(rate) = common.rate else {
-            // What these services ask for, a little below.
-            let per_minute = match self.config.kind {
-                KindConfig::Dingtalk(_) | KindConfig::Wecom(_) => 20,
-                KindConfig::Feishu(_) => 100,
+            let allowed = match self.config.kind {
+                KindConfig::Dingtalk(_) => dingtalk::RATE,
+                KindConfig::Wecom(_) => wecom::RATE,
+                KindConfig::Feishu(_) => feishu::RATE,
                 _ => return None,
             };
-            let burst = 5;
-            return Some(Rate { per_minute, burst });
+            return Some(within(allowed));
         };
         self.number("rate.per_minute", rate.per_minute, 1..=100_000);
         let burst = rate.burst.unwrap_or((rate.per_minute / 2).max(1));
@@ -163,16 +164,16 @@ impl Checker<'_> {
         }
     }
 
-    fn authorities(&mut self, common: &CommonConfig) -> Option<Vec<reqwest::Certificate>> {
+    fn authorities(&mut self, common: &CommonConfig) -> Option<Authorities> {
         let Some(file) = &common.ca_file else {
-            return Some(Vec::new());
+            return Some((Vec::new(), None));
         };
         let path = self.folder.join(file);
         let shown = path.display();
         let read = std::fs::read(&path)
             .map_err(|error| format!("the file {shown} cannot be read: {error}"))
             .and_then(|pem| match reqwest::Certificate::from_pem_bundle(&pem) {
-                Ok(list) if !list.is_empty() => Ok(list),
+                Ok(list) if !list.is_empty() => Ok((list, Some(pem))),
                 Ok(_) | Err(_) => Err(format!("the file {shown} holds no certificate (PEM)")),
             });
         read.map_err(|message| self.problem("ca_file", message))
@@ -282,8 +283,26 @@ impl Checker<'_> {
     }
 }
 
+/// Certificates, read and as they are written.
+type Authorities = (Vec<reqwest::Certificate>, Option<Vec<u8>>);
+
+/// A bucket that keeps within what a platform allows in every second and every minute: what it lets
+/// through at once and what flows into it meanwhile are no more together.
+fn within(allowed: RobotRate) -> Rate {
+    let flows_in_a_second = allowed.per_minute.div_ceil(60);
+    let burst = match allowed.per_second {
+        Some(per_second) => per_second.saturating_sub(flows_in_a_second),
+        None => allowed.per_minute / 4,
+    };
+    let burst = burst.max(1);
+    Rate {
+        per_minute: allowed.per_minute.saturating_sub(burst).max(1),
+        burst,
+    }
+}
+
 /// A URL without a login in it. Its text is not repeated in messages: it may hold a secret.
-fn http_url(text: &str) -> Result<Url, String> {
+pub(crate) fn http_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("it is not a URL: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(format!("its scheme {:?} must be https", url.scheme()));

@@ -14,7 +14,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use super::Environment;
 use super::lane::{Lane, Move, SLACK};
 use super::turn::{Failed, Turn, Turned};
-use crate::counts::{Counters, Summary};
+use crate::counts::{Counters, Totals};
 use crate::deliver::{Deliver, Outcome, Tried};
 use crate::handle::OutboxHandle;
 use crate::outbox::{Done, Due, End};
@@ -103,7 +103,7 @@ impl Worker {
         mut self,
         stop: impl Future<Output = ()> + Send,
         grace: Duration,
-    ) -> Summary {
+    ) -> Totals {
         let mut stop = std::pin::pin!(stop);
         loop {
             let now = self.now();
@@ -128,7 +128,7 @@ impl Worker {
             }
         }
         self.finish(grace).await;
-        self.counters.summary()
+        self.counters.totals()
     }
 
     /// How long nothing happens by itself.

@@ -164,17 +164,17 @@ async fn a_real_alertmanager_gets_groups_ends_and_silences() {
     .await;
     let alerts = alertmanager.alerts().await;
     assert_eq!(alerts.len(), 2);
-    let labels: Vec<&str> = alerts
+    let severities: Vec<&str> = alerts
         .iter()
-        .map(|a| a["labels"]["severity"].as_str().unwrap())
+        .map(|a| a["annotations"]["severity"].as_str().unwrap())
         .collect();
-    assert!(labels.contains(&"warning") && labels.contains(&"watch"));
+    assert!(severities.contains(&"warning") && severities.contains(&"watch"));
     assert_eq!(alerts[0]["labels"]["grid_unit"], "g-1");
     assert_eq!(alerts[0]["annotations"]["title_zh"], "东市场拥挤");
     // Told again in time: three times the resend is 3 s, and after 4 s both still stand.
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(alertmanager.alerts().await.len(), 2);
-    assert!(running.counters.summary().channel("c").reminders >= 3);
+    assert!(running.counters.totals().channel("c").reminders >= 3);
     worsen(&alertmanager, &place).await;
     // Both end, and the receiver hears of it once the group's wait is over.
     let mut end = notice("n-3", "a");
@@ -207,7 +207,7 @@ async fn a_real_alertmanager_gets_groups_ends_and_silences() {
     running.stop().await;
 }
 
-/// One goes up a step: the same alert with other labels; the old ones end.
+/// One goes up a step: it is the same alert, with another annotation.
 async fn worsen(alertmanager: &Alertmanager, place: &Place) {
     let mut worse = notice("n-2", "a");
     "critical".clone_into(&mut worse.alerts[0].record.severity);
@@ -219,7 +219,12 @@ async fn worsen(alertmanager: &Alertmanager, place: &Place) {
             .alerts()
             .await
             .iter()
-            .map(|alert| alert["labels"]["severity"].as_str().unwrap().to_owned())
+            .map(|alert| {
+                alert["annotations"]["severity"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            })
             .collect();
         let wanted = ["critical", "watch"].map(str::to_owned);
         if severities == BTreeSet::from(wanted) {
@@ -279,7 +284,7 @@ async fn a_real_alertmanager_takes_a_test_and_many_at_once() {
     let running = place.start(&other.toml("")).await;
     let counters = running.counters.clone();
     until("it is reminded", || {
-        counters.summary().channel("c").reminders == 1
+        counters.totals().channel("c").reminders == 1
     })
     .await;
     assert_eq!(other.alerts().await.len(), 1_200);

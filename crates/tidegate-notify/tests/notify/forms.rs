@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use tidegate_dispatch::{Notice, NoticeKind};
+use tidegate_dispatch::{Notice, NoticeAlert, NoticeKind};
 use tidegate_notify::Language;
+use tidegate_notify::form::alertmanager_webhook::{WebhookConfig, payload};
 use tidegate_notify::form::webhook::{BODY_BYTES_MAX, SigningKey, body, event_type};
 use tidegate_notify::form::{alertmanager, ntfy};
 
@@ -57,8 +58,11 @@ fn a_webhook_says_what_the_notice_says() {
     assert_eq!(value["type"], "alert.firing");
     assert_eq!(value["timestamp"], notice.created.to_string());
     let data = &value["data"];
-    assert_eq!(data["title"]["zh-CN"], "东市场拥挤（另有 1 条）");
-    assert_eq!(data["title"]["en"], "East market is crowded (and 1 more)");
+    assert_eq!(data["title"]["zh-CN"], "[警告] 东市场拥挤（另有 1 条）");
+    assert_eq!(
+        data["title"]["en"],
+        "[Warning] East market is crowded (+1 more)"
+    );
     assert_eq!(data["alerts"][0]["value"], 1.25);
     assert_eq!(data["alerts"][0]["grid_units"][1], "g");
     assert_eq!(data["alerts"][1]["state"], "resolved");
@@ -102,12 +106,30 @@ fn alertmanager_labels_are_an_identity() {
     other.record.value = Some(9.0);
     other.record.level = None;
     other.record.title_en = "Another headline".to_owned();
+    "critical".clone_into(&mut other.record.severity);
     assert_eq!(
         alertmanager::PushAlert::new(&other).identity(),
         push.identity()
     );
     assert_eq!(push.labels["alertname"], "crowded");
     assert_eq!(push.labels["team_of"], "east");
+    assert_eq!(push.annotations["severity"], "warning");
+    // A receiver of the webhook form sees the same identity, and the same fingerprint.
+    let config = WebhookConfig {
+        receiver: "r".to_owned(),
+        external_url: "https://tidegate.example".to_owned(),
+        alerts_max: None,
+    };
+    let told = |alert: &NoticeAlert| {
+        let mut notice = notice("n-1", "a");
+        notice.alerts = vec![alert.clone()];
+        json(&payload(&notice, &config))["alerts"][0].clone()
+    };
+    let (before, after) = (told(&alert), told(&other));
+    assert_eq!(before["labels"], serde_json::json!(push.labels));
+    assert_eq!(after["labels"], before["labels"]);
+    assert_eq!(after["fingerprint"], before["fingerprint"]);
+    assert_eq!(after["annotations"]["severity"], "critical");
     assert_eq!(push.annotations["value"], "1.25 persons/m² (1 to 1.5)");
     let now = Timestamp::now();
     let resend = std::time::Duration::from_mins(1);
@@ -129,7 +151,10 @@ fn ntfy_messages_have_a_priority_and_fit() {
     let mut told = notice("n-1", "a");
     let value = json(&ntfy::request(&told, "duty", BOTH).body);
     assert_eq!(value["topic"], "duty");
-    assert_eq!(value["title"], "东市场拥挤 / East market is crowded");
+    assert_eq!(
+        value["title"],
+        "[警告] 东市场拥挤 / [Warning] East market is crowded"
+    );
     assert_eq!(value["priority"], 4);
     assert_eq!(value["click"], "https://runbooks.example.org/crowded");
     told.alerts[0].record.state = "resolved".to_owned();

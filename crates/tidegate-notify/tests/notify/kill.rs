@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tidegate_notify::{
     Channels, ChannelsConfig, Environment, Filter, KeptState, Outbox, OutboxHandle, OutboxLimits,
-    ReadUpTo, Service,
+    ReadUpTo, Service, Surroundings,
 };
 
 use crate::server::{Reply, Server, answer, text};
@@ -53,7 +53,7 @@ async fn work(folder: &Path) {
         .unwrap()
         .check(folder)
         .unwrap();
-    let channels = Channels::new(plan, &outbox).unwrap();
+    let channels = Channels::new(plan, &outbox, &Surroundings::default()).unwrap();
     let service = Service::new(channels, outbox.clone(), Environment::system());
     tokio::spawn(service.await.unwrap().run(std::future::pending()));
     let last: Option<u64> = std::env::var("TIDEGATE_TEST_NOTIFY_LAST")

@@ -9,9 +9,12 @@
 
 mod alertmanager;
 mod certificates;
+mod channels;
 mod config;
 mod forms;
 mod kill;
+mod mail;
+mod orders;
 mod outbox;
 mod receiver;
 mod server;

@@ -174,11 +174,11 @@ fn other_files_and_later_versions_are_refused() {
     let path = folder.path().join("p");
     drop(Outbox::open(&path, OutboxLimits::default()).unwrap());
     let db = rusqlite::Connection::open(&path).unwrap();
-    db.pragma_update(None, "user_version", 2).unwrap();
+    db.pragma_update(None, "user_version", 3).unwrap();
     drop(db);
     let error = Outbox::open(&path, OutboxLimits::default()).unwrap_err();
     assert!(
-        matches!(error, OutboxError::Version { found: 2, .. }),
+        matches!(error, OutboxError::Version { found: 3, .. }),
         "{error}"
     );
 }
@@ -193,7 +193,11 @@ fn the_last_word_on_an_alert_stands_by_its_labels() {
         let mut after = (String::new(), String::new());
         let mut all = Vec::new();
         while let Some(one) = outbox.standing("c", &after, 1).unwrap().pop() {
-            all.push((one.alert.labels["severity"].clone(), one.ended.is_some()));
+            let severity = &one.alert.annotations["severity"];
+            all.push((
+                format!("{} {severity}", one.alert.labels["owner"]),
+                one.ended.is_some(),
+            ));
             after = one.key;
         }
         all
@@ -202,25 +206,37 @@ fn the_last_word_on_an_alert_stands_by_its_labels() {
     elsewhere.channel = "d".to_owned();
     let all = [notice("n-1", "a"), notice("n-2", "b"), elsewhere];
     outbox.accept(&all, b"", &[], now).unwrap();
-    let pair = |severity: &str, ended| (severity.to_owned(), ended);
+    let pair = |what: &str, ended| (what.to_owned(), ended);
     assert_eq!(
         standing(&outbox),
-        [pair("warning", false), pair("warning", false)]
+        [
+            pair("market-office warning", false),
+            pair("market-office warning", false)
+        ]
     );
+    // An escalation is the same alert; another owner makes it another one, and the old one ends.
     let mut worse = notice("n-3", "a");
     "critical".clone_into(&mut worse.alerts[0].record.severity);
     outbox.accept(&[worse.clone()], b"", &[], now).unwrap();
+    assert_eq!(standing(&outbox)[0], pair("market-office critical", false));
+    assert_eq!(outbox.standing_of("c", "a").unwrap().len(), 1);
+    worse.id = "n-4".to_owned();
+    "city".clone_into(&mut worse.alerts[0].record.owner);
+    outbox.accept(&[worse.clone()], b"", &[], now).unwrap();
     let changed = [
-        pair("critical", false),
-        pair("warning", true),
-        pair("warning", false),
+        pair("city critical", false),
+        pair("market-office critical", true),
+        pair("market-office warning", false),
     ];
     assert_eq!(standing(&outbox), changed);
     assert_eq!(outbox.standing_of("c", "a").unwrap().len(), 2);
     outbox.forget_ended("c", at(400)).unwrap();
     assert_eq!(
         standing(&outbox),
-        [pair("critical", false), pair("warning", false)]
+        [
+            pair("city critical", false),
+            pair("market-office warning", false)
+        ]
     );
     outbox.keep_standing(&[]).unwrap();
     assert!(standing(&outbox).is_empty());

@@ -150,7 +150,7 @@ async fn a_channel_that_is_gone_is_left_alone_until_its_settings_change() {
             "{why}"
         );
     }
-    assert!(running.counters.summary().channel("c").is_gone);
+    assert!(running.counters.totals().channel("c").is_gone);
     running.stop().await;
     // The same after a restart.
     let running = place.start(&toml).await;
@@ -306,7 +306,7 @@ async fn secrets_are_read_in_every_try() {
     place.accept(&[notice("n-1", "a")]).await;
     let counters = running.counters.clone();
     crate::support::until("it fails without the secret", || {
-        counters.summary().channel("c").retried > 0
+        counters.totals().channel("c").retried > 0
     })
     .await;
     write_secret(&path, crate::support::SECRET);

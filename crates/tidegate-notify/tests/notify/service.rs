@@ -285,7 +285,7 @@ async fn an_outbox_that_cannot_be_written_makes_notices_wait_and_sends_none_twic
     let path = place.folder.path().join("outbox.sqlite");
     let other = rusqlite::Connection::open(path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    until("it fails", || counters.summary().outbox_errors > 0).await;
+    until("it fails", || counters.totals().outbox_errors > 0).await;
     other.execute_batch("COMMIT").unwrap();
     assert_eq!(place.settled("n-2").await.0.state, KeptState::Delivered);
     running.stop().await;

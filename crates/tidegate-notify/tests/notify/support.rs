@@ -10,7 +10,7 @@ use tidegate_alerts::wire::AlertRecord;
 use tidegate_dispatch::{Notice, NoticeAlert, NoticeKind};
 use tidegate_notify::{
     Attempt, Channels, ChannelsConfig, Counters, Environment, Kept, KeptState, Outbox,
-    OutboxHandle, OutboxLimits, Service, Summary,
+    OutboxHandle, OutboxLimits, Service, Surroundings, Totals,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -109,7 +109,7 @@ impl Place {
     pub(crate) fn channels(&self, toml: &str) -> Channels {
         let config = ChannelsConfig::from_toml(toml).unwrap();
         let plan = config.check(self.folder.path()).unwrap();
-        Channels::new(plan, &self.outbox).unwrap()
+        Channels::new(plan, &self.outbox, &Surroundings::default()).unwrap()
     }
 
     pub(crate) async fn start(&self, toml: &str) -> Running {
@@ -161,11 +161,11 @@ impl Place {
 pub(crate) struct Running {
     pub(crate) counters: Counters,
     stop: oneshot::Sender<()>,
-    task: JoinHandle<Summary>,
+    task: JoinHandle<Totals>,
 }
 
 impl Running {
-    pub(crate) async fn stop(self) -> Summary {
+    pub(crate) async fn stop(self) -> Totals {
         drop(self.stop);
         tokio::time::timeout(LONG, self.task)
             .await

@@ -48,9 +48,9 @@ impl Faults {
 }
 
 /// An element with text only: its path and its text. Blocks of `info` are numbered from 1.
-type Leaf = (String, String);
+pub(super) type Leaf = (String, String);
 
-fn leaves(xml: &[u8]) -> Result<Vec<Leaf>, String> {
+pub(super) fn leaves(xml: &[u8]) -> Result<Vec<Leaf>, String> {
     let mut reader = Reader::from_reader(xml);
     reader.config_mut().check_end_names = true;
     let mut path: Vec<String> = Vec::new();
@@ -99,7 +99,7 @@ fn leaves(xml: &[u8]) -> Result<Vec<Leaf>, String> {
     }
 }
 
-fn find<'a>(leaves: &'a [Leaf], path: &str) -> Option<&'a str> {
+pub(super) fn find<'a>(leaves: &'a [Leaf], path: &str) -> Option<&'a str> {
     let found = leaves.iter().find(|(at, _)| at == path);
     found.map(|(_, text)| text.as_str())
 }

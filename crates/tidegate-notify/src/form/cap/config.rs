@@ -15,8 +15,8 @@ pub struct CapConfig {
     pub sender_name_en: String,
     /// The zone of all times. Changing it changes how earlier messages are referred to.
     pub zone: TimeZone,
-    /// All messages are part of an exercise.
-    pub exercise: bool,
+    /// What all messages are, but those of tests and of shadow rules, which are never `Actual`.
+    pub status: CapStatus,
     /// Whom the messages are for.
     pub scope: Scope,
     /// At least one is written: `Safety` if this is empty.
@@ -37,13 +37,36 @@ impl CapConfig {
             sender_name_zh: String::new(),
             sender_name_en: String::new(),
             zone: TimeZone::fixed(jiff::tz::offset(8)),
-            exercise: false,
+            status: CapStatus::Actual,
             scope: Scope::default(),
             categories: vec![Category::Health, Category::Safety],
             contact: None,
             forecast_methods: ["forecast/", "inflow/", "indicator/time-to-threshold"]
                 .map(str::to_owned)
                 .to_vec(),
+        }
+    }
+}
+
+/// CAP's `status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
+pub enum CapStatus {
+    /// To be acted upon.
+    Actual,
+    /// For those who take part in an exercise.
+    Exercise,
+    /// To be ignored.
+    #[default]
+    Test,
+}
+
+impl CapStatus {
+    /// The standard's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Actual => "Actual",
+            Self::Exercise => "Exercise",
+            Self::Test => "Test",
         }
     }
 }

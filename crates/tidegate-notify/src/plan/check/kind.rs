@@ -10,7 +10,7 @@ use crate::config::{
 };
 use crate::form::webhook::SigningKey;
 use crate::guard::{self, Allowed};
-use crate::plan::{KindPlan, RobotPlan};
+use crate::plan::{CapPlan, KindPlan, RobotPlan, SmtpPlan};
 use crate::secret::SecretFile;
 
 /// Most secrets that sign.
@@ -96,7 +96,7 @@ impl Checker<'_> {
     fn smtp(&mut self, config: &SmtpConfig, allowed: &Allowed) -> Option<KindPlan> {
         let port = config.port.unwrap_or(match config.tls {
             SmtpTls::Wrapped => 465,
-            SmtpTls::Starttls | SmtpTls::None => 587,
+            SmtpTls::StartTls | SmtpTls::None => 587,
         });
         let named = allowed.has(&config.host, port);
         if config.tls == SmtpTls::None && !named {
@@ -140,14 +140,14 @@ impl Checker<'_> {
                 return None;
             }
         };
-        Some(KindPlan::Smtp {
+        Some(KindPlan::Smtp(SmtpPlan {
             host: config.host.clone(),
             port,
             tls: config.tls,
             from: config.from.clone(),
             to: config.to.clone(),
             login,
-        })
+        }))
     }
 
     fn cap(&mut self, config: &CapConfig) -> KindPlan {
@@ -169,13 +169,13 @@ impl Checker<'_> {
                 None
             }
         };
-        KindPlan::Cap {
+        KindPlan::Cap(CapPlan {
             folder: self.folder.join(&config.folder),
             sender: config.sender.clone(),
             public_url,
             status: config.status,
             feed_max: config.feed_max,
-        }
+        })
     }
 
     fn robot(&mut self, config: &RobotConfig, allowed: &Allowed) -> Option<RobotPlan> {
