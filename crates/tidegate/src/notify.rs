@@ -2,11 +2,12 @@
 
 mod alerts;
 mod kafka;
-mod orders;
+pub(crate) mod orders;
 mod relay;
 mod setup;
 mod topic;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,17 +15,22 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::json;
+use tidegate_model::Cell;
+use tidegate_notify::form::cap::Place;
 use tidegate_notify::{
     Channels, Environment, Filter, Kept, KindPlan, Outbox, OutboxHandle, Outcome, Service,
+    Surroundings,
 };
+use tidegate_pipeline::Pipeline;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::cli::{Notify, NotifyPlace, NotifyRun};
 use crate::live::StopSignal;
 
+pub(crate) use alerts::order_on;
 pub(crate) use alerts::{alerts, routes, silence};
 pub(crate) use relay::{Incoming, Relay};
-pub(crate) use setup::{CHANNELS, ROUTES, Scratch, Setup, check, check_folder};
+pub(crate) use setup::{CHANNELS, ROUTES, Scratch, Setup, check, check_folder, outbox_path};
 
 use kafka::KafkaChannel;
 
@@ -110,7 +116,11 @@ pub(crate) fn channels(
     outbox: &OutboxHandle,
     bootstrap: Option<&str>,
 ) -> Result<Channels> {
-    let mut channels = Channels::new(setup.channels.clone(), outbox)?;
+    let mut channels = Channels::new(
+        setup.channels.clone(),
+        outbox,
+        &surroundings(&setup.pipeline),
+    )?;
     for missing in channels.missing() {
         if let (KindPlan::Kafka { topic }, Some(bootstrap)) = (&missing.kind, bootstrap) {
             let channel = KafkaChannel::new(bootstrap, topic, &setup.pipeline.name);
@@ -120,13 +130,34 @@ pub(crate) fn channels(
     Ok(channels)
 }
 
+/// The time of the pipeline's place, and where its venues are.
+pub(crate) fn surroundings(pipeline: &Pipeline) -> Surroundings {
+    let venues = pipeline.reference.venues.iter().map(|venue| {
+        let cells = venue.footprint.iter().map(|part| part.cell).collect();
+        (venue.id.clone(), cells)
+    });
+    let venues: BTreeMap<String, Vec<Cell>> = venues.collect();
+    let places = move |kind: &str, subject: &str| -> Option<Place> {
+        let cells = venues.get(subject).filter(|_| kind == "venue")?;
+        Some(Place {
+            polygons: Vec::new(),
+            cells: cells.clone(),
+        })
+    };
+    Surroundings {
+        zone: pipeline.zone.clone(),
+        places: Arc::new(places),
+    }
+}
+
 async fn open(place: &NotifyPlace) -> Result<OutboxHandle> {
     let pipeline = crate::folder::load(&place.pipeline).await?;
     open_of(place.state.as_deref(), &pipeline.name)
 }
 
-fn open_of(state: Option<&Path>, pipeline: &str) -> Result<OutboxHandle> {
-    let path = setup::outbox_path(state, pipeline)?;
+/// The outbox of a pipeline.
+pub(crate) fn open_of(state: Option<&Path>, pipeline: &str) -> Result<OutboxHandle> {
+    let path = outbox_path(state, pipeline)?;
     Ok(OutboxHandle::new(Outbox::open(&path, setup::limits())?))
 }
 

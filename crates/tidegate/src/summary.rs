@@ -10,12 +10,14 @@ use tidegate_alerts::Rule;
 use tidegate_model::Venue;
 use tidegate_notify::form::Language;
 use tidegate_notify::form::summary::{
-    self, AlertCounts, AlertLine, FeedHealth, Gap, Peak, Period, Summary,
+    self, Acknowledgement, AlertCounts, AlertLine, FeedHealth, Gap, Peak, Period, Summary,
 };
+use tidegate_notify::{Order, OutboxHandle};
 use tidegate_pipeline::Pipeline;
 use tidegate_query::Session;
 
 use crate::cli::SummaryArgs;
+use crate::notify::{open_of, order_on, orders, outbox_path};
 use crate::rows::json_lines;
 use crate::sql::register;
 
@@ -37,6 +39,12 @@ pub(crate) async fn summary(args: &SummaryArgs) -> Result<String> {
         let html = summary::file(&of, languages, zone);
         std::fs::write(out, html)
             .with_context(|| format!("{} cannot be written", out.display()))?;
+    }
+    if let (Some(channel), Some(by)) = (&args.tell, &args.by) {
+        let rendered = |language| summary::mail(&of, &[language], zone);
+        let [zh, en] = [Language::Chinese, Language::English].map(rendered);
+        let body = orders::summary(channel, [&zh.subject, &en.subject], [&zh.text, &en.text]);
+        order_on(&open_of(args.state.as_deref(), &pipeline.name)?, by, &body).await?;
     }
     if args.json {
         return Ok(serde_json::to_string_pretty(&of)?);
@@ -65,11 +73,22 @@ async fn read(args: &SummaryArgs, pipeline: &Pipeline) -> Result<Summary> {
     let within = units_within(pipeline, &unit.id);
     let session = Session::new();
     register(&session, &args.data).await?;
+    let trail = outbox_path(args.state.as_deref(), &pipeline.name)?;
+    let acknowledged = if trail.exists() {
+        acknowledged(
+            &open_of(args.state.as_deref(), &pipeline.name)?,
+            (args.from, args.to),
+        )
+        .await?
+    } else {
+        Vec::new()
+    };
     let lake = Lake {
         session,
         from: args.from,
         to: args.to,
     };
+    let (alerts, acknowledgements) = lake.alerts(&within, &acknowledged).await?;
     Ok(Summary {
         grid_unit: unit.id.clone(),
         name_zh: unit.name_zh.clone(),
@@ -82,10 +101,43 @@ async fn read(args: &SummaryArgs, pipeline: &Pipeline) -> Result<Summary> {
         start: args.from,
         end: args.to,
         peaks: lake.peaks(pipeline, &within).await?,
-        alerts: lake.alerts(&within).await?,
-        acknowledgements: Vec::new(),
+        alerts,
+        acknowledgements,
         feeds: lake.feeds().await?,
     })
+}
+
+/// What somebody said of an alert, as the trail of the notifier has it.
+struct Said {
+    alert: String,
+    at: Timestamp,
+    by: String,
+    note: String,
+    verdict: Option<String>,
+}
+
+/// What was said of alerts and taken in the period.
+async fn acknowledged(
+    outbox: &OutboxHandle,
+    (from, to): (Timestamp, Timestamp),
+) -> Result<Vec<Said>> {
+    let orders = outbox.with(|outbox| outbox.orders(ALERTS_MAX)).await?;
+    let said = |order: Order| {
+        let is_taken = order
+            .result
+            .is_some_and(|result| result.ends_with("is acknowledged"));
+        let body: serde_json::Value = serde_json::from_str(&order.body).ok()?;
+        let text = |key: &str| body["acknowledge"][key].as_str().map(str::to_owned);
+        let within = from <= order.made_at && order.made_at < to;
+        (is_taken && within).then_some(Said {
+            alert: text("alert")?,
+            at: order.made_at,
+            by: order.by,
+            note: text("note").unwrap_or_default(),
+            verdict: text("verdict"),
+        })
+    };
+    Ok(orders.into_iter().rev().filter_map(said).collect())
 }
 
 /// The unit and all below it.
@@ -212,7 +264,12 @@ impl Lake {
         Ok(rows.into_iter().filter_map(peak).collect())
     }
 
-    async fn alerts(&self, within: &BTreeSet<String>) -> Result<AlertCounts> {
+    /// The alerts of the period, and what was said of those of these units.
+    async fn alerts(
+        &self,
+        within: &BTreeSet<String>,
+        said: &[Said],
+    ) -> Result<(AlertCounts, Vec<Acknowledgement>)> {
         let sql = format!(
             "SELECT id, rule, state, severity, grid_unit, window_end, title_zh, title_en FROM alert
              WHERE NOT is_shadow AND window_end <= TIMESTAMP '{}' ORDER BY window_end LIMIT {ALERTS_MAX}",
@@ -232,17 +289,31 @@ impl Lake {
         }
         let mut counts = AlertCounts::default();
         let mut lines = Vec::new();
-        for changes in alerts.into_values() {
+        let mut acknowledgements = Vec::new();
+        for (id, changes) in alerts {
             let Some(line) = self.line(&changes) else {
                 continue;
             };
+            let said: Vec<&Said> = said.iter().filter(|said| said.alert == id).collect();
+            if said.is_empty() {
+                counts.unacknowledged.push(line.clone());
+            }
+            acknowledgements.extend(said.into_iter().map(|said| Acknowledgement {
+                at: said.at,
+                who: said.by.clone(),
+                title_zh: line.title_zh.clone(),
+                title_en: line.title_en.clone(),
+                verdict: said.verdict.clone(),
+                note: said.note.clone(),
+            }));
             *counts.by_severity.entry(line.severity.clone()).or_default() += 1;
             *counts.by_rule.entry(changes[0].rule.clone()).or_default() += 1;
             lines.push(line);
         }
         lines.sort_by_key(|line| std::cmp::Reverse(line.minutes));
         counts.longest = lines.first().cloned();
-        Ok(counts)
+        acknowledgements.sort_by_key(|said| said.at);
+        Ok((counts, acknowledgements))
     }
 
     /// An alert that was raised and stood in the period.

@@ -31,6 +31,15 @@ pub(crate) struct SummaryArgs {
     /// Only in this language; both without it.
     #[arg(long, value_parser = ["zh-CN", "en"])]
     pub language: Option<String>,
+    /// Have the running notifier tell it on this channel of channels.toml.
+    #[arg(long, value_name = "CHANNEL", requires = "by")]
+    pub tell: Option<String>,
+    /// Who has it told: a role or a login.
+    #[arg(long)]
+    pub by: Option<String>,
+    /// The folder where notices and acknowledgements are kept, as given to `tidegate notify run`.
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
     /// Print what it says as JSON and not as text.
     #[arg(long)]
     pub json: bool,

@@ -20,7 +20,7 @@ use tidegate_pipeline::Pipeline;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::folder::BadPipeline;
-use crate::notify::{Incoming, Relay, Scratch, Setup, check};
+use crate::notify::{Incoming, Relay, Scratch, Setup, check, surroundings};
 
 /// Alerts between the run and the dispatcher: more than a day has.
 const QUEUE: usize = 10_000;
@@ -104,7 +104,7 @@ async fn tell(setup: Setup, incoming: mpsc::Receiver<Incoming>) -> Result<Vec<No
         .iter()
         .map(|c| c.name.clone())
         .collect();
-    let mut channels = Channels::new(setup.channels, &outbox)?;
+    let mut channels = Channels::new(setup.channels, &outbox, &surroundings(&setup.pipeline))?;
     let notebook = Arc::new(Notebook::default());
     for name in &names {
         channels.plug(name, Arc::<Notebook>::clone(&notebook))?;

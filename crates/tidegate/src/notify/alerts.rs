@@ -211,7 +211,8 @@ async fn order(place: &NotifyPlace, by: &str, body: &Value, print: fn(&str)) -> 
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn order_on(outbox: &OutboxHandle, by: &str, body: &Value) -> Result<i64> {
+/// Writes an order down, and gives its number.
+pub(crate) async fn order_on(outbox: &OutboxHandle, by: &str, body: &Value) -> Result<i64> {
     let (by, body) = (by.to_owned(), body.to_string());
     let number = outbox.with(move |outbox| outbox.order(&by, &body, Timestamp::now()));
     Ok(number.await?)
