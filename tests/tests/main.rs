@@ -14,6 +14,7 @@ mod faults;
 mod feed_quality;
 mod foresight;
 mod kept;
+mod notify;
 mod occupancy;
 mod provisional;
 mod quarantine;

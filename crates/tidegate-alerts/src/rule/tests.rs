@@ -381,6 +381,7 @@ fn what_is_seldom_meant_is_warned_of() {
 fn the_guide_is_right() {
     #[derive(serde::Deserialize)]
     struct Rules {
+        #[serde(default)]
         time_interval: Vec<TimeIntervalConfig>,
         #[serde(default)]
         rule: Vec<RuleConfig>,
