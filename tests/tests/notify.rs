@@ -254,7 +254,12 @@ fn a_test_of_a_channel_says_what_came_of_it() {
         ("200 OK", true, 0, &["hook: delivered"][..]),
         ("500 Oh", true, 1, &["not delivered (status 500)"]),
         ("301 Elsewhere", true, 1, &["not delivered (status 301)"]),
-        ("200 OK", false, 1, &["not delivered", "127.0.0.1"]),
+        (
+            "200 OK",
+            false,
+            78,
+            &["channels.toml:1", "127.0.0.1", "allow_internal"],
+        ),
     ]
     .into_iter()
     .enumerate()

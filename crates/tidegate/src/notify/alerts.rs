@@ -156,7 +156,8 @@ pub(crate) async fn routes(command: &Routes, print: fn(&str)) -> Result<ExitCode
         return json_out(&serde_json::to_value(&explained)?, print);
     }
     for step in &explained.routes {
-        print(&format!("{step:?}"));
+        let taken = if step.taken { "taken" } else { "passed over" };
+        print(&format!("route {}: {taken}, {}", step.route, step.why));
     }
     for delivery in &explained.deliveries {
         let to = match delivery.to.as_slice() {

@@ -40,6 +40,7 @@ fn a_raised_alert_in_full() {
         "is_final": true,
         "threshold": 4.0,
         "valid_until": "2026-03-01T00:20:00Z",
+        "why": "data",
     });
     assert_eq!(record, expected);
     let dark = AlertRecord::from(&told[1]);
