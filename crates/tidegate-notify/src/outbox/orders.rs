@@ -13,6 +13,8 @@
 //!
 //! The body is JSON that means nothing here.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use sha2::{Digest as _, Sha256};
@@ -252,5 +254,8 @@ fn hash(number: i64, made_at: i64, by: &str, body: &str, previous: &str) -> Stri
         digest.update(text);
     }
     let bytes: [u8; 32] = digest.finalize().into();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+        text
+    })
 }

@@ -218,7 +218,7 @@ fn child_that_applies_orders() {
     loop {
         let open = outbox.open_orders().unwrap();
         for order in open.iter().take(2) {
-            state.push_str(&format!("{} ", order.number));
+            state = state + &order.number.to_string() + " ";
         }
         let done = open
             .iter()
@@ -280,10 +280,9 @@ async fn killed_at_any_instant_each_order_is_applied_once() {
     child.wait().unwrap();
     let state = outbox.resume().unwrap().dispatch_state.unwrap();
     let state = String::from_utf8(state).unwrap();
-    let expected: String = (1..=i64::try_from(KILLS).unwrap() * ORDERS_A_KILL)
-        .map(|number| format!("{number} "))
-        .collect();
-    assert_eq!(state, expected);
+    let numbers = 1..=i64::try_from(KILLS).unwrap() * ORDERS_A_KILL;
+    let expected: Vec<String> = numbers.map(|number| number.to_string()).collect();
+    assert_eq!(state.trim_end(), expected.join(" "));
     let orders = outbox.orders(1_000).unwrap();
     assert!(
         orders
