@@ -103,7 +103,7 @@ fn a_later_message_names_the_earlier_ones_as_they_were_sent() {
 #[test]
 fn a_channel_chooses_scope_status_and_category() {
     let config = CapConfig {
-        status: tidegate_notify::form::cap::CapStatus::Exercise,
+        status: cap::CapStatus::Exercise,
         scope: Scope::Private(vec!["a@b.example".to_owned(), "Duty room".to_owned()]),
         categories: vec![Category::Transport],
         zone: jiff::tz::TimeZone::UTC,

@@ -98,7 +98,7 @@ fn every_message_is_valid_by_the_schema() {
         cap_config(),
         CapConfig {
             scope: Scope::Public,
-            status: tidegate_notify::form::cap::CapStatus::Exercise,
+            status: cap::CapStatus::Exercise,
             zone: jiff::tz::TimeZone::UTC,
             ..cap_config()
         },
