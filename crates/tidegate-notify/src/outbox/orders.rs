@@ -13,8 +13,6 @@
 //!
 //! The body is JSON that means nothing here.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use sha2::{Digest as _, Sha256};
@@ -29,6 +27,8 @@ const BY_CHARS_MAX: usize = 200;
 const RESULT_CHARS_MAX: usize = 4_000;
 /// Most orders that may be open: nobody applies them.
 const OPEN_MAX: i64 = 1_000;
+/// The digits of hashes.
+const HEXADECIMAL: [u8; 16] = *b"0123456789abcdef";
 /// What stands before the first order.
 const NOTHING_BEFORE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -253,9 +253,8 @@ fn hash(number: i64, made_at: i64, by: &str, body: &str, previous: &str) -> Stri
         digest.update((text.len() as u64).to_be_bytes());
         digest.update(text);
     }
+    let digits =
+        |byte: u8| [byte >> 4, byte & 15].map(|four| char::from(HEXADECIMAL[usize::from(four)]));
     let bytes: [u8; 32] = digest.finalize().into();
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-        text
-    })
+    bytes.into_iter().flat_map(digits).collect()
 }
