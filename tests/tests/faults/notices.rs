@@ -118,7 +118,8 @@ fn real_notices_survive_kills_under_their_ids() {
     last.terminate();
     assert!(last.must_end(LONG).success(), "{}", last.output());
     outputs.push(last.output());
-    assert!(newest.len() > 10, "{}", newest.len());
+    // Each of those killed told one at least; an alert that is over before it is told is not told.
+    assert!(newest.len() >= KILLS, "{}", newest.len());
     check_ids(&outputs, &published);
 }
 
