@@ -4,6 +4,7 @@
 //! nothing is told. `1000 fire, 1000 end` is a bad moment: every second window raises an alert on
 //! each of 1,000 venues, and the next ends it.
 
+#[path = "../../tidegate-feeds/benches/cpu/mod.rs"]
 mod cpu;
 
 use std::borrow::Cow;

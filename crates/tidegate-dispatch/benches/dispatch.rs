@@ -2,6 +2,7 @@
 //! group of its own: 1,000 transitions in one moment, from the records to the notices. `worse` tells all
 //! of them at once; `changed` holds them until their group's time.
 
+#[path = "../../tidegate-feeds/benches/cpu/mod.rs"]
 mod cpu;
 #[path = "../tests/support/mod.rs"]
 mod support;

@@ -2,23 +2,45 @@
 //! end. What is common to them is here: one group and many, states as bytes, account of memory.
 
 use std::fmt::Debug;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, LargeBinaryBuilder};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::function::StateFieldsArgs;
+use datafusion::common::{Result, ScalarValue, not_impl_err};
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
-use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, EmitTo, GroupsAccumulator,
+    Signature, Volatility,
+};
 
 /// An aggregate that gathers the rows of each group.
-pub(crate) trait Gather: Copy + Debug + Send + Sync + 'static {
+pub(crate) trait Gather: Copy + Debug + Eq + Hash + Send + Sync + 'static {
+    /// What a state holds, a word for its column.
+    const STATE: &'static str;
+
     /// What is gathered of a group.
     type Group: Debug + Default + Send + Sync + 'static;
 
     /// The arguments of a batch.
     type Arguments<'a>;
+
+    /// Its name in SQL.
+    fn name(self) -> &'static str;
+
+    /// The types that arguments of `types` are cast to.
+    ///
+    /// # Errors
+    /// A plan error that names the argument.
+    fn coerce(self, types: &[DataType]) -> Result<Vec<DataType>>;
+
+    /// The type of its result.
+    fn data_type(self) -> DataType;
+
+    /// What it promises.
+    fn documentation(self) -> Documentation;
 
     /// Reads `values`, whose types the function has decided.
     fn arguments(self, values: &[ArrayRef]) -> Self::Arguments<'_>;
@@ -53,10 +75,81 @@ pub(crate) trait Gather: Copy + Debug + Send + Sync + 'static {
     fn results(self, groups: &[Self::Group]) -> Result<ArrayRef>;
 }
 
-/// The one column of a state: a written group.
-pub(crate) fn state_fields(args: &StateFieldsArgs<'_>, name: &str) -> Vec<FieldRef> {
-    let name = format_state_name(args.name, name);
-    vec![Arc::new(Field::new(name, DataType::LargeBinary, false))]
+/// The function in SQL of an aggregate that gathers.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Gathered<G> {
+    gather: G,
+    signature: Signature,
+    documentation: Documentation,
+}
+
+/// Its function, to be registered with a session.
+pub(crate) fn function<G: Gather>(gather: G) -> AggregateUDF {
+    AggregateUDF::from(Gathered {
+        gather,
+        signature: Signature::user_defined(Volatility::Immutable),
+        documentation: gather.documentation(),
+    })
+}
+
+impl<G: Gather> Gathered<G> {
+    fn refuse_distinct(&self, args: &AccumulatorArgs<'_>) -> Result<()> {
+        if args.is_distinct {
+            // Two origins may have equal rows, and a cell that comes twice is a mistake, which
+            // DISTINCT would hide at times.
+            return not_impl_err!("{}(DISTINCT …)", self.gather.name());
+        }
+        Ok(())
+    }
+}
+
+impl<G: Gather> AggregateUDFImpl for Gathered<G> {
+    fn name(&self) -> &str {
+        self.gather.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        self.gather.coerce(types)
+    }
+
+    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
+        Ok(self.gather.data_type())
+    }
+
+    /// One column: a written group.
+    fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        let name = format_state_name(args.name, G::STATE);
+        Ok(vec![Arc::new(Field::new(
+            name,
+            DataType::LargeBinary,
+            false,
+        ))])
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        self.refuse_distinct(&args)?;
+        Ok(Box::new(One::new(self.gather)))
+    }
+
+    fn groups_accumulator_supported(&self, _args: AccumulatorArgs<'_>) -> bool {
+        true
+    }
+
+    fn create_groups_accumulator(
+        &self,
+        args: AccumulatorArgs<'_>,
+    ) -> Result<Box<dyn GroupsAccumulator>> {
+        self.refuse_distinct(&args)?;
+        Ok(Box::new(Groups::new(self.gather)))
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&self.documentation)
+    }
 }
 
 /// The accumulator without groups.

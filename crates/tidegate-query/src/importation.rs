@@ -31,17 +31,13 @@ mod outcome;
 mod tests;
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::{Result, not_impl_err};
-use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, DocSection, Documentation, GroupsAccumulator,
-    Signature, Volatility,
-};
+use arrow::datatypes::DataType;
+use datafusion::common::Result;
+use datafusion::logical_expr::{AggregateUDF, DocSection, Documentation};
 #[cfg(doc)]
 use tidegate_risk::importation::UnknownAssumption;
 
-use crate::gather::{Gather, Groups, One, state_fields};
+use crate::gather::{Gather, function};
 
 use arguments::Arguments;
 use group::Group;
@@ -69,7 +65,7 @@ pub const EVIDENCE_FIELDS: [&str; 5] = [
 /// }
 /// ```
 pub fn importation_functions() -> Vec<AggregateUDF> {
-    Outcome::ALL.map(Importation::new).map(Into::into).into()
+    Outcome::ALL.map(function).into()
 }
 
 /// Why a window refuses them.
@@ -83,8 +79,26 @@ pub(crate) fn is_importation(function: &str) -> bool {
 }
 
 impl Gather for Outcome {
+    const STATE: &'static str = "origins";
+
     type Group = Group;
     type Arguments<'a> = Arguments<'a>;
+
+    fn name(self) -> &'static str {
+        Outcome::name(self)
+    }
+
+    fn coerce(self, types: &[DataType]) -> Result<Vec<DataType>> {
+        arguments::coerce(self, types)
+    }
+
+    fn data_type(self) -> DataType {
+        Outcome::data_type(self)
+    }
+
+    fn documentation(self) -> Documentation {
+        document(self)
+    }
 
     fn arguments(self, values: &[ArrayRef]) -> Arguments<'_> {
         Arguments::new(self, values)
@@ -108,74 +122,6 @@ impl Gather for Outcome {
 
     fn results(self, groups: &[Group]) -> Result<ArrayRef> {
         self.of(groups)
-    }
-}
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Importation {
-    outcome: Outcome,
-    signature: Signature,
-    documentation: Documentation,
-}
-
-impl Importation {
-    fn new(outcome: Outcome) -> Self {
-        Self {
-            outcome,
-            signature: Signature::user_defined(Volatility::Immutable),
-            documentation: document(outcome),
-        }
-    }
-
-    fn refuse_distinct(&self, args: &AccumulatorArgs<'_>) -> Result<()> {
-        if args.is_distinct {
-            // Two origins may have equal rows.
-            return not_impl_err!("{}(DISTINCT …)", self.outcome.name());
-        }
-        Ok(())
-    }
-}
-
-impl AggregateUDFImpl for Importation {
-    fn name(&self) -> &str {
-        self.outcome.name()
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        arguments::coerce(self.outcome, types)
-    }
-
-    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
-        Ok(self.outcome.data_type())
-    }
-
-    fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
-        Ok(state_fields(&args, "origins"))
-    }
-
-    fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        self.refuse_distinct(&args)?;
-        Ok(Box::new(One::new(self.outcome)))
-    }
-
-    fn groups_accumulator_supported(&self, _args: AccumulatorArgs<'_>) -> bool {
-        true
-    }
-
-    fn create_groups_accumulator(
-        &self,
-        args: AccumulatorArgs<'_>,
-    ) -> Result<Box<dyn GroupsAccumulator>> {
-        self.refuse_distinct(&args)?;
-        Ok(Box::new(Groups::new(self.outcome)))
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        Some(&self.documentation)
     }
 }
 

@@ -27,15 +27,11 @@ mod group;
 mod tests;
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::{Result, not_impl_err};
-use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, DocSection, Documentation, GroupsAccumulator,
-    Signature, Volatility,
-};
+use arrow::datatypes::DataType;
+use datafusion::common::Result;
+use datafusion::logical_expr::{AggregateUDF, DocSection, Documentation};
 
-use crate::gather::{Gather, Groups, One, state_fields};
+use crate::gather::{Gather, function};
 
 use arguments::Arguments;
 use function::Function;
@@ -56,7 +52,7 @@ pub const DISPLAY_ONLY_FUNCTIONS: [&str; 1] = [Function::Smooth.name()];
 /// }
 /// ```
 pub fn spatial_functions() -> Vec<AggregateUDF> {
-    Function::ALL.map(Spatial::new).map(Into::into).into()
+    Function::ALL.map(function).into()
 }
 
 /// Why a window refuses them.
@@ -69,8 +65,26 @@ pub(crate) fn is_spatial(function: &str) -> bool {
 }
 
 impl Gather for Function {
+    const STATE: &'static str = "cells";
+
     type Group = Group;
     type Arguments<'a> = Arguments<'a>;
+
+    fn name(self) -> &'static str {
+        Function::name(self)
+    }
+
+    fn coerce(self, types: &[DataType]) -> Result<Vec<DataType>> {
+        arguments::coerce(self, types)
+    }
+
+    fn data_type(self) -> DataType {
+        Function::data_type(self)
+    }
+
+    fn documentation(self) -> Documentation {
+        document(self)
+    }
 
     fn arguments(self, values: &[ArrayRef]) -> Arguments<'_> {
         Arguments::new(self, values)
@@ -97,74 +111,6 @@ impl Gather for Function {
 
     fn results(self, groups: &[Group]) -> Result<ArrayRef> {
         self.of(groups)
-    }
-}
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Spatial {
-    function: Function,
-    signature: Signature,
-    documentation: Documentation,
-}
-
-impl Spatial {
-    fn new(function: Function) -> Self {
-        Self {
-            function,
-            signature: Signature::user_defined(Volatility::Immutable),
-            documentation: document(function),
-        }
-    }
-
-    fn refuse_distinct(&self, args: &AccumulatorArgs<'_>) -> Result<()> {
-        if args.is_distinct {
-            // A cell that comes twice is a mistake, which DISTINCT would hide at times.
-            return not_impl_err!("{}(DISTINCT …)", self.function.name());
-        }
-        Ok(())
-    }
-}
-
-impl AggregateUDFImpl for Spatial {
-    fn name(&self) -> &str {
-        self.function.name()
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        arguments::coerce(self.function, types)
-    }
-
-    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
-        Ok(self.function.data_type())
-    }
-
-    fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
-        Ok(state_fields(&args, "cells"))
-    }
-
-    fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        self.refuse_distinct(&args)?;
-        Ok(Box::new(One::new(self.function)))
-    }
-
-    fn groups_accumulator_supported(&self, _args: AccumulatorArgs<'_>) -> bool {
-        true
-    }
-
-    fn create_groups_accumulator(
-        &self,
-        args: AccumulatorArgs<'_>,
-    ) -> Result<Box<dyn GroupsAccumulator>> {
-        self.refuse_distinct(&args)?;
-        Ok(Box::new(Groups::new(self.function)))
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        Some(&self.documentation)
     }
 }
 
