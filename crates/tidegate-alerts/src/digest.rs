@@ -1,7 +1,5 @@
 //! Hashes of content, as hexadecimal text. They are promises: a change of this file changes ids.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest as _, Sha256};
 
 /// The first `bytes` bytes of the SHA-256 of `parts`, each part after its length (eight bytes,
@@ -12,9 +10,5 @@ pub(crate) fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>, bytes: usize
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    let mut text = String::with_capacity(bytes * 2);
-    for byte in hash.finalize().iter().take(bytes) {
-        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-    }
-    text
+    tidegate_model::hex(&hash.finalize()[..bytes])
 }

@@ -304,10 +304,5 @@ fn check_name(name: &str) -> Result<(), ConnectError> {
 }
 
 fn hash(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    let mut text = String::with_capacity(64);
-    for byte in Sha256::digest(bytes) {
-        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-    }
-    text
+    tidegate_model::hex(&Sha256::digest(bytes))
 }

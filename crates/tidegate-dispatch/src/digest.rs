@@ -1,7 +1,5 @@
 //! Hashes of content. They are promises: a change of this file changes the ids of notices.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest as _, Sha256};
 
 /// The first 16 bytes of a hash of content.
@@ -22,11 +20,7 @@ pub(crate) fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Hash {
 
 /// `hash` as 32 hexadecimal digits.
 pub(crate) fn hex(hash: &Hash) -> String {
-    let mut text = String::with_capacity(32);
-    for byte in hash {
-        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-    }
-    text
+    tidegate_model::hex(hash)
 }
 
 /// The reverse of [`hex`].

@@ -21,6 +21,8 @@ mod payload;
 mod record;
 mod rejected;
 
+use std::fmt::Write as _;
+
 pub use cell::{Cell, CellError, Resolution};
 pub use cell_finder::CellFinder;
 pub use observation::{
@@ -36,6 +38,19 @@ pub use time::{EventTime, ParseTimeError, Span, parse_rfc3339};
 
 /// The region code of a count whose origin the feed does not know.
 pub const ORIGIN_UNKNOWN: &str = "unknown";
+
+/// `bytes` in lower-case hexadecimal digits, two each, as hashes are written.
+///
+/// ```
+/// assert_eq!(tidegate_model::hex(&[0, 0xa7]), "00a7");
+/// ```
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+    }
+    text
+}
 
 /// The 16-byte identity of an event: XXH3-128 of the producer's id within its feed.
 ///

@@ -6,7 +6,6 @@
 //! looked up by the hash in an alert and brought back.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
@@ -162,12 +161,7 @@ impl AuditEntry {
             part(&marked(&change.before));
             part(&marked(&change.after));
         }
-        hash.finalize()
-            .iter()
-            .fold(String::new(), |mut text, byte| {
-                write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-                text
-            })
+        tidegate_model::hex(&hash.finalize())
     }
 }
 

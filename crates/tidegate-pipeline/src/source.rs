@@ -1,7 +1,6 @@
 //! The files of a pipeline folder as text, and reading TOML with every problem named.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -63,11 +62,7 @@ impl Source {
                 hash.update(part.as_bytes());
             }
         }
-        let hash = hash.finalize();
-        hash.iter().fold(String::new(), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-            text
-        })
+        tidegate_model::hex(&hash.finalize())
     }
 
     /// Every file, in the order of their paths.

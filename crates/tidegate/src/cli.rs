@@ -16,7 +16,7 @@ use crate::rejected::Place;
 
 pub(crate) use alerts::{Alerts, Routes, Silence, Silenced};
 pub(crate) use feed::{Feed, FeedArgs, FeedSchemas, FeedStops};
-pub(crate) use notify::{Notify, NotifyPlace, NotifyRun};
+pub(crate) use notify::{Notify, NotifyPlace};
 pub(crate) use summary::SummaryArgs;
 
 /// Live movement counts to crowd-density and inflow-risk alerts. People are counted, never followed.

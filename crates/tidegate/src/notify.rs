@@ -18,13 +18,13 @@ use serde_json::json;
 use tidegate_model::Cell;
 use tidegate_notify::form::cap::Place;
 use tidegate_notify::{
-    Channels, Environment, Filter, Kept, KindPlan, Outbox, OutboxHandle, Outcome, Service,
-    Surroundings,
+    Channels, Environment, Filter, Kept, KindPlan, Outbox, OutboxHandle, OutboxLimits, Outcome,
+    Service, Surroundings,
 };
 use tidegate_pipeline::Pipeline;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::cli::{Notify, NotifyPlace, NotifyRun};
+use crate::cli::{Notify, NotifyPlace};
 use crate::live::StopSignal;
 
 pub(crate) use alerts::order_on;
@@ -42,7 +42,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(30);
 /// Runs the command.
 pub(crate) async fn notify(command: &Notify, print: fn(&str)) -> Result<ExitCode> {
     match command {
-        Notify::Run(args) => run(args).await,
+        Notify::Run(place) => run(place).await,
         Notify::Test { place, channel } => test(place, channel, print).await,
         Notify::List {
             place,
@@ -70,24 +70,19 @@ pub(crate) async fn notify(command: &Notify, print: fn(&str)) -> Result<ExitCode
 }
 
 /// Tells people until it is stopped.
-async fn run(args: &NotifyRun) -> Result<ExitCode> {
-    let setup = setup::load(&args.place.pipeline).await?;
+async fn run(place: &NotifyPlace) -> Result<ExitCode> {
+    let setup = setup::load(&place.pipeline).await?;
     for warning in &setup.channels.warnings {
         tracing::warn!(key = warning.key, "{}", warning.message);
     }
-    let bootstrap = args.place.bootstrap.clone();
+    let bootstrap = place.bootstrap.clone();
     let bootstrap = bootstrap.context("whose alerts? Give --bootstrap HOST:PORT")?;
     let stop = StopSignal::listen(STOP_WITHIN)?;
-    let outbox = open(&args.place).await?;
+    let outbox = open_of(place.state.as_deref(), &setup.pipeline.name)?;
     let channels = channels(&setup, &outbox, Some(&bootstrap))?;
     let service = Service::new(channels, outbox.clone(), Environment::system()).await?;
     let pipeline = setup.pipeline.name.clone();
-    let names = setup
-        .channels
-        .channels
-        .iter()
-        .map(|channel| channel.name.clone())
-        .collect();
+    let names = setup.channel_names();
     let (mut relay, positions) = Relay::resume(setup.plan, names, outbox).await?;
     let (send, incoming) = mpsc::channel(QUEUE);
     let reading = topic::read((bootstrap, pipeline), positions, stop, send);
@@ -158,14 +153,17 @@ async fn open(place: &NotifyPlace) -> Result<OutboxHandle> {
 /// The outbox of a pipeline.
 pub(crate) fn open_of(state: Option<&Path>, pipeline: &str) -> Result<OutboxHandle> {
     let path = outbox_path(state, pipeline)?;
-    Ok(OutboxHandle::new(Outbox::open(&path, setup::limits())?))
+    Ok(OutboxHandle::new(Outbox::open(
+        &path,
+        OutboxLimits::default(),
+    )?))
 }
 
 async fn test(place: &NotifyPlace, channel: &str, print: fn(&str)) -> Result<ExitCode> {
     let setup = setup::load(&place.pipeline).await?;
     // Past the outbox of a notifier that runs.
     let scratch = Scratch::new()?;
-    let outbox = Outbox::open(&scratch.path().join("test.db"), setup::limits())?;
+    let outbox = Outbox::open(&scratch.path().join("test.db"), OutboxLimits::default())?;
     let outbox = OutboxHandle::new(outbox);
     let tried = channels(&setup, &outbox, place.bootstrap.as_deref())?
         .test(channel, &Environment::system())

@@ -12,7 +12,7 @@ pub(crate) enum Notify {
     #[command(
         after_help = "Example: tidegate notify run pipelines/city --bootstrap 127.0.0.1:9092"
     )]
-    Run(NotifyRun),
+    Run(NotifyPlace),
     /// Send a test over one channel and say what came of it; exit 1 where it was not delivered.
     #[command(after_help = "Example: tidegate notify test pipelines/city duty-room")]
     Test {
@@ -54,14 +54,6 @@ pub(crate) enum Notify {
         /// Its id, as `list` gives it.
         id: String,
     },
-}
-
-/// See [`Notify::Run`].
-#[derive(Debug, Args)]
-pub(crate) struct NotifyRun {
-    /// Whose alerts.
-    #[command(flatten)]
-    pub place: NotifyPlace,
 }
 
 /// Whose notices, and where they are kept.

@@ -98,12 +98,7 @@ async fn tell(setup: Setup, incoming: mpsc::Receiver<Incoming>) -> Result<Vec<No
     let scratch = Scratch::new()?;
     let outbox = Outbox::open(&scratch.path().join("demo.db"), OutboxLimits::default())?;
     let outbox = OutboxHandle::new(outbox);
-    let names: Vec<String> = setup
-        .channels
-        .channels
-        .iter()
-        .map(|c| c.name.clone())
-        .collect();
+    let names = setup.channel_names();
     let mut channels = Channels::new(setup.channels, &outbox, &surroundings(&setup.pipeline))?;
     let notebook = Arc::new(Notebook::default());
     for name in &names {

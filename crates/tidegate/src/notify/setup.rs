@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use tidegate_dispatch::{GridTree, GridUnit, Plan, RoutesConfig};
-use tidegate_notify::{ChannelsConfig, ChannelsPlan, OutboxLimits};
+use tidegate_notify::{ChannelsConfig, ChannelsPlan};
 use tidegate_pipeline::{Pipeline, Problem};
 
 use crate::folder::{self, BadPipeline};
@@ -23,6 +23,14 @@ pub(crate) struct Setup {
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) plan: Plan,
     pub(crate) channels: ChannelsPlan,
+}
+
+impl Setup {
+    /// The names of the channels, in the order of the file.
+    pub(crate) fn channel_names(&self) -> Vec<String> {
+        let channels = self.channels.channels.iter();
+        channels.map(|channel| channel.name.clone()).collect()
+    }
 }
 
 /// Reads and checks a folder.
@@ -138,11 +146,6 @@ pub(crate) fn outbox_path(state: Option<&Path>, pipeline: &str) -> Result<PathBu
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("{} cannot be made", folder.display()))?;
     Ok(folder.join(format!("{pipeline}.db")))
-}
-
-/// What the outbox may hold.
-pub(crate) fn limits() -> OutboxLimits {
-    OutboxLimits::default()
 }
 
 /// A folder of our own, which is gone when this is dropped.
