@@ -77,9 +77,15 @@ fn a_layer_that_fails_on_data_is_told_and_clears_nothing() {
             };
             let feed = FeedId::new("gates");
             task.read(&feed, 0, &[payload], offset + 1).await.unwrap();
+            // What the open window would fail on is told when it closes.
+            task.provisional().await.unwrap();
             while let Some(event) = task.poll_event() {
                 match event {
-                    Event::Layer { layer, rows, .. } => {
+                    Event::Layer {
+                        layer,
+                        rows,
+                        is_final: true,
+                    } => {
                         told.push(format!("{layer} {} rows", rows.num_rows()));
                     }
                     Event::LayerFailed { layer, end, why } => {

@@ -251,6 +251,28 @@ fn a_slow_caller_pauses_and_loses_nothing() {
     }
 }
 
+/// The last batch, its end and the end of all wait longer than until the pause, when there is nothing
+/// left to pause.
+#[test]
+fn a_caller_who_is_slow_at_the_end_is_told_of_it() {
+    let broker = EmbeddedBroker::start(&[("a", 1)]).unwrap();
+    let mut sink = sink(&broker);
+    sink.send("a", Some(0), None, Some(b"1"), None).unwrap();
+    sink.flush(LONG).unwrap();
+    let mut config = config(&broker, &["a"], Stop::CaughtUp);
+    config.queue_batches_max = 1;
+    config.pause_after = Duration::from_millis(10);
+    let mut source = KafkaSource::open(config).unwrap();
+    let mut read = Read::default();
+    loop {
+        std::thread::sleep(Duration::from_millis(150));
+        if !read.take(source.next(LONG).unwrap().expect("an event in time")) {
+            break;
+        }
+    }
+    assert_eq!((read.count(), read.ends.len()), (1, 1));
+}
+
 /// More than the embedded broker keeps (5 MiB a partition) is written while nobody reads.
 #[test]
 fn a_log_that_overtakes_the_reader_fails_loudly() {

@@ -130,6 +130,7 @@ impl Reader {
         if let Err(error) = self.client.unassign() {
             tracing::debug!(%error, "The partitions could not be given back.");
         }
+        self.lanes.clear();
         // Nobody listening is no failure here.
         let _hung_up = self.send(last);
     }
@@ -435,7 +436,7 @@ impl Reader {
         Ok(list)
     }
 
-    /// Pauses all partitions.
+    /// Pauses all partitions that are not read to their end.
     ///
     /// That makes librdkafka take its own idea of the next offset, and consuming a partition's end
     /// in a batch sets that one too far and its leader epoch to 0: should the leader change now, the
@@ -444,6 +445,10 @@ impl Reader {
     fn pause(&mut self) -> Result<(), ConnectError> {
         let failed = |error| client_error(&self.config.bootstrap, "pause the partitions", &error);
         let list = self.unfinished()?;
+        if list.count() == 0 {
+            // Seeking in an empty list is an error of librdkafka.
+            return Ok(());
+        }
         self.client.pause(&list).map_err(failed)?;
         // What became of each shows when they are resumed.
         self.client

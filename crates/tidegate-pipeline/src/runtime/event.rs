@@ -5,7 +5,7 @@ use tidegate_alerts::AlertTransition;
 use tidegate_engine::LateReason;
 use tidegate_model::{EventTime, FeedId, ObservationBatch, Rejected};
 
-use crate::{AuditEntry, FeedHealthTransition};
+use crate::{AuditEntry, FeedHealthTransition, Summary};
 
 /// What a run gives out, in this order.
 #[derive(Debug, Clone)]
@@ -95,4 +95,16 @@ pub enum Event {
     },
     /// The rules became other ones.
     Audit(Box<AuditEntry>),
+}
+
+/// The events of alerts that changed, counted.
+pub(super) fn alerts_told(
+    summary: &mut Summary,
+    transitions: Vec<AlertTransition>,
+) -> impl Iterator<Item = Event> {
+    transitions.into_iter().map(|transition| {
+        let state = transition.state.as_str().to_owned();
+        *summary.alerts.entry(state).or_default() += 1;
+        Event::Alert(Box::new(transition))
+    })
 }

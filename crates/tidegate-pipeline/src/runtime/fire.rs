@@ -9,6 +9,7 @@ use tidegate_model::{EventTime, Span};
 use tidegate_query::{LAYER_SCHEMA, LayerFrame};
 
 use super::foresee::foresee;
+use super::event::alerts_told;
 use super::{Event, Runtime, RuntimeError};
 use crate::tables::this_window;
 
@@ -182,7 +183,9 @@ impl Runtime {
             let told = match &rows {
                 Ok(rows) if first => self.observe_layer(number, frame, rows),
                 Ok(_) => Vec::new(),
-                Err(why) => self.fail_layer(number, frame, why),
+                Err(why) if frame.is_final => self.fail_layer(number, frame, why),
+                // It is told when the window closes, if it fails then too.
+                Err(_) => Vec::new(),
             };
             let rows = rows.unwrap_or_else(|_| RecordBatch::new_empty(LAYER_SCHEMA.clone()));
             if rows.num_rows() > 0 {
@@ -233,7 +236,7 @@ impl Runtime {
         Ok(Ok(rows))
     }
 
-    /// Tells that a layer has no rows for this window, and of the alerts that rest on it.
+    /// Tells that a layer has no rows for a closed window, and of the alerts that rest on it.
     fn fail_layer(&mut self, number: usize, frame: Frame, why: &str) -> Vec<Event> {
         let layer = self.layers[number].name.clone();
         *self.summary.layers_failed.entry(layer.clone()).or_default() += 1;
@@ -242,12 +245,9 @@ impl Runtime {
             end: frame.end,
             why: why.to_owned(),
         }];
-        if frame.is_final && frame.revision == 0 {
-            for transition in self.alerts.fail(&layer, frame.end) {
-                let state = transition.state.as_str().to_owned();
-                *self.summary.alerts.entry(state).or_default() += 1;
-                told.push(Event::Alert(Box::new(transition)));
-            }
+        if frame.revision == 0 {
+            let transitions = self.alerts.fail(&layer, frame.end);
+            told.extend(alerts_told(&mut self.summary, transitions));
         }
         told
     }
@@ -266,11 +266,8 @@ impl Runtime {
         let mut told = Vec::new();
         let start = self.start(frame);
         let measured = self.directory.measurements(name, start, frame.end, rows);
-        for transition in self.alerts.observe(name, frame.end, &measured) {
-            let state = transition.state.as_str().to_owned();
-            *self.summary.alerts.entry(state).or_default() += 1;
-            told.push(Event::Alert(Box::new(transition)));
-        }
+        let transitions = self.alerts.observe(name, frame.end, &measured);
+        told.extend(alerts_told(&mut self.summary, transitions));
         for seen in self.foresights.observe(number, frame.end, rows) {
             self.summary.series_refused += seen.refused;
             told.extend(foresee(&self.stepped, name, seen));

@@ -1,5 +1,6 @@
 //! Other rules for a run that goes on.
 
+use super::event::alerts_told;
 use crate::audit::AuditHead;
 use crate::{Event, Problem, RuleChange, Runtime};
 
@@ -52,11 +53,8 @@ impl Runtime {
         let name = (&*self.pipeline.name, task);
         let entry = self.rules.audit.append(name, before, change);
         self.events.push_back(Event::Audit(Box::new(entry)));
-        for transition in self.alerts.replace_rules(rules) {
-            let state = transition.state.as_str().to_owned();
-            *self.summary.alerts.entry(state).or_default() += 1;
-            self.events.push_back(Event::Alert(Box::new(transition)));
-        }
+        let transitions = self.alerts.replace_rules(rules);
+        self.events.extend(alerts_told(&mut self.summary, transitions));
         Ok(true)
     }
 }
