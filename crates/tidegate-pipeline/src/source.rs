@@ -53,7 +53,10 @@ impl Source {
             let read = ["toml", "sql", "geojson", "csv", "json"].contains(&extension)
                 || (folder == "gtfs" && extension == "txt");
             // What comes from where is no part of what is computed.
-            path != "ingest.toml" && read && !["tests", "examples"].contains(&folder)
+            path != "ingest.toml"
+                && path != crate::RULE_CASES
+                && read
+                && !["tests", "examples"].contains(&folder)
         };
         for (path, content) in self.iter().filter(|(path, _)| counts(path)) {
             for part in [path, content] {

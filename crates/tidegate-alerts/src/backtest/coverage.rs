@@ -179,7 +179,10 @@ impl Tally {
                 values: *values,
             }
         });
-        #[expect(clippy::cast_precision_loss, reason = "a number of rows, far below 2⁵³")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a number of rows, far below 2⁵³"
+        )]
         let mean = (self.coverage_rows > 0).then(|| self.coverage_sum / self.coverage_rows as f64);
         LayerCoverage {
             layer: layer.clone(),

@@ -102,7 +102,11 @@ pub fn diff(before: &Report, after: &Report) -> Diff {
             Difference::Appears(episode) | Difference::Vanishes(episode) => episode,
             Difference::Changes(change) => &change.before,
         };
-        (episode.rule.clone(), episode.raised, episode.subject.clone())
+        (
+            episode.rule.clone(),
+            episode.raised,
+            episode.subject.clone(),
+        )
     });
     result.differences = differences;
     result
@@ -134,14 +138,20 @@ fn pair(
     let mut pairs: Vec<(i64, usize, usize)> = Vec::new();
     let mut first = 0;
     for (old, one) in before.iter().enumerate() {
-        while after.get(first).is_some_and(|other| other.end() < one.raised) {
+        while after
+            .get(first)
+            .is_some_and(|other| other.end() < one.raised)
+        {
             first += 1;
         }
         for (new, other) in after.iter().enumerate().skip(first) {
             if other.raised > one.end() {
                 break;
             }
-            let overlap = one.end().min(other.end()).since(one.raised.max(other.raised));
+            let overlap = one
+                .end()
+                .min(other.end())
+                .since(one.raised.max(other.raised));
             pairs.push((overlap.as_micros(), old, new));
         }
     }

@@ -171,7 +171,10 @@ pub fn score(
         recall: Share::wilson(leads.len() as u64, counted.len() as u64),
         precision: Share::wilson(true_alerts.count() as u64, episodes.len() as u64),
         already_open: already_open.count() as u64,
-        median_lead: leads.get(leads.len().saturating_sub(1) / 2).copied().map(Span::micros),
+        median_lead: leads
+            .get(leads.len().saturating_sub(1) / 2)
+            .copied()
+            .map(Span::micros),
         in_time: leads.iter().filter(|lead| **lead > 0).count() as u64,
         events: outcomes,
     }

@@ -207,7 +207,10 @@ impl LayerRun {
         if let Some(horizon) = horizon {
             self.show_empty(subjects, horizon.plus(Span::micros(1)));
         }
-        let counts = self.known.iter().map(|known| (known.values, known.is_meant));
+        let counts = self
+            .known
+            .iter()
+            .map(|known| (known.values, known.is_meant));
         let counts: Vec<_> = counts.collect();
         let refused = self.machine.refused();
         let last = self.shown_to.or_else(|| self.tally.last());
@@ -224,8 +227,7 @@ impl LayerRun {
         for subject in &subjects.list()[self.known.len()..] {
             let (mut least, mut lo_least) = (f64::INFINITY, f64::INFINITY);
             let mut known = Known::default();
-            let shown = measurement(&self.settings, subject, (EventTime::MIN, EventTime::MIN), None);
-            for rule in self.rules.iter().filter(|rule| rule.matches(&shown)) {
+            for rule in self.rules.iter().filter(|rule| rule.is_about(subject)) {
                 if rule.layer() != self.settings.layer {
                     continue;
                 }
@@ -253,7 +255,10 @@ impl LayerRun {
     fn pick(&mut self, rows: &Columns<'_>, range: std::ops::Range<usize>) {
         self.tally.rows += range.len() as u64;
         if let Some(coverage) = rows.coverage {
-            for share in coverage[range.clone()].iter().filter(|share| !share.is_nan()) {
+            for share in coverage[range.clone()]
+                .iter()
+                .filter(|share| !share.is_nan())
+            {
                 self.tally.coverage_sum += share;
                 self.tally.coverage_rows += 1;
             }
@@ -266,8 +271,8 @@ impl LayerRun {
             let has_value = value.is_finite();
             n_values += u64::from(has_value);
             known.values += u64::from(has_value);
-            let mut matters = *value >= self.least[*subject as usize]
-                || !has_value && known.is_watched;
+            let mut matters =
+                *value >= self.least[*subject as usize] || !has_value && known.is_watched;
             if self.compares_lo && !matters {
                 let lo = rows.lo.map_or(f64::NAN, |lo| lo[range.start + index]);
                 matters = lo >= known.lo_least;
@@ -340,7 +345,7 @@ impl LayerRun {
             .iter()
             .map(|row| {
                 let subject = &subjects.list()[row.subject as usize];
-                measurement(&self.settings, subject, window, Some(row))
+                measurement(&self.settings, subject, window, row)
             })
             .collect();
         let told = self.machine.observe(&self.settings.layer, end, &rows);
@@ -398,9 +403,9 @@ fn measurement<'a>(
     settings: &'a LayerSettings,
     subject: &'a Described,
     (window_start, window_end): (EventTime, EventTime),
-    row: Option<&Picked>,
+    row: &Picked,
 ) -> Measurement<'a> {
-    let number = |pick: fn(&Picked) -> f64| row.map(pick).filter(|number| !number.is_nan());
+    let number = |number: f64| Some(number).filter(|number| !number.is_nan());
     let tags: &'a [(&'a str, Cow<'a, str>)] = &subject.tags;
     Measurement {
         layer: &settings.layer,
@@ -411,22 +416,13 @@ fn measurement<'a>(
         name_zh: &subject.name_zh,
         name_en: &subject.name_en,
         tags,
-        value: number(|row| row.value),
-        lo: number(|row| row.lo),
+        value: number(row.value),
+        lo: number(row.lo),
         hi: None,
         unit: &settings.unit,
         level: None,
-        coverage: number(|row| row.coverage),
+        coverage: number(row.coverage),
         data_age: None,
         method: "",
     }
-}
-
-/// Of each subject whether `rule` is about it.
-pub(super) fn meant(rule: &Rule, settings: &LayerSettings, subjects: &Subjects) -> Vec<bool> {
-    let never = (EventTime::MIN, EventTime::MIN);
-    let subjects = subjects.list().iter();
-    subjects
-        .map(|subject| rule.matches(&measurement(settings, subject, never, None)))
-        .collect()
 }

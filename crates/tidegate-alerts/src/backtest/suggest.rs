@@ -236,7 +236,8 @@ pub fn suggest(
     (subjects, rows): (&Subjects, &Kept),
     machine: impl Fn(Rule) -> AlertMachine,
 ) -> Option<Suggestion> {
-    let is_meant: Vec<bool> = super::run::meant(rule, settings, subjects);
+    let is_meant = subjects.list().iter().map(|subject| rule.is_about(subject));
+    let is_meant: Vec<bool> = is_meant.collect();
     let observed = rows.observed(rule.compare(), &is_meant);
     let highest = observed.len().checked_sub(1)?;
     let mut search = Search {
@@ -250,7 +251,8 @@ pub fn suggest(
         judged: 0,
     };
     let now = search.judge(rule.clone());
-    let mut at = |search: &mut Search<'_, _>, index: usize| search.judge(search.rule.moved(observed[index]));
+    let at =
+        |search: &mut Search<'_, _>, index: usize| search.judge(search.rule.moved(observed[index]));
     // Down from the highest in steps that double, to the first that fires too often.
     let mut good: Option<(usize, Candidate)> = None;
     let mut bad: Option<(usize, Candidate)> = None;

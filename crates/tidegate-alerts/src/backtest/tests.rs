@@ -37,7 +37,10 @@ pub(super) fn subjects(n: u32) -> Subjects {
         let kind = if number % 2 == 0 { "venue" } else { "site" };
         subjects.number(kind, &format!("s{number}"), || Described {
             name_en: format!("Place {number}"),
-            tags: vec![("kind", if number % 3 == 0 { "market" } else { "park" }.into())],
+            tags: vec![(
+                "kind",
+                if number % 3 == 0 { "market" } else { "park" }.into(),
+            )],
             ..Described::default()
         });
     }
@@ -165,15 +168,20 @@ fn some_rows() -> impl Strategy<Value = Vec<Row>> {
     let number = prop_oneof![4 => (0_u32..12).prop_map(f64::from), 1 => Just(f64::NAN)];
     let coverage = prop_oneof![3 => Just(1.0), 1 => Just(0.2), 1 => Just(f64::NAN)];
     let row = (0_u32..6, number.clone(), number, coverage);
-    let window = (prop_oneof![8 => Just(1_i64), 1 => 2_i64..5, 1 => 280_i64..300], prop::collection::vec(row, 0..7));
+    let window = (
+        prop_oneof![8 => Just(1_i64), 1 => 2_i64..5, 1 => 280_i64..300],
+        prop::collection::vec(row, 0..7),
+    );
     prop::collection::vec(window, 1..150).prop_map(|windows| {
         let mut rows = Vec::new();
         let mut at = 0;
         for (later, of_window) in windows {
             at += later;
-            rows.extend(of_window.into_iter().map(|(subject, value, lo, coverage)| {
-                (at, subject, value, lo, coverage)
-            }));
+            rows.extend(
+                of_window
+                    .into_iter()
+                    .map(|(subject, value, lo, coverage)| (at, subject, value, lo, coverage)),
+            );
         }
         rows
     })
@@ -184,8 +192,15 @@ fn told(transitions: &[AlertTransition]) -> Vec<String> {
     let line = |one: &AlertTransition| {
         format!(
             "{} {} {} {:?} {:?} {} {:?} {:?} {:?}",
-            one.id, one.rule, one.subject, one.state, one.why, one.window_end, one.severity,
-            one.value, one.threshold
+            one.id,
+            one.rule,
+            one.subject,
+            one.state,
+            one.why,
+            one.window_end,
+            one.severity,
+            one.value,
+            one.threshold
         )
     };
     transitions.iter().map(line).collect()

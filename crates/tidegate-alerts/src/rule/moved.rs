@@ -1,6 +1,10 @@
 //! A rule with another threshold, for whoever looks for one.
 
+use tidegate_model::EventTime;
+
 use super::Rule;
+use crate::backtest::Described;
+use crate::measurement::Measurement;
 use crate::words::Compare;
 
 /// How far `clear_below` lies under `fire_above`, which stays when the threshold moves.
@@ -26,6 +30,29 @@ impl Rule {
     /// What it compares with its thresholds.
     pub fn compare(&self) -> Compare {
         self.compare
+    }
+
+    /// Whether it is about a subject.
+    pub fn is_about(&self, subject: &Described) -> bool {
+        let row = Measurement {
+            layer: &self.layer,
+            window_start: EventTime::MIN,
+            window_end: EventTime::MIN,
+            subject_kind: &subject.kind,
+            subject: &subject.id,
+            name_zh: "",
+            name_en: "",
+            tags: &subject.tags,
+            value: None,
+            lo: None,
+            hi: None,
+            unit: "",
+            level: None,
+            coverage: None,
+            data_age: None,
+            method: "",
+        };
+        self.matches(&row)
     }
 
     /// The distance between the two thresholds of the lowest step: their ratio where both are above

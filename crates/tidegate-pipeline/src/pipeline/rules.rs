@@ -1,14 +1,20 @@
 //! `rules.toml`: how it is read, and how its rules fit the layers.
 
 use jiff::tz::TimeZone;
-use tidegate_alerts::{Rule, RuleConfig, Severity, TimeIntervalConfig, TimeIntervals};
+use tidegate_alerts::{
+    AlertMachine, Rule, RuleConfig, Severity, TimeIntervalConfig, TimeIntervals,
+};
 use tidegate_query::DISPLAY_ONLY_FUNCTIONS;
 
+use crate::measurements::Directory;
 use crate::source::{line_of, read_toml};
 use crate::{Layer, Pipeline, Problem};
 
 /// The file of rules in a pipeline folder.
 pub const RULES: &str = "rules.toml";
+
+/// The file beside it with tests of rules.
+pub const RULE_CASES: &str = "rules.test.toml";
 
 /// The content of `rules.toml`.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -34,6 +40,22 @@ impl Pipeline {
         }
         problems.sort();
         Err(problems)
+    }
+
+    /// A machine for `rules` in the time and with the holidays of the pipeline's place.
+    ///
+    /// # Panics
+    /// When two rules have the same name.
+    pub fn alert_machine(&self, rules: Vec<Rule>) -> AlertMachine {
+        let holidays = self.reference.holidays.keys().copied();
+        AlertMachine::new(rules)
+            .with_time_zone(self.zone.clone())
+            .with_holidays(holidays.collect())
+    }
+
+    /// Names and tags of the subjects that its reference data know.
+    pub fn directory(&self) -> Directory {
+        Directory::new(&self.reference)
     }
 
     /// The line of `key` in the rule called `name`, in [`Pipeline::rules_text`].

@@ -28,7 +28,8 @@ pub(super) fn keep(kept: &mut Kept, rows: &[Row]) {
 /// The values of subject 0, one a window from the first; NaN is a row without a value.
 fn series(values: &[f64]) -> Vec<Row> {
     let rows = (1_i64..).zip(values);
-    rows.map(|(window, value)| (window, 0, *value, f64::NAN, 1.0)).collect()
+    rows.map(|(window, value)| (window, 0, *value, f64::NAN, 1.0))
+        .collect()
 }
 
 const SINGLE: &str =
@@ -65,7 +66,12 @@ fn a_rule_that_flaps_says_how_long() {
     let found = report(&[rule(&text)], &series(&values));
     let rule = &found.rules[0];
     assert_eq!(rule.flapping_periods, 1, "{:?}", rule.episodes);
-    let period = rule.episodes.iter().flat_map(|one| &one.flapping).next().unwrap();
+    let period = rule
+        .episodes
+        .iter()
+        .flat_map(|one| &one.flapping)
+        .next()
+        .unwrap();
     assert!(period.held_back > 0 && period.to.is_some(), "{period:?}");
     assert!(rule.flapping > Span::ZERO);
 }
@@ -105,12 +111,17 @@ fn a_period_that_was_asked_for_counts_as_expected() {
         },
     );
     let coverage = run.finish(&subjects, None).coverage;
-    assert_eq!((coverage.windows, coverage.windows_expected, coverage.n_gaps), (1, 10, 2));
+    assert_eq!(
+        (coverage.windows, coverage.windows_expected, coverage.n_gaps),
+        (1, 10, 2)
+    );
 }
 
 #[test]
 fn differences_are_told_apart() {
-    let values = [1.0, 6.0, 8.0, 1.0, 1.0, 5.0, 1.0, 1.0, 7.0, 9.0, 1.0, 9.0, 1.0];
+    let values = [
+        1.0, 6.0, 8.0, 1.0, 1.0, 5.0, 1.0, 1.0, 7.0, 9.0, 1.0, 9.0, 1.0,
+    ];
     let before = report(&[rule(SINGLE)], &series(&values));
     let higher = SINGLE.replace("5.0", "7.0").replace("'watch'", "'warning'");
     let after = report(&[rule(&higher)], &series(&values));
@@ -128,7 +139,9 @@ fn differences_are_told_apart() {
 
 #[test]
 fn events_are_found_in_time_late_or_not() {
-    let values = [1.0, 6.0, 8.0, 1.0, 1.0, 5.0, 1.0, 1.0, 7.0, 9.0, 9.0, 9.0, 1.0];
+    let values = [
+        1.0, 6.0, 8.0, 1.0, 1.0, 5.0, 1.0, 1.0, 7.0, 9.0, 9.0, 9.0, 1.0,
+    ];
     let found = report(&[rule(SINGLE)], &series(&values));
     let event = |subject: Option<&str>, from: i64, to: i64| LabelledEvent {
         subject: subject.map(str::to_owned),
@@ -159,7 +172,10 @@ fn events_are_found_in_time_late_or_not() {
 fn intervals_are_wilsons() {
     // Newcombe 1998, Statist. Med. 17:857, table I: 81 of 263 is 0.2553 to 0.3662.
     let share = Share::wilson(81, 263);
-    assert!((share.low - 0.2553).abs() < 5e-5 && (share.high - 0.3662).abs() < 5e-5, "{share:?}");
+    assert!(
+        (share.low - 0.2553).abs() < 5e-5 && (share.high - 0.3662).abs() < 5e-5,
+        "{share:?}"
+    );
     let none = Share::wilson(0, 0);
     assert!(none.low == 0.0 && none.high == 1.0 && none.share().is_none());
 }
@@ -192,10 +208,14 @@ fn the_suggestion_is_the_lowest_that_keeps_to_the_quota() {
     keep(&mut kept, &rows);
     let machine = |rule: Rule| AlertMachine::new(vec![rule]);
     let (subjects, settings) = (subjects(6), settings(Selection::Matters));
-    let ask = |quota| suggest(&rule(SINGLE), quota, &settings, (&subjects, &kept), machine).unwrap();
+    let ask =
+        |quota| suggest(&rule(SINGLE), quota, &settings, (&subjects, &kept), machine).unwrap();
     let found = ask(Quota::Together(3.0));
     let best = found.found.unwrap();
-    assert!((best.fire_above - 8.0).abs() < 1e-12 && best.fires == 3, "{found:?}");
+    assert!(
+        (best.fire_above - 8.0).abs() < 1e-12 && best.fires == 3,
+        "{found:?}"
+    );
     assert!((found.below.unwrap().fire_above - 7.0).abs() < 1e-12);
     assert!((found.above.unwrap().fire_above - 9.0).abs() < 1e-12);
     assert_eq!((found.now.fires, found.observed), (6, 11));
