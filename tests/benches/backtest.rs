@@ -81,7 +81,10 @@ fn main() {
         fs::write(path, text).expect("a new file");
     }
     if !lake.join("summary.json").is_file() {
-        eprintln!("writing {days} days of {venues} venues to {}", lake.display());
+        eprintln!(
+            "writing {days} days of {venues} venues to {}",
+            lake.display()
+        );
         generate(&lake, days, venues);
     }
     let binary = std::env::var_os("TIDEGATE_BINARY").map_or_else(built, PathBuf::from);
@@ -160,7 +163,11 @@ fn unit(seed: u64) -> f64 {
 }
 
 /// Persons per square metre of a venue in a window; none now and then.
-#[expect(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "small whole numbers")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "small whole numbers"
+)]
 fn density(window: i64, venue: i64) -> Option<f64> {
     let seed = (window as u64) << 20 | venue as u64;
     if mixed(seed ^ 0xabcd).is_multiple_of(1_000) {
@@ -180,7 +187,9 @@ fn density(window: i64, venue: i64) -> Option<f64> {
 
 fn generate(dir: &Path, days: i64, venues: i64) {
     let mut lake = Lake::create(dir).expect("a new lake");
-    let names: Vec<String> = (0..venues).map(|venue| format!("venue-{venue:06}")).collect();
+    let names: Vec<String> = (0..venues)
+        .map(|venue| format!("venue-{venue:06}"))
+        .collect();
     let subjects: ArrayRef = Arc::new(StringArray::from(names));
     let count = usize::try_from(venues).expect("a number of venues");
     let text = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text; count])) };
@@ -199,23 +208,28 @@ fn generate(dir: &Path, days: i64, venues: i64) {
         let values: Float64Array = (0..venues).map(|venue| density(window, venue)).collect();
         let values: ArrayRef = Arc::new(values);
         let start = START + window * STEP;
-        let columns = LAYER_SCHEMA.fields().iter().map(|field| match field.name().as_str() {
-            "layer" => Arc::clone(&layer),
-            "window_start" => times(start),
-            "window_end" => times(start + STEP),
-            "subject_kind" => Arc::clone(&kind),
-            "subject" => Arc::clone(&subjects),
-            "value" => Arc::clone(&values),
-            "unit" => Arc::clone(&unit_name),
-            "coverage" => Arc::clone(&coverage),
-            "revision" => Arc::clone(&zeros),
-            "is_final" => Arc::clone(&finals),
-            "method" => Arc::clone(&method),
-            _ => new_null_array(field.data_type(), count),
-        });
+        let columns = LAYER_SCHEMA
+            .fields()
+            .iter()
+            .map(|field| match field.name().as_str() {
+                "layer" => Arc::clone(&layer),
+                "window_start" => times(start),
+                "window_end" => times(start + STEP),
+                "subject_kind" => Arc::clone(&kind),
+                "subject" => Arc::clone(&subjects),
+                "value" => Arc::clone(&values),
+                "unit" => Arc::clone(&unit_name),
+                "coverage" => Arc::clone(&coverage),
+                "revision" => Arc::clone(&zeros),
+                "is_final" => Arc::clone(&finals),
+                "method" => Arc::clone(&method),
+                _ => new_null_array(field.data_type(), count),
+            });
         let rows = RecordBatch::try_new(Arc::clone(&LAYER_SCHEMA), columns.collect());
         let rows = rows.expect("the columns of a layer");
-        lake.write(LakeTable::Layer, "venue_density", &rows).expect("room on the disk");
+        lake.write(LakeTable::Layer, "venue_density", &rows)
+            .expect("room on the disk");
     }
-    lake.finish(&json!({ "made_by": "tests/benches/backtest.rs" })).expect("room on the disk");
+    lake.finish(&json!({ "made_by": "tests/benches/backtest.rs" }))
+        .expect("room on the disk");
 }

@@ -47,7 +47,13 @@ fn told(lake: &str) -> Histories {
         let text = |key: &str| row[key].as_str().unwrap().trim_end_matches('Z').to_owned();
         let history = histories.entry(text("id")).or_default();
         if ["firing", "flapping", "resolved"].contains(&text("state").as_str()) {
-            history.push(format!("{} {} {} {}", text("rule"), text("subject"), text("state"), text("window_end")));
+            history.push(format!(
+                "{} {} {} {}",
+                text("rule"),
+                text("subject"),
+                text("state"),
+                text("window_end")
+            ));
         }
     }
     histories.retain(|_, history| history.iter().any(|line| line.contains(" firing ")));
@@ -61,7 +67,9 @@ fn backtested(answer: &Value) -> Histories {
         for one in rule["episodes"].as_array().unwrap() {
             let text = |key: &str| one[key].as_str().unwrap().trim_end_matches('Z').to_owned();
             let history = histories.entry(text("id")).or_default();
-            let line = |state: &str, time: &str| format!("{} {} {state} {time}", text("rule"), text("subject"));
+            let line = |state: &str, time: &str| {
+                format!("{} {} {state} {time}", text("rule"), text("subject"))
+            };
             history.push(line("firing", &text("raised")));
             if one["resolved"].is_string() {
                 history.push(line("resolved", &text("resolved")));
@@ -81,7 +89,11 @@ fn a_backtest_over_a_runs_own_lake_repeats_its_alerts() {
         writeln!(files.entry(message.feed.to_string()).or_default(), "{text}").unwrap();
     }
     let lake = folder.path().join("lake");
-    let mut args = vec!["backfill".to_owned(), "pipelines/demo".to_owned(), "--out".to_owned()];
+    let mut args = vec![
+        "backfill".to_owned(),
+        "pipelines/demo".to_owned(),
+        "--out".to_owned(),
+    ];
     args.push(lake.to_str().unwrap().to_owned());
     for (feed, text) in &files {
         let path = folder.path().join(format!("{feed}.jsonl"));
@@ -93,9 +105,20 @@ fn a_backtest_over_a_runs_own_lake_repeats_its_alerts() {
         .current_dir(root())
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let lake = lake.to_str().unwrap();
-    let answer = json(&stdout(["rules", "backtest", "pipelines/demo", "--data", lake, "--json"]));
+    let answer = json(&stdout([
+        "rules",
+        "backtest",
+        "pipelines/demo",
+        "--data",
+        lake,
+        "--json",
+    ]));
     let live = told(lake);
     assert!(live.len() >= 3, "the day has alerts: {live:?}");
     assert_eq!(backtested(&answer), live);
@@ -103,14 +126,32 @@ fn a_backtest_over_a_runs_own_lake_repeats_its_alerts() {
     assert_eq!(answer["refused"], 0);
     // A set of rules differs in nothing from itself.
     let same = json(&stdout([
-        "rules", "diff", "pipelines/demo", "--rules", "pipelines/demo/rules.toml", "--data", lake, "--json",
+        "rules",
+        "diff",
+        "pipelines/demo",
+        "--rules",
+        "pipelines/demo/rules.toml",
+        "--data",
+        lake,
+        "--json",
     ]));
     assert_eq!(same["differences"].as_array().unwrap().len(), 0, "{same}");
     assert_eq!(same["same"].as_u64(), Some(live.len() as u64));
     let suggested = json(&stdout([
-        "rules", "suggest", "pipelines/demo", "venue-density", "--data", lake, "--per-week", "20", "--json",
+        "rules",
+        "suggest",
+        "pipelines/demo",
+        "venue-density",
+        "--data",
+        lake,
+        "--per-week",
+        "20",
+        "--json",
     ]));
-    assert!(suggested["suggested"]["per_week"].as_f64().unwrap() <= 20.0, "{suggested}");
+    assert!(
+        suggested["suggested"]["per_week"].as_f64().unwrap() <= 20.0,
+        "{suggested}"
+    );
 }
 
 /// A folder with one layer and one rule.
@@ -122,7 +163,10 @@ fn pipeline(folder: &Path) -> String {
          [[layer]]\nname = \"present\"\non = \"w\"\n",
     );
     write("feeds/gate.toml", "format = \"json\"\n");
-    write("windows/w.sql", "SELECT site_id, sum(count) AS persons FROM observation GROUP BY site_id");
+    write(
+        "windows/w.sql",
+        "SELECT site_id, sum(count) AS persons FROM observation GROUP BY site_id",
+    );
     write(
         "layers/present.sql",
         "SELECT 'site' AS subject_kind, site_id AS subject, persons AS value, 'persons' AS unit, \
@@ -151,19 +195,22 @@ fn write_lake(dir: &Path, rows: &[(i64, i32, f64)]) -> String {
         let time = |time: EventTime| -> ArrayRef {
             Arc::new(TimestampMicrosecondArray::from(vec![time.micros()]).with_timezone("UTC"))
         };
-        let columns = LAYER_SCHEMA.fields().iter().map(|field| match field.name().as_str() {
-            "layer" => text("present"),
-            "window_start" => time(at(*window - 1)),
-            "window_end" => time(at(*window)),
-            "subject_kind" => text("site"),
-            "subject" => text("a"),
-            "unit" => text("persons"),
-            "method" => text("x@1"),
-            "value" => Arc::new(Float64Array::from(vec![*value])) as ArrayRef,
-            "revision" => Arc::new(Int32Array::from(vec![*revision])),
-            "is_final" => Arc::new(BooleanArray::from(vec![true])),
-            _ => new_null_array(field.data_type(), 1),
-        });
+        let columns = LAYER_SCHEMA
+            .fields()
+            .iter()
+            .map(|field| match field.name().as_str() {
+                "layer" => text("present"),
+                "window_start" => time(at(*window - 1)),
+                "window_end" => time(at(*window)),
+                "subject_kind" => text("site"),
+                "subject" => text("a"),
+                "unit" => text("persons"),
+                "method" => text("x@1"),
+                "value" => Arc::new(Float64Array::from(vec![*value])) as ArrayRef,
+                "revision" => Arc::new(Int32Array::from(vec![*revision])),
+                "is_final" => Arc::new(BooleanArray::from(vec![true])),
+                _ => new_null_array(field.data_type(), 1),
+            });
         let rows = RecordBatch::try_new(Arc::clone(&LAYER_SCHEMA), columns.collect()).unwrap();
         lake.write(LakeTable::Layer, "present", &rows).unwrap();
     }
@@ -176,15 +223,31 @@ fn late_rows_count_only_where_they_are_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = pipeline(folder.path());
     // Window 2 looked quiet when it closed; what came late says that it was not.
-    let rows = [(1, 0, 1.0), (2, 0, 2.0), (3, 0, 1.0), (2, 1, 8.0), (4, 0, 1.0), (5, 1, 9.0), (6, 0, 1.0)];
+    let rows = [
+        (1, 0, 1.0),
+        (2, 0, 2.0),
+        (3, 0, 1.0),
+        (2, 1, 8.0),
+        (4, 0, 1.0),
+        (5, 1, 9.0),
+        (6, 0, 1.0),
+    ];
     let lake = write_lake(&folder.path().join("lake"), &rows);
     let fires = |more: &str| {
-        let answer = json(&stdout(["rules", "backtest", &pipeline, "--data", &lake, "--json", more]));
+        let answer = json(&stdout([
+            "rules", "backtest", &pipeline, "--data", &lake, "--json", more,
+        ]));
         let raised = answer["rules"][0]["episodes"].as_array().unwrap().iter();
         let raised = raised.map(|one| one["raised"].as_str().unwrap().to_owned());
-        (answer["rows"].as_str().unwrap().to_owned(), raised.collect::<Vec<_>>())
+        (
+            answer["rows"].as_str().unwrap().to_owned(),
+            raised.collect::<Vec<_>>(),
+        )
     };
-    assert_eq!(fires("--as-of-arrival"), ("as_of_arrival".to_owned(), vec![]));
+    assert_eq!(
+        fires("--as-of-arrival"),
+        ("as_of_arrival".to_owned(), vec![])
+    );
     let known = vec![at(2).to_string(), at(5).to_string()];
     assert_eq!(fires("--as-known-now"), ("as_known_now".to_owned(), known));
 }
@@ -194,7 +257,10 @@ fn events_differences_and_periods_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = pipeline(folder.path());
     let rows: Vec<_> = [1.0, 6.0, 8.0, 1.0, 1.0, 5.0, 1.0, 9.0, 1.0];
-    let rows: Vec<_> = (1..).zip(rows).map(|(window, value)| (window, 0, value)).collect();
+    let rows: Vec<_> = (1..)
+        .zip(rows)
+        .map(|(window, value)| (window, 0, value))
+        .collect();
     let lake = write_lake(&folder.path().join("lake"), &rows);
     write_file(
         folder.path(),
@@ -207,8 +273,18 @@ fn events_differences_and_periods_are_told() {
     write_file(folder.path(), "new.toml", &RULES.replace("5.0", "7.0"));
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let answer = json(&stdout([
-        "rules", "backtest", &pipeline, "--data", &lake, "--json", "--tolerance", "10m",
-        "--events", &path("events.csv"), "--rules", &path("new.toml"),
+        "rules",
+        "backtest",
+        &pipeline,
+        "--data",
+        &lake,
+        "--json",
+        "--tolerance",
+        "10m",
+        "--events",
+        &path("events.csv"),
+        "--rules",
+        &path("new.toml"),
     ]));
     let events = &answer["rules"][0]["events"];
     assert_eq!(events["recall"]["of"], 2, "{answer}");
@@ -219,12 +295,24 @@ fn events_differences_and_periods_are_told() {
     assert_eq!(answer["diff"]["change"], 1);
     assert_eq!(answer["diff"]["same"], 1);
     let text = stdout([
-        "rules", "backtest", &pipeline, "--data", &lake, "--from", "2026-06-04T08:30:00+09:00",
-        "--to", "2026-06-04T09:00:00+09:00", "--limit", "1",
+        "rules",
+        "backtest",
+        &pipeline,
+        "--data",
+        &lake,
+        "--from",
+        "2026-06-04T08:30:00+09:00",
+        "--to",
+        "2026-06-04T09:00:00+09:00",
+        "--limit",
+        "1",
     ]);
     assert!(text.contains("3 of 3 expected"), "{text}");
     let coverage = text.find("Coverage").unwrap();
-    assert!(coverage < text.find("Rules").unwrap() && text.contains("Alerts, 1 of 1"), "{text}");
+    assert!(
+        coverage < text.find("Rules").unwrap() && text.contains("Alerts, 1 of 1"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -243,16 +331,48 @@ fn wrong_input_is_named() {
         assert!(err.contains(words), "{args:?} should say {words:?}\n{err}");
     };
     let backtest = |more: &[&str], words: &str| {
-        check(&[&["backtest", &pipeline, "--data", &lake], more].concat(), 1, words);
+        check(
+            &[&["backtest", &pipeline, "--data", &lake], more].concat(),
+            1,
+            words,
+        );
     };
     backtest(&["--from", "2026-06-05", "--to", "2026-06-05"], "is empty");
-    backtest(&["--from", "2027-01-01"], "no window of the rules' layers lies in the period");
+    backtest(
+        &["--from", "2027-01-01"],
+        "no window of the rules' layers lies in the period",
+    );
     backtest(&["--from", "yesterday"], "is neither a time");
     check(&["backtest", &pipeline], 1, "--data LAKE");
-    check(&["backtest", &pipeline, "--data", folder.path().to_str().unwrap()], 1, "is not a folder that a run has written");
+    check(
+        &[
+            "backtest",
+            &pipeline,
+            "--data",
+            folder.path().to_str().unwrap(),
+        ],
+        1,
+        "is not a folder that a run has written",
+    );
     check(&["bactest", &pipeline], 2, "backtest");
-    check(&["suggest", &pipeline, "bussy", "--data", &lake, "--per-week", "1"], 1, "there are busy");
-    write_file(folder.path(), "events.csv", "subject,starts_at,ends_at\na,noon,noon\n");
+    check(
+        &[
+            "suggest",
+            &pipeline,
+            "bussy",
+            "--data",
+            &lake,
+            "--per-week",
+            "1",
+        ],
+        1,
+        "there are busy",
+    );
+    write_file(
+        folder.path(),
+        "events.csv",
+        "subject,starts_at,ends_at\na,noon,noon\n",
+    );
     let events = folder.path().join("events.csv");
     let events = events.to_str().unwrap();
     backtest(&["--events", events], "events.csv:2: starts_at");
@@ -275,18 +395,36 @@ fn rules_are_checked_and_tested_beside_their_file() {
     let output = tidegate(["rules", "check", &pipeline, "--strict"]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("rules.toml:2: rule busy: runbook is missing"), "{text}");
+    assert!(
+        text.contains("rules.toml:2: rule busy: runbook is missing"),
+        "{text}"
+    );
     let case = "[[case]]\nname = \"c\"\nlayer = \"present\"\nfrom = \"2026-06-04T08:00:00Z\"\nevery = \"10m\"\n\
          [[case.given]]\nsubject = \"a\"\nsubject_kind = \"site\"\nvalues = [1, 6, \"-\", 2]\n\
          [[case.expect]]\nrule = \"busy\"\nsubject = \"a\"\nat = \"2026-06-04T08:20:00Z\"\nstate = \"STATE\"\n";
-    write_file(Path::new(&pipeline), "rules.test.toml", &case.replace("STATE", "firing"));
+    write_file(
+        Path::new(&pipeline),
+        "rules.test.toml",
+        &case.replace("STATE", "firing"),
+    );
     assert!(stdout(["rules", "test", &pipeline]).contains("1 passed, 0 failed"));
-    write_file(Path::new(&pipeline), "tests/rules/more.toml", &case.replace("STATE", "normal"));
+    write_file(
+        Path::new(&pipeline),
+        "tests/rules/more.toml",
+        &case.replace("STATE", "normal"),
+    );
     let output = tidegate(["rules", "test", &pipeline]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("1 passed, 1 failed") && text.contains("expected"), "{text}");
-    write_file(Path::new(&pipeline), "rules.test.toml", &case.replace("\"busy\"", "\"bussy\""));
+    assert!(
+        text.contains("1 passed, 1 failed") && text.contains("expected"),
+        "{text}"
+    );
+    write_file(
+        Path::new(&pipeline),
+        "rules.test.toml",
+        &case.replace("\"busy\"", "\"bussy\""),
+    );
     let output = tidegate(["rules", "test", &pipeline]);
     assert_eq!(output.status.code(), Some(78));
     let text = String::from_utf8_lossy(&output.stderr);

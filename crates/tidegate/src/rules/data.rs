@@ -394,7 +394,11 @@ fn instant(pipeline: &Pipeline, name: &str, text: &str) -> Result<EventTime> {
         return Ok(time);
     }
     let day: Option<Date> = text.parse().ok();
-    let start = day.and_then(|day| day.to_zoned(pipeline.zone.clone()).ok());
+    let start = day.and_then(|day| {
+        day.to_datetime(jiff::civil::Time::midnight())
+            .to_zoned(pipeline.zone.clone())
+            .ok()
+    });
     let start = start.with_context(|| {
         format!("{name} {text:?} is neither a time such as 2026-06-04T08:00:00+08:00 nor a day such as 2026-06-04")
     })?;
