@@ -256,7 +256,7 @@ fn late_rows_count_only_where_they_are_asked_for() {
 fn events_differences_and_periods_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = pipeline(folder.path());
-    let rows: Vec<_> = [1.0, 6.0, 8.0, 1.0, 1.0, 5.0, 1.0, 9.0, 1.0];
+    let rows = [1.0, 6.0, 8.0, 1.0, 1.0, 5.0, 1.0, 9.0, 1.0];
     let rows: Vec<_> = (1..)
         .zip(rows)
         .map(|(window, value)| (window, 0, value))

@@ -169,6 +169,16 @@ pub(crate) const FENCES: &[Fence] = &[
         reason: "one crate asks others for data and one tells them, besides Kafka's",
     },
     Fence {
+        package: "lettre",
+        users: &["tidegate-notify"],
+        reason: "one crate tells others, besides Kafka's",
+    },
+    Fence {
+        package: "rusqlite",
+        users: &["tidegate-notify"],
+        reason: "one crate keeps an outbox, and SQLite's C build stays out of the others",
+    },
+    Fence {
         package: "anyhow",
         users: &["tidegate", "xtask", "tidegate-tests"],
         reason: "libraries name their errors",

@@ -6,6 +6,7 @@
 
 mod cpu;
 
+use std::borrow::Cow;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Throughput, criterion_group, criterion_main};
@@ -68,7 +69,10 @@ fn rows(venues: &[[String; 2]], window: i64, value: impl Fn(usize) -> f64) -> Ve
         subject: id,
         name_zh: name,
         name_en: name,
-        tags: &[("kind", "market"), ("grid_unit", "g-17")],
+        tags: &[
+            ("kind", Cow::Borrowed("market")),
+            ("grid_unit", Cow::Borrowed("g-17")),
+        ],
         value: Some(value(index)),
         lo: Some(value(index) * 0.9),
         hi: Some(value(index) * 1.1),
@@ -119,8 +123,9 @@ fn run(
 
 fn observe(criterion: &mut Criterion) {
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-    let calm =
-        |window: i64, index: usize| (window.unsigned_abs() as usize + index) as f64 % 29.0 / 10.0;
+    let calm = |window: i64, index: usize| {
+        ((window + 2).unsigned_abs() + index as u64) as f64 % 29.0 / 10.0
+    };
     let one_percent = |window: i64, index: usize| match index % 100 {
         0 if window <= 0 => 4.5,
         0 => 3.5 + calm(window, index) / 10.0,

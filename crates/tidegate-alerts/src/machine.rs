@@ -46,6 +46,7 @@ mod flaps;
 mod remembered;
 mod restore;
 mod rows;
+mod seen;
 mod text;
 mod watch;
 
@@ -223,6 +224,59 @@ impl AlertMachine {
                 transitions.extend(changes.iter().map(words));
             }
         }
+        transitions
+    }
+
+    /// Goes by other rules from the next window on.
+    ///
+    /// The alerts of a rule that stays, with its name, layer and kind of subject, go on under what
+    /// it says now: nothing is told again because a rule was written anew. Those of all others are
+    /// over at once, in the last window of their layer, for [`Why::RuleGone`]; so an alert that
+    /// changed in that window has a second transition there.
+    ///
+    /// # Panics
+    /// When two rules have the same name.
+    pub fn replace_rules(&mut self, rules: Vec<Rule>) -> Vec<AlertTransition> {
+        let mut before: BTreeMap<String, Watch> = std::mem::take(&mut self.watches)
+            .into_iter()
+            .map(|watch| (watch.rule.name().to_owned(), watch))
+            .collect();
+        let mut names = BTreeSet::new();
+        for rule in rules {
+            let is_new = names.insert(rule.name().to_owned());
+            assert!(is_new, "two rules are called {:?}", rule.name());
+            let stays = |watch: &Watch| {
+                watch.rule.layer() == rule.layer()
+                    && watch.rule.subject_kind() == rule.subject_kind()
+            };
+            let watch = match before.remove(rule.name()) {
+                Some(watch) if stays(&watch) => watch.under(rule),
+                Some(watch) => {
+                    before.insert(rule.name().to_owned(), watch);
+                    Watch::new(rule)
+                }
+                None => Watch::new(rule),
+            };
+            self.watches.push(watch);
+        }
+        let mut transitions = Vec::new();
+        for watch in before.into_values() {
+            let Some(at) = self.last_end.get(watch.rule.layer()).copied() else {
+                continue;
+            };
+            let rule = watch.rule.clone();
+            let words = |change: &Change<'_>| text::transition(&rule, change, &self.zone);
+            transitions.extend(watch.end(at).iter().map(words));
+        }
+        let read: BTreeSet<&str> = self
+            .watches
+            .iter()
+            .map(|watch| watch.rule.layer())
+            .collect();
+        self.last_end
+            .retain(|layer, _| read.contains(layer.as_str()));
+        self.limits.open = self.watches.iter().map(|watch| watch.episodes.len()).sum();
+        self.limits.subjects = self.watches.iter().map(Watch::subjects).sum();
         transitions
     }
 

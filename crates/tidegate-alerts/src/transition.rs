@@ -62,10 +62,28 @@ pub enum Why {
     DataIsBack,
     /// Its rule is not active now: the window ends outside of its time intervals.
     Inactive,
+    /// Its rule was removed, or is about other subjects now: see
+    /// [`crate::AlertMachine::replace_rules`].
+    RuleGone,
     /// It changed this often within `flap_window`.
     Changes(u64),
     /// It has been steady for `flap_window`; this many changes were held back before.
     Steady(u64),
+}
+
+impl Why {
+    /// The word used in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Data => "data",
+            Self::NoData => "no_data",
+            Self::DataIsBack => "data_is_back",
+            Self::Inactive => "inactive",
+            Self::RuleGone => "rule_gone",
+            Self::Changes(_) => "changes",
+            Self::Steady(_) => "steady",
+        }
+    }
 }
 
 /// One change of one alert, complete in itself: who receives it needs to look nothing up.

@@ -86,6 +86,13 @@ pub struct AlertRecord {
     /// The rule records and must never notify.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shadow: bool,
+    /// Why it changed: `data`, `no_data`, `data_is_back`, `inactive`, `rule_gone`, `changes`, or
+    /// `steady`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The pipeline that gave it out; pipelines of one cluster share a topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
 }
 
 impl From<&AlertTransition> for AlertRecord {
@@ -125,6 +132,8 @@ impl From<&AlertTransition> for AlertRecord {
             threshold: alert.threshold,
             valid_until: Some(alert.valid_until.to_string()),
             shadow: alert.is_shadow,
+            why: Some(alert.why.as_str().to_owned()),
+            pipeline: None,
         }
     }
 }

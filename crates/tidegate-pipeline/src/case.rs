@@ -203,7 +203,9 @@ impl Found {
             | Event::OccupancyCorrection(_)
             | Event::FeedQuality { .. }
             | Event::Forecast { .. }
-            | Event::Aberration { .. } => {}
+            | Event::Aberration { .. }
+            | Event::LayerFailed { .. }
+            | Event::Audit(_) => {}
         }
     }
 

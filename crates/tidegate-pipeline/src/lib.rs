@@ -16,6 +16,7 @@ mod holidays;
 mod reference;
 mod sites;
 
+mod audit;
 mod locate;
 mod pipeline;
 
@@ -38,6 +39,9 @@ mod task;
 mod case;
 mod rule_case;
 
+pub use audit::{
+    AuditEntry, ChainError, ChangeConfig, KeyChange, RuleChange, rule_changes, verify_audit,
+};
 pub use case::{CaseOutcome, run_cases};
 pub use config::{
     AberrationConfig, DwellConfig, DwellModel, ForecastConfig, GainConfig, GainSideConfig,
@@ -58,7 +62,7 @@ pub use progress::{PartitionPosition, Progress, SnapshotName, Step, Totals};
 pub use quality::{FEED_QUALITY_SCHEMA, FEED_REJECTED_SCHEMA};
 pub use reference::{EvidenceBasis, Origin, Reference, Stay};
 pub use rule_case::{RuleCaseOutcome, Unmet, run_rule_cases};
-pub use runtime::{Event, Mode, Runtime, RuntimeError};
+pub use runtime::{Event, Mode, RulesError, Runtime, RuntimeError};
 pub use sites::sites_geojson;
 pub use snapshot::{SNAPSHOT_FORMAT, Snapshot, SnapshotError, SnapshotOf};
 pub use source::Source;

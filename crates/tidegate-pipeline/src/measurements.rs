@@ -144,6 +144,16 @@ impl Directory {
             .collect()
     }
 
+    /// The tags of a subject; none of one that is not known.
+    pub(crate) fn tags(&self, kind: &str, subject: &str) -> BTreeMap<String, String> {
+        let tags = self
+            .entry(kind, subject)
+            .map_or(&[][..], |entry| &entry.tags);
+        let tags = tags.iter();
+        tags.map(|(key, value)| ((*key).to_owned(), value.to_string()))
+            .collect()
+    }
+
     fn entry(&self, kind: &str, subject: &str) -> Option<&Entry> {
         let kind = ["venue", "site", "grid_unit", "cell"]
             .into_iter()

@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use crate::Summary;
 use crate::snapshot::SnapshotOf;
+use crate::{RuleChange, Summary};
 
 /// One step of a run, in the order taken. Equal steps over equal logs give equal runs.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -42,6 +42,8 @@ pub enum Step {
         /// The feed.
         feed: String,
     },
+    /// The rules became other ones.
+    Rules(RuleChange),
 }
 
 /// What one epoch did and where it led.

@@ -5,6 +5,7 @@ mod fire;
 mod foresee;
 mod health;
 mod inside;
+mod rules;
 mod state;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -26,6 +27,7 @@ use tidegate_query::{
     LAYER_SCHEMA, LayerError, LayerQuery, Session, Slot, WindowQuery, WindowQueryError, WindowState,
 };
 
+use crate::audit::AuditHead;
 use crate::feed_health::{FeedHealth, FeedHealthRule};
 use crate::foresight::Foresights;
 use crate::locate::{Locator, own_bytes, reject_unlocated};
@@ -36,6 +38,8 @@ use crate::quarantine::Quarantine;
 use crate::tables::{SteppedTables, register_reference};
 use crate::{Feed, Pipeline, Summary};
 pub use event::Event;
+pub use rules::RulesError;
+use rules::RulesInForce;
 
 /// The quality of a pipeline's feeds, of which nothing was read.
 fn qualities(pipeline: &Pipeline) -> Qualities {
@@ -212,6 +216,7 @@ pub struct Runtime {
     stepped: SteppedTables,
     directory: Directory,
     alerts: AlertMachine,
+    rules: RulesInForce,
     events: VecDeque<Event>,
     /// Partitions that became idle and have not been told of.
     idled: Vec<(FeedId, i32)>,
@@ -281,6 +286,10 @@ impl Runtime {
             stepped,
             directory: Directory::new(&pipeline.reference),
             alerts: placed(AlertMachine::new(pipeline.rules.clone()), &pipeline),
+            rules: RulesInForce {
+                text: pipeline.rules_text.clone(),
+                audit: AuditHead::default(),
+            },
             events: VecDeque::new(),
             idled: Vec::new(),
             read_at: BTreeMap::new(),

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use crate::Problem;
+use crate::{Problem, RULE_CASES, RULES};
 
 /// How many problems of one file are listed.
 const PROBLEMS_MAX: usize = 20;
@@ -44,7 +44,8 @@ impl Source {
     }
 
     /// SHA-256 of every file that a run depends on, lower-case hexadecimal: equal fingerprints
-    /// mean the same pipeline. Tests inside the folder and files that nothing reads are left out.
+    /// mean the same pipeline. Tests inside the folder and files that nothing reads are left out,
+    /// and rules, whose changes a running pipeline takes up and writes down.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         let counts = |path: &str| {
@@ -52,11 +53,15 @@ impl Source {
             let extension = path.rsplit('.').next().unwrap_or_default();
             let read = ["toml", "sql", "geojson", "csv", "json"].contains(&extension)
                 || (folder == "gtfs" && extension == "txt");
-            // What comes from where is no part of what is computed.
-            path != "ingest.toml"
-                && path != crate::RULE_CASES
-                && read
-                && !["tests", "examples"].contains(&folder)
+            // What comes from where and who is told of it is no part of what is computed.
+            let apart = [
+                "ingest.toml",
+                RULES,
+                RULE_CASES,
+                "routes.toml",
+                "channels.toml",
+            ];
+            !apart.contains(&path) && read && !["tests", "examples"].contains(&folder)
         };
         for (path, content) in self.iter().filter(|(path, _)| counts(path)) {
             for part in [path, content] {

@@ -29,6 +29,8 @@ pub struct Summary {
     pub windows: BTreeMap<String, WindowSummary>,
     /// Rows of each layer, final evaluations.
     pub layers: BTreeMap<String, u64>,
+    /// How often each layer could not be evaluated on the data of a window.
+    pub layers_failed: BTreeMap<String, u64>,
     /// Corrections of occupancy: clamps at zero, resets, late persons.
     pub occupancy_corrections: u64,
     /// Alert transitions by state.

@@ -20,7 +20,7 @@ use tidegate_model::{EventTime, FeedId, Payload};
 
 use crate::progress::{PartitionPosition, Progress, SnapshotName, Step, Totals};
 use crate::snapshot::{Snapshot, SnapshotError, SnapshotOf};
-use crate::{Event, Mode, Pipeline, Runtime, RuntimeError, Summary};
+use crate::{Event, Mode, Pipeline, RuleChange, RulesError, Runtime, RuntimeError, Summary};
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -58,6 +58,9 @@ pub enum ResumeError {
     /// Repeating the steps failed.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// A change of rules that was written down cannot be made again.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
     /// The steps that were repeated led elsewhere than the run that wrote them.
     #[error(
         "repeating the steps up to epoch {epoch} gave {found}, the run that took them had {stored}: \
@@ -204,6 +207,20 @@ impl Task {
         outcome
     }
 
+    /// Goes on with other rules from the next window on, and writes the change down. Open alerts of
+    /// a rule that stays, with its name, layer and kind of subject, go on under what it says now;
+    /// those of others are over. Rules that are equal to the present ones are no change, except
+    /// that the first ones are written down too.
+    ///
+    /// # Errors
+    /// [`RulesError`]: the present rules stay.
+    pub fn change_rules(&mut self, change: RuleChange) -> Result<(), RulesError> {
+        if self.runtime.change_rules(self.number, &change)? {
+            self.steps.push(Step::Rules(change));
+        }
+        Ok(())
+    }
+
     /// Shows the open windows as they stand, changing nothing.
     ///
     /// # Errors
@@ -327,6 +344,7 @@ impl Task {
             Step::Silent { feed } => {
                 self.runtime.silent(&FeedId::new(feed));
             }
+            Step::Rules(change) => self.change_rules(change.clone())?,
         }
         while self.runtime.poll_event().is_some() {}
         Ok(())

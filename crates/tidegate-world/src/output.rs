@@ -100,6 +100,18 @@ pub(crate) fn outputs(event: &Event) -> Vec<Output> {
         Event::Forecast { rows, .. } => (0..rows.num_rows())
             .map(|row| foreseen("forecast", &["made_at", "horizon_minutes"], rows, row))
             .collect(),
+        Event::LayerFailed { layer, end, why } => vec![Output {
+            id: format!("layer_failed/{layer}/{end}"),
+            content: why.clone(),
+            full: why.clone(),
+            is_final: true,
+        }],
+        Event::Audit(entry) => vec![Output {
+            id: format!("audit/{}/{}", entry.task, entry.number),
+            content: entry.hash.clone(),
+            full: entry.text.clone(),
+            is_final: true,
+        }],
     }
 }
 

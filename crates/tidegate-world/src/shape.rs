@@ -268,7 +268,7 @@ impl Shape {
                 format_args!(
                     "[[rule]]\nname = \"{}\"\nlayer = \"{}\"\nfire_above = {}.0\nclear_below = {}.0\n\
                  for = \"{}s\"\nkeep_firing_for = \"{}s\"\nseverity = \"warning\"\n\
-                 owner = \"duty\"\ntitle = {{ zh-CN = \"{{name}}\", en = \"{{name}}\" }}\n\
+                 flap_max = 0\nowner = \"duty\"\ntitle = {{ zh-CN = \"{{name}}\", en = \"{{name}}\" }}\n\
                  do = {{ zh-CN = \"看\", en = \"Look.\" }}\n",
                     rule.name,
                     rule.layer,

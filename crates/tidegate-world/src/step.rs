@@ -18,7 +18,7 @@ pub(crate) enum Action {
 /// The partition and what was done to it.
 ///
 /// # Panics
-/// When a feed fell silent, which no feed of this world does.
+/// When a feed fell silent or rules changed, which does not happen in this world.
 pub(crate) fn action(step: &Step) -> (Key, Action) {
     match step {
         Step::Assigned {
@@ -34,5 +34,6 @@ pub(crate) fn action(step: &Step) -> (Key, Action) {
         } => ((feed.clone(), *partition), Action::Read(*from, *to)),
         Step::Idle { feed, partition } => ((feed.clone(), *partition), Action::Idle),
         Step::Silent { feed } => panic!("feed {feed} of this world is silent after 9000 h only"),
+        Step::Rules(change) => panic!("rules of this world do not change: {}", change.at),
     }
 }

@@ -1,7 +1,10 @@
 //! The command line.
 
+mod alerts;
 mod feed;
+mod notify;
 mod rules;
+mod summary;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -12,8 +15,11 @@ use tidegate_model::{Reason, Span};
 
 use crate::rejected::Place;
 
+pub(crate) use alerts::{Alerts, Routes, Silence, Silenced};
 pub(crate) use feed::{Feed, FeedArgs, FeedSchemas, FeedStops};
+pub(crate) use notify::{Notify, NotifyPlace, NotifyRun};
 pub(crate) use rules::{Rules, RulesBacktest, RulesCheck, RulesData, RulesDiff, RulesSuggest};
+pub(crate) use summary::SummaryArgs;
 
 /// Live movement counts to crowd-density and inflow-risk alerts. People are counted, never followed.
 #[derive(Debug, Parser)]
@@ -72,6 +78,26 @@ pub(crate) enum Command {
     /// Look at the saved state of a pipeline that runs on Kafka.
     #[command(subcommand)]
     Checkpoint(Checkpoint),
+    /// Tell people of alerts, by the routes and channels of the pipeline folder.
+    #[command(
+        subcommand,
+        after_help = "Who is told is in routes.toml, how in channels.toml of the pipeline folder; see docs/guide/routing.md and docs/guide/delivery.md."
+    )]
+    Notify(Notify),
+    /// See the alerts that stand, take them, and say what they were worth.
+    #[command(subcommand)]
+    Alerts(Alerts),
+    /// Silence alerts for a time; each silence has an end, somebody who said so, and a trail.
+    #[command(subcommand)]
+    Silence(Silence),
+    /// Try the routes of a pipeline folder.
+    #[command(subcommand)]
+    Routes(Routes),
+    /// What a day or a shift was like in one grid unit: peaks, alerts, the health of feeds.
+    #[command(
+        after_help = "Example: tidegate summary pipelines/city --data out --grid-unit old-town --from 2026-03-02T00:00:00+08:00 --to 2026-03-03T00:00:00+08:00 --out old-town.html"
+    )]
+    Summary(SummaryArgs),
     /// See the records that could not be counted, and try them again.
     #[command(
         subcommand,

@@ -1,5 +1,7 @@
 //! `tidegate demo`: a day of the synthetic city through an embedded Kafka broker.
 
+mod deliveries;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -8,13 +10,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tidegate_alerts::{AlertState, AlertTransition};
 use tidegate_connect::{EmbeddedBroker, KafkaSink, KafkaSource, Properties, SourceConfig, Stop};
+use tidegate_dispatch::Notice;
 use tidegate_model::{EventTime, Reason, Span};
 use tidegate_pipeline::{Event, Mode, Pipeline, Runtime, Source, Summary};
 use tidegate_sim::{City, Day, Injected, InjectedKind};
 
 use crate::cli::Demo;
+use crate::demo::deliveries::{Deliveries, doubled};
 use crate::drive::{Progress, Until, drive, from_millis};
 use crate::folder::BadPipeline;
+use crate::notify::{CHANNELS, ROUTES};
 use crate::outputs::{Outputs, Show};
 use crate::records::TOPICS;
 use crate::replay::Pace;
@@ -38,6 +43,8 @@ macro_rules! demo_files {
 const FILES: &[(&str, &str)] = &demo_files![
     "pipeline.toml",
     "rules.toml",
+    "routes.toml",
+    "channels.toml",
     "venues.geojson",
     "sites.geojson",
     "grid_units.geojson",
@@ -70,6 +77,37 @@ pub(crate) struct Outcome {
     pub detected: bool,
     /// Event time from its start until it was seen, seconds.
     pub after_s: Option<f64>,
+    /// What people were told of it, in order. Nobody is told of faults of feeds here: they have no
+    /// rule in the demo.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// One alert in one notice.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Delivery {
+    /// The notice's id.
+    pub notice: String,
+    /// The channel.
+    pub channel: String,
+    /// The alert's id.
+    pub alert: String,
+    /// `firing`, `resolved` or what else became of it.
+    pub state: String,
+    /// The rule.
+    pub rule: String,
+    /// The subject.
+    pub subject: String,
+    /// End of the window that made the change.
+    pub window_end: String,
+}
+
+/// What people were told.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Delivered {
+    /// Notices that reached their channel.
+    pub notices: usize,
+    /// Notices that came a second time: none, unless something went wrong.
+    pub doubled: usize,
 }
 
 /// Alerts of the day.
@@ -104,6 +142,8 @@ pub(crate) struct DemoSummary {
     pub injected: Vec<Outcome>,
     /// Alerts.
     pub alerts: Alerts,
+    /// What people were told.
+    pub delivered: Delivered,
     /// Seconds from start to the first alert, by the clock.
     pub first_alert_s: Option<f64>,
     /// Seconds for the whole day, by the clock.
@@ -150,6 +190,18 @@ pub(crate) async fn demo(args: &Demo) -> Result<DemoSummary> {
     let mut outputs = Outputs::new(&runtime, None::<&Path>, Some(sink), show)?;
     let producer = KafkaSink::connect(broker.bootstrap(), &Properties::new())?;
     let until = Until::Read(day.truth().messages);
+    let text = |name: &str| {
+        FILES
+            .iter()
+            .find(|(path, _)| *path == name)
+            .map(|(_, text)| *text)
+    };
+    let (routes, channels) = (text(ROUTES), text(CHANNELS));
+    let mut deliveries = Deliveries::start(
+        Arc::clone(&pipeline),
+        routes.expect("it is in the list"),
+        channels.expect("it is in the list"),
+    )?;
     let mut watch = Watch::new(started);
     let injected = day.injected();
     let speed = args.speed;
@@ -159,14 +211,20 @@ pub(crate) async fn demo(args: &Demo) -> Result<DemoSummary> {
         &mut runtime,
         &mut outputs,
         &until,
-        |progress| watch.see(&progress),
+        |progress| {
+            if let Progress::Event(Event::Alert(alert), _) = &progress {
+                deliveries.take(alert);
+            }
+            watch.see(&progress);
+        },
     )
     .await?;
     sent.join()
         .map_err(|_| anyhow::anyhow!("the producer stopped"))??;
     let summary = runtime.summary();
     outputs.finish(&summary)?;
-    Ok(watch.conclude(args.seed, &summary, &injected))
+    let told = deliveries.finish()?;
+    Ok(watch.conclude(args.seed, &summary, &injected, &told))
 }
 
 /// Sends the day's messages at their times.
@@ -257,11 +315,17 @@ impl Watch {
         }
     }
 
-    fn conclude(self, seed: u64, summary: &Summary, injected: &[Injected]) -> DemoSummary {
+    fn conclude(
+        self,
+        seed: u64,
+        summary: &Summary,
+        injected: &[Injected],
+        told: &[Notice],
+    ) -> DemoSummary {
         let mut explained: BTreeSet<usize> = BTreeSet::new();
         let outcomes = injected
             .iter()
-            .map(|event| self.outcome(event, summary, &mut explained));
+            .map(|event| self.outcome(event, summary, &mut explained, told));
         let outcomes: Vec<Outcome> = outcomes.collect();
         let fired = |alert: &&AlertTransition| alert.state == AlertState::Firing;
         let not_injected = self.alerts.iter().enumerate().filter(|(index, alert)| {
@@ -282,6 +346,10 @@ impl Watch {
                     .map(|(_, a)| format!("{} {} {}", a.rule, a.subject, a.window_end))
                     .collect(),
             },
+            delivered: Delivered {
+                notices: told.len(),
+                doubled: doubled(told),
+            },
             rejected_by_reason: self.rejected,
             first_alert_s: self.first_alert.map(|after| after.as_secs_f64()),
             elapsed_s: self.started.elapsed().as_secs_f64(),
@@ -293,7 +361,9 @@ impl Watch {
         event: &Injected,
         summary: &Summary,
         explained: &mut BTreeSet<usize>,
+        told: &[Notice],
     ) -> Outcome {
+        let mut ids: BTreeSet<&str> = BTreeSet::new();
         let seen = if event.kind.is_alert() {
             let matching: Vec<(usize, EventTime)> = self
                 .alerts
@@ -303,6 +373,7 @@ impl Watch {
                 .map(|(index, alert)| (index, alert.window_end))
                 .collect();
             explained.extend(matching.iter().map(|(index, _)| *index));
+            ids.extend(matching.iter().map(|(index, _)| &*self.alerts[*index].id));
             matching.iter().map(|(_, end)| *end).min()
         } else {
             self.fault_seen(event, summary)
@@ -312,6 +383,7 @@ impl Watch {
             kind: event.kind.as_str(),
             detected: seen.is_some(),
             after_s: seen.map(|seen| seen.since(event.start).as_seconds_f64().max(0.0)),
+            deliveries: deliveries_of(told, &ids),
         }
     }
 
@@ -337,6 +409,24 @@ impl Watch {
             InjectedKind::Crush | InjectedKind::InflowSurge | InjectedKind::ReturnWave => None,
         }
     }
+}
+
+/// What was told of the alerts with these ids.
+fn deliveries_of(told: &[Notice], ids: &BTreeSet<&str>) -> Vec<Delivery> {
+    let alerts = told.iter().flat_map(|notice| {
+        let alerts = notice.alerts.iter().map(|alert| &alert.record);
+        let wanted = alerts.filter(|record| ids.contains(record.id.as_str()));
+        wanted.map(|record| Delivery {
+            notice: notice.id.clone(),
+            channel: notice.channel.clone(),
+            alert: record.id.clone(),
+            state: record.state.clone(),
+            rule: record.rule.clone(),
+            subject: record.subject.clone(),
+            window_end: record.window_end.clone(),
+        })
+    });
+    alerts.collect()
 }
 
 /// Whether the alert was raised because of the event: its kind of rule, its place, its time.

@@ -12,6 +12,7 @@
 mod epoch;
 mod group;
 mod recovery;
+mod rules;
 mod settings;
 mod snapshots;
 mod stop;
@@ -27,11 +28,11 @@ use tidegate_pipeline::{Pipeline, Summary};
 
 use crate::cli::Run;
 use crate::live::group::Group;
-use crate::live::stop::StopSignal;
 use crate::live::worker::{Trouble, Worker};
 use crate::records::{PUBLISHED_BYTES_MAX, topic_specs};
 
 pub(crate) use settings::{Settings, default_state};
+pub(crate) use stop::StopSignal;
 
 /// How long the group is asked for news when there is no task.
 const IDLE_WAIT: Duration = Duration::from_millis(200);

@@ -17,12 +17,14 @@ mod batch;
 mod checkpoint;
 mod demo;
 mod feed;
+mod notify;
 mod recorded;
 mod rejected;
 mod replay;
 mod rules;
 mod run;
 mod sql;
+mod summary;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -119,6 +121,11 @@ async fn execute(cli: Cli) -> Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Command::Summary(args) => print(summary::summary(&args).await?.trim_end()),
+        Command::Alerts(command) => return notify::alerts(&command, print).await,
+        Command::Silence(command) => return notify::silence(&command, print).await,
+        Command::Routes(command) => return notify::routes(&command, print).await,
+        Command::Notify(command) => return notify::notify(&command, print).await,
         Command::Rejected(args) => rejected::rejected(&args, print).await?,
         Command::Version { json } => {
             let version = env!("CARGO_PKG_VERSION");
@@ -134,7 +141,9 @@ async fn execute(cli: Cli) -> Result<ExitCode> {
 
 async fn check(args: &Folder) -> Result<ExitCode> {
     let checked = match folder::load(&args.pipeline).await {
-        Ok(pipeline) => feed::check(&args.pipeline, &pipeline).map(|()| pipeline),
+        Ok(pipeline) => feed::check(&args.pipeline, &pipeline)
+            .and_then(|()| notify::check_folder(&args.pipeline, &pipeline))
+            .map(|()| pipeline),
         Err(error) => Err(error),
     };
     let problems = match checked {
@@ -269,8 +278,12 @@ fn print_demo(summary: &DemoSummary) {
             Some(after) => format!("seen after {:.0} min of event time", after / 60.0),
             None => "NOT SEEN".to_owned(),
         };
+        let told = match event.deliveries.len() {
+            0 => String::new(),
+            notices => format!(", told in {notices} notices"),
+        };
         print(&format!(
-            "  injected {:<14} {:<28} {seen}",
+            "  injected {:<14} {:<28} {seen}{told}",
             event.kind, event.name
         ));
     }
@@ -279,6 +292,10 @@ fn print_demo(summary: &DemoSummary) {
         summary.alerts.fired,
         summary.alerts.resolved,
         summary.alerts.not_injected.len()
+    ));
+    print(&format!(
+        "  notices: {} delivered, {} of them twice",
+        summary.delivered.notices, summary.delivered.doubled
     ));
     for alert in &summary.alerts.not_injected {
         print(&format!("    not injected: {alert}"));

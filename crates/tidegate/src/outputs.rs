@@ -33,6 +33,7 @@ pub(crate) struct Outputs {
     lake: Option<Lake>,
     sink: Option<KafkaSink>,
     show: Show,
+    pipeline: String,
 }
 
 impl Outputs {
@@ -69,7 +70,12 @@ impl Outputs {
             lake.declare(LakeTable::Forecast, "forecast", &FORECAST_SCHEMA)?;
             lake.declare(LakeTable::Aberration, "aberration", &ABERRATION_SCHEMA)?;
         }
-        Ok(Self { lake, sink, show })
+        Ok(Self {
+            lake,
+            sink,
+            show,
+            pipeline: runtime.pipeline().name.clone(),
+        })
     }
 
     /// Passes on everything that the run has to give.
@@ -110,9 +116,12 @@ impl Outputs {
         let Some(sink) = &mut self.sink else {
             return Ok(());
         };
-        publish(event, Bytes::Fitting, |topic, key, value| {
-            Ok(sink.send(topic, None, Some(key), Some(value), None)?)
-        })
+        publish(
+            event,
+            &self.pipeline,
+            Bytes::Fitting,
+            |topic, key, value| Ok(sink.send(topic, None, Some(key), Some(value), None)?),
+        )
     }
 }
 
@@ -125,8 +134,10 @@ fn write(lake: &mut Lake, event: &Event) -> Result<()> {
         | Event::Layer {
             is_final: false, ..
         }
-        // The summary has how often each feed changed.
-        | Event::FeedHealth(_) => return Ok(()),
+        // The summary has how often each feed changed; nothing changes rules in a lake's run.
+        | Event::FeedHealth(_)
+        | Event::LayerFailed { .. }
+        | Event::Audit(_) => return Ok(()),
         Event::OccupancyCorrection(rows) => (
             LakeTable::OccupancyCorrection,
             "occupancy_correction",
@@ -176,6 +187,7 @@ pub(crate) fn show(event: &Event) {
     match event {
         Event::Alert(alert) => show_alert(alert),
         Event::FeedHealth(change) => show_health(change),
+        Event::LayerFailed { layer, end, why } => show_failed(layer, *end, why),
         Event::Pane { .. }
         | Event::Layer { .. }
         | Event::Late { .. }
@@ -184,6 +196,7 @@ pub(crate) fn show(event: &Event) {
         | Event::FeedQuality { .. }
         | Event::Forecast { .. }
         | Event::Aberration { .. }
+        | Event::Audit(_)
         | Event::Rejected(_) => {}
     }
 }
@@ -192,6 +205,15 @@ pub(crate) fn show(event: &Event) {
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
 fn show_health(change: &FeedHealthTransition) {
     println!("! {}\n  {}", change.text_en(), change.text_zh());
+}
+
+/// A layer that could not be evaluated, on the terminal, in both languages.
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+fn show_failed(layer: &str, end: tidegate_model::EventTime, why: &str) {
+    println!(
+        "! Layer {layer} could not be evaluated for the window to {end}: {why}\n  图层 {layer} 在截至 {end} \
+         的窗口计算失败：{why}"
+    );
 }
 
 /// One alert on the terminal, in both languages.

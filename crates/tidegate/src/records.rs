@@ -13,7 +13,7 @@ use tidegate_pipeline::{Event, FeedHealthTransition};
 use crate::rows::{duplicate_rows, json_lines, late_rows, pane_rows, rejected_rows};
 
 /// Topics that a run publishes to.
-pub(crate) const TOPICS: [&str; 11] = [
+pub(crate) const TOPICS: [&str; 12] = [
     PANE,
     LAYER,
     ALERT,
@@ -25,11 +25,13 @@ pub(crate) const TOPICS: [&str; 11] = [
     OCCUPANCY_CORRECTIONS,
     FORECASTS,
     ABERRATIONS,
+    AUDIT,
 ];
 
 const PANE: &str = "tidegate.pane";
 const LAYER: &str = "tidegate.layer";
-const ALERT: &str = "tidegate.alert";
+/// Changes of alerts.
+pub(crate) const ALERT: &str = "tidegate.alert";
 const LATE: &str = "tidegate.late";
 const DUPLICATE: &str = "tidegate.duplicate";
 /// Records that could not be counted, with their bytes.
@@ -39,6 +41,8 @@ const FEED_QUALITY: &str = "tidegate.feed-quality";
 const OCCUPANCY_CORRECTIONS: &str = "tidegate.occupancy-corrections";
 const FORECASTS: &str = "tidegate.forecasts";
 const ABERRATIONS: &str = "tidegate.aberrations";
+/// Changes of rules, a chain for each task.
+pub(crate) const AUDIT: &str = "tidegate.audit";
 
 /// The largest record that a run publishes, which its topics are made to take.
 pub(crate) const PUBLISHED_BYTES_MAX: usize = 16 << 20;
@@ -83,9 +87,10 @@ impl Bytes {
     }
 }
 
-/// Gives the records of `event` to `send`: topic, key and value.
+/// Gives the records of `event`, which `pipeline` gave out, to `send`: topic, key and value.
 pub(crate) fn publish(
     event: &Event,
+    pipeline: &str,
     bytes: Bytes,
     mut send: impl FnMut(&'static str, &[u8], &[u8]) -> Result<()>,
 ) -> Result<()> {
@@ -111,8 +116,18 @@ pub(crate) fn publish(
         Event::Layer { layer, rows, .. } => lines(LAYER, layer, rows),
         Event::Forecast { layer, rows } => lines(FORECASTS, layer, rows),
         Event::Aberration { layer, rows } => lines(ABERRATIONS, layer, rows),
+        // In the log, the summary and what is told of the alerts that rest on it.
+        Event::LayerFailed { .. } => Ok(()),
+        Event::Audit(entry) => {
+            let key = format!("{}/{}", entry.pipeline, entry.task);
+            send(AUDIT, key.as_bytes(), &serde_json::to_vec(entry)?)
+        }
         Event::Alert(alert) => {
-            let value = serde_json::to_vec(&AlertRecord::from(alert.as_ref()))?;
+            let record = AlertRecord {
+                pipeline: Some(pipeline.to_owned()),
+                ..AlertRecord::from(alert.as_ref())
+            };
+            let value = serde_json::to_vec(&record)?;
             send(ALERT, alert.id.as_bytes(), &value)
         }
         Event::Late {

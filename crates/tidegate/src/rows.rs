@@ -90,6 +90,11 @@ pub(crate) static ALERT_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         text("text_zh"),
         text("text_en"),
         text("owner"),
+        number("threshold"),
+        Field::new("grid_unit", DataType::Utf8, true),
+        Field::new("runbook", DataType::Utf8, true),
+        Field::new("valid_until", utc(), false),
+        Field::new("is_shadow", DataType::Boolean, false),
     ]))
 });
 
@@ -126,6 +131,9 @@ pub(crate) fn alert_rows(alerts: &[AlertTransition]) -> Result<RecordBatch> {
         let times = alerts.iter().map(|alert| pick(alert).micros());
         Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC"))
     };
+    let maybe = |pick: fn(&AlertTransition) -> Option<&str>| -> ArrayRef {
+        Arc::new(alerts.iter().map(pick).collect::<StringArray>())
+    };
     let columns = vec![
         text(|a| &a.id),
         text(|a| &a.rule),
@@ -142,12 +150,7 @@ pub(crate) fn alert_rows(alerts: &[AlertTransition]) -> Result<RecordBatch> {
         number(|a| a.lo),
         number(|a| a.hi),
         text(|a| &a.unit),
-        Arc::new(
-            alerts
-                .iter()
-                .map(|a| a.level.as_deref())
-                .collect::<StringArray>(),
-        ),
+        maybe(|a| a.level.as_deref()),
         number(|a| a.coverage),
         number(|a| a.data_age.map(tidegate_model::Span::as_seconds_f64)),
         text(|a| &a.method),
@@ -156,6 +159,13 @@ pub(crate) fn alert_rows(alerts: &[AlertTransition]) -> Result<RecordBatch> {
         text(|a| &a.text_zh),
         text(|a| &a.text_en),
         text(|a| &a.owner),
+        number(|a| a.threshold),
+        maybe(|a| a.grid_unit.as_deref()),
+        maybe(|a| a.runbook.as_deref()),
+        time(|a| a.valid_until),
+        Arc::new(BooleanArray::from_iter(
+            alerts.iter().map(|a| Some(a.is_shadow)),
+        )),
     ];
     Ok(RecordBatch::try_new(Arc::clone(&ALERT_SCHEMA), columns)?)
 }

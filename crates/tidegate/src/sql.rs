@@ -42,7 +42,7 @@ pub(crate) async fn sql(args: &Sql) -> Result<String> {
 
 /// Registers `DIR/pane/NAME.parquet` as `pane_NAME`, and so on; a table that is alone in its folder,
 /// such as `alert`, by its own name.
-async fn register(session: &Session, data: &Path) -> Result<()> {
+pub(crate) async fn register(session: &Session, data: &Path) -> Result<()> {
     anyhow::ensure!(
         data.is_dir(),
         "{} is not a folder that a run has written",

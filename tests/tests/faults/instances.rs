@@ -140,9 +140,9 @@ fn real_a_changed_pipeline_and_missing_snapshots_are_refused_with_the_ways_out()
     std::fs::remove_dir_all(scenario.state()).unwrap();
     std::fs::rename(scenario.state().with_extension("away"), scenario.state()).unwrap();
 
-    let path = scenario.pipeline().join("rules.toml");
-    let rules = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, rules.replace("800.0", "801.0")).unwrap();
+    let path = scenario.pipeline().join("layers/crowd.sql");
+    let layer = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, layer.replace("test/sum@1", "test/sum@2")).unwrap();
     let mut changed = scenario.run(None);
     let status = changed.must_end(LONG);
     let said = changed.output();
@@ -151,7 +151,7 @@ fn real_a_changed_pipeline_and_missing_snapshots_are_refused_with_the_ways_out()
         said.contains("has changed") && said.contains("--from-scratch"),
         "{said}"
     );
-    std::fs::write(&path, rules).unwrap();
+    std::fs::write(&path, layer).unwrap();
     let again = scenario.run(None);
     scenario.finish(again, ("none", "changed and changed back"), 1);
 }

@@ -27,3 +27,5 @@ mod instances;
 mod kills;
 mod limits;
 mod links;
+mod notices;
+mod rules;

@@ -142,6 +142,11 @@ impl Scenario {
         found
     }
 
+    /// Where a topic with output ended before.
+    pub(crate) fn before(&self, topic: &str) -> &Ends {
+        &self.before[topic]
+    }
+
     /// Looks at the topics, past any link.
     pub(crate) fn inspector(&self) -> Inspector {
         Inspector::new(&self.bootstrap)

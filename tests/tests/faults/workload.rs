@@ -158,7 +158,7 @@ impl Workload {
             "rules.toml",
             "[[rule]]\nname = \"crowd\"\nlayer = \"crowd\"\nfire_above = 800.0\n\
              clear_below = 300.0\nfor = \"10s\"\nkeep_firing_for = \"10s\"\nseverity = \"warning\"\n\
-             owner = \"duty\"\ntitle = { zh-CN = \"{name} {value}\", en = \"{name} {value}\" }\n\
+             flap_max = 0\nowner = \"duty\"\ntitle = { zh-CN = \"{name} {value}\", en = \"{name} {value}\" }\n\
              do = { zh-CN = \"看\", en = \"look\" }\n",
         );
         folder

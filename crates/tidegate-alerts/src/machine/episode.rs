@@ -2,6 +2,7 @@
 
 use tidegate_model::{EventTime, Span};
 
+use super::seen::Seen;
 use crate::digest::digest;
 use crate::measurement::Measurement;
 use crate::rule::{Rule, STEPS_MAX, Sight};
@@ -79,18 +80,6 @@ impl EpisodeStep {
             over: false,
         }
     }
-}
-
-/// What is told of a subject whose row is missing.
-#[derive(Debug, Clone)]
-pub(super) struct Seen {
-    pub(super) end: EventTime,
-    pub(super) size: Span,
-    pub(super) name_zh: Box<str>,
-    pub(super) name_en: Box<str>,
-    pub(super) unit: Box<str>,
-    pub(super) method: Box<str>,
-    pub(super) tags: Vec<(Box<str>, Box<str>)>,
 }
 
 /// One alert.
@@ -236,7 +225,7 @@ impl Episode {
         let over = steps.map(|(step, since)| is_over(step.hold_for, since));
         over.enumerate()
             .filter_map(|(level, over)| over.then_some(level))
-            .last()
+            .next_back()
     }
 
     /// The phase after `value`, on the step that the alert then stands on; `None` is normal.
@@ -304,39 +293,6 @@ impl Episode {
     fn stop_recovery(&mut self) {
         if let Phase::Recovering { .. } = self.phase {
             self.phase = Phase::Firing;
-        }
-    }
-}
-
-impl Seen {
-    pub(super) fn of(row: &Measurement<'_>) -> Self {
-        let tags = row.tags.iter();
-        Self {
-            end: row.window_end,
-            size: row.window_end.since(row.window_start),
-            name_zh: row.name_zh.into(),
-            name_en: row.name_en.into(),
-            unit: row.unit.into(),
-            method: row.method.into(),
-            tags: tags
-                .map(|(key, value)| ((*key).into(), value.as_ref().into()))
-                .collect(),
-        }
-    }
-
-    /// Remembers `row` in place of what was seen before; texts that stay cost nothing.
-    pub(super) fn renew(&mut self, row: &Measurement<'_>) {
-        let stays = *self.name_zh == *row.name_zh
-            && *self.name_en == *row.name_en
-            && *self.unit == *row.unit
-            && *self.method == *row.method
-            && self.tags.len() == row.tags.len()
-            && (self.tags.iter().zip(row.tags)).all(|(a, b)| *a.0 == *b.0 && *a.1 == *b.1);
-        if stays {
-            self.end = row.window_end;
-            self.size = row.window_end.since(row.window_start);
-        } else {
-            *self = Self::of(row);
         }
     }
 }

@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use tidegate_model::EventTime;
 
 use super::Change;
-use super::episode::{Episode, Seen, Subject};
+use super::episode::{Episode, Subject};
+use super::seen::Seen;
 use crate::rule::Rule;
 use crate::transition::{AlertState, Why};
 

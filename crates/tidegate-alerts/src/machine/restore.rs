@@ -3,8 +3,9 @@
 use tidegate_model::{EventTime, Span};
 
 use super::AlertMachine;
-use super::episode::{Dark, Episode, Phase, Seen, Subject};
+use super::episode::{Dark, Episode, Phase, Subject};
 use super::flaps::{Flap, Run};
+use super::seen::Seen;
 use super::watch::Watch;
 use crate::rule::{Rule, STEPS_MAX};
 use crate::state::{
@@ -290,33 +291,27 @@ impl Episode {
 
 impl Seen {
     fn state(&self) -> SeenState {
-        let tags = self.tags.iter();
+        let [name_zh, name_en, unit, method] = self.texts().map(str::to_owned);
+        let tags = self.tags();
         SeenState {
             end: self.end.micros(),
             size: self.size.as_micros(),
-            name_zh: self.name_zh.to_string(),
-            name_en: self.name_en.to_string(),
-            unit: self.unit.to_string(),
-            method: self.method.to_string(),
+            name_zh,
+            name_en,
+            unit,
+            method,
             tags: tags
-                .map(|(key, value)| (key.to_string(), value.to_string()))
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .collect(),
         }
     }
 
     fn restore(state: SeenState) -> Self {
-        let tags = state.tags.into_iter();
-        Self {
-            end: EventTime::from_micros(state.end),
-            size: Span::micros(state.size),
-            name_zh: state.name_zh.into(),
-            name_en: state.name_en.into(),
-            unit: state.unit.into(),
-            method: state.method.into(),
-            tags: tags
-                .map(|(key, value)| (key.into(), value.into()))
-                .collect(),
-        }
+        let texts = [&state.name_zh, &state.name_en, &state.unit, &state.method];
+        let tags = state.tags.iter().flat_map(|(key, value)| [key, value]);
+        let texts = texts.into_iter().chain(tags).map(String::as_str);
+        let end = EventTime::from_micros(state.end);
+        Self::new(end, Span::micros(state.size), texts)
     }
 }
 

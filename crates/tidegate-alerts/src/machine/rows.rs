@@ -11,9 +11,11 @@ use crate::rule::Rule;
 /// The rows of a window in the order of subjects.
 #[derive(Debug)]
 pub(super) struct Rows<'a> {
-    rows: &'a [Measurement<'a>],
+    given: &'a [Measurement<'a>],
     /// `None` where the rows came in order.
     order: Option<Vec<usize>>,
+    /// No subject has two rows.
+    is_distinct: bool,
 }
 
 /// How far a walk through [`Rows`] has come, subject by subject in ascending order.
@@ -22,23 +24,33 @@ pub(super) struct Cursor(usize);
 
 impl<'a> Rows<'a> {
     pub(super) fn new(rows: &'a [Measurement<'a>]) -> Self {
-        let order = (!rows.is_sorted_by(|a, b| key(a) <= key(b))).then(|| {
+        let mut is_distinct = true;
+        let is_sorted = rows.is_sorted_by(|a, b| {
+            let order = key(a).cmp(&key(b));
+            is_distinct &= order.is_ne();
+            order.is_le()
+        });
+        let order = (!is_sorted).then(|| {
             let mut order: Vec<usize> = (0..rows.len()).collect();
             order.sort_by(|a, b| key(&rows[*a]).cmp(&key(&rows[*b])));
             order
         });
-        Self { rows, order }
+        Self {
+            given: rows,
+            order,
+            is_distinct: is_sorted && is_distinct,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.rows.len()
+        self.given.len()
     }
 
     /// The row at `position` in the order of subjects.
     pub(super) fn at(&self, position: usize) -> &'a Measurement<'a> {
         match &self.order {
-            None => &self.rows[position],
-            Some(order) => &self.rows[order[position]],
+            None => &self.given[position],
+            Some(order) => &self.given[order[position]],
         }
     }
 
@@ -53,7 +65,7 @@ impl<'a> Rows<'a> {
             let mut found: Option<&'a Measurement<'a>> = None;
             while position < self.len() {
                 let row = self.at(position);
-                if found.is_some_and(|best| key(best) != key(row)) {
+                if found.is_some_and(|best| self.is_distinct || key(best) != key(row)) {
                     break;
                 }
                 position += 1;

@@ -19,14 +19,15 @@ pub(super) fn transition(
     let row = change.row;
     let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
     let named = |name: &str| if name.is_empty() { &*subject.id } else { name }.to_owned();
-    let (name_zh, name_en) = (named(&episode.seen.name_zh), named(&episode.seen.name_en));
+    let [name_zh, name_en, unit, method] = episode.seen.texts();
+    let (name_zh, name_en) = (named(name_zh), named(name_en));
     let window_end = local_time(at, zone);
     let filling = Filling {
         name: &name_zh,
         value: finite(row.and_then(|row| row.value)),
         lo: finite(row.and_then(|row| row.lo)),
         hi: finite(row.and_then(|row| row.hi)),
-        unit: &episode.seen.unit,
+        unit,
         window_end: &window_end,
         level: row.and_then(|row| row.level),
     };
@@ -56,14 +57,14 @@ pub(super) fn transition(
         value: filling.value,
         lo: filling.lo,
         hi: filling.hi,
-        unit: episode.seen.unit.to_string(),
+        unit: unit.to_owned(),
         level: filling.level.map(str::to_owned),
         coverage,
         data_age: match row {
             Some(row) => row.data_age,
             None => Some(at.since(episode.seen.end)),
         },
-        method: episode.seen.method.to_string(),
+        method: method.to_owned(),
         title_zh,
         title_en,
         text_zh,
@@ -87,18 +88,13 @@ pub(super) fn transition(
 
 /// The tags of the subject, as the row says or the last one did.
 fn tags(change: &Change<'_>) -> std::collections::BTreeMap<String, String> {
-    match change.row {
-        Some(row) => {
-            let tags = row.tags.iter();
-            tags.map(|(key, value)| ((*key).to_owned(), value.to_string()))
-                .collect()
-        }
-        None => {
-            let tags = change.episode.seen.tags.iter();
-            tags.map(|(key, value)| (key.to_string(), value.to_string()))
-                .collect()
-        }
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    if let Some(row) = change.row {
+        let tags = row.tags.iter();
+        return tags.map(|(key, value)| pair(key, value)).collect();
     }
+    let tags = change.episode.seen.tags();
+    tags.map(|(key, value)| pair(key, value)).collect()
 }
 
 fn titles(title: &Templates, change: &Change<'_>, filling: [Filling<'_>; 2]) -> [String; 2] {
@@ -187,6 +183,10 @@ fn resolved_texts(rule: &Rule, change: &Change<'_>, why: Why, now: Filling<'_>) 
                 ),
             ]
         }
+        Why::RuleGone => [
+            "规则已删除或改为针对其他对象，告警结束。".to_owned(),
+            "Its rule was removed or is about something else now; the alert is over.".to_owned(),
+        ],
         Why::NoData => {
             let gap = change.at.since(change.episode.heard);
             [
@@ -262,7 +262,12 @@ fn error_texts(layer: &str) -> [String; 2] {
 fn flapping_texts(window: Span, why: Why) -> [String; 2] {
     let count = match why {
         Why::Changes(count) => count,
-        Why::Data | Why::NoData | Why::DataIsBack | Why::Inactive | Why::Steady(_) => 0,
+        Why::Data
+        | Why::NoData
+        | Why::DataIsBack
+        | Why::Inactive
+        | Why::RuleGone
+        | Why::Steady(_) => 0,
     };
     let (zh, en) = (span_zh(window), span_en(window));
     [

@@ -1,16 +1,18 @@
 //! One rule at work: its open alerts, and what it remembers of other subjects.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use tidegate_model::EventTime;
 
-use super::episode::{Episode, EpisodeStep, Phase, Seen, Subject};
-use super::flaps::{Flaps, Kept};
+use super::episode::{Episode, EpisodeStep, Phase, Subject};
+use super::flaps::{Flap, Flaps, Kept};
 use super::rows::{Cursor, Rows, firing, key};
+use super::seen::Seen;
 use super::{Change, Limits};
 use crate::measurement::Measurement;
 use crate::rule::{Rule, Sight};
-use crate::transition::AlertState;
+use crate::transition::{AlertState, Why};
 use crate::words::OnNoData;
 
 /// One rule with its open alerts.
@@ -56,6 +58,46 @@ impl Watch {
         }
     }
 
+    /// The same alerts under another text of the rule: an alert above its highest step stands on
+    /// that.
+    pub(super) fn under(mut self, rule: Rule) -> Self {
+        let top = rule.steps().len() - 1;
+        for episode in self.episodes.values_mut() {
+            episode.level = episode.level.min(top);
+        }
+        for flap in self.flaps.0.values_mut() {
+            if let Flap::Run(run) = flap {
+                run.level = run.level.min(top);
+            }
+        }
+        if rule.on_no_data() != OnNoData::Alert {
+            self.known.clear();
+        }
+        self.rule = rule;
+        self
+    }
+
+    /// Ends every alert, since the rule is gone: what is told of them.
+    pub(super) fn end<'a>(self, at: EventTime) -> Vec<Change<'a>> {
+        let (rule, mut episodes) = (self.rule, self.episodes);
+        let mut changes = Vec::new();
+        for (subject, flap) in self.flaps.0 {
+            if let Flap::Run(run) = flap {
+                let episode = episodes.remove(&subject);
+                changes.push(run.over(&rule, subject, episode.as_ref(), at));
+            }
+        }
+        for (subject, episode) in episodes {
+            changes.extend(change(subject, &episode, episode.close(), at, None));
+        }
+        for change in &mut changes {
+            change.state = AlertState::Resolved;
+            change.why = Why::RuleGone;
+        }
+        changes.sort_by(|a, b| a.subject.cmp(&b.subject));
+        changes
+    }
+
     /// How many subjects it remembers beside its open alerts.
     pub(super) fn subjects(&self) -> usize {
         self.flaps.0.len() + self.known.len()
@@ -68,8 +110,9 @@ impl Watch {
         at: EventTime,
         limits: &mut Limits,
     ) -> Vec<Change<'a>> {
+        let mut is_any_silent = false;
         if self.rule.on_no_data() == OnNoData::Alert {
-            self.remember(shown.by_subject(), limits);
+            is_any_silent = self.remember(shown.by_subject(), limits) < self.known.len();
         }
         let mut firing = firing(&self.rule, shown.rows);
         let before = self.episodes.len();
@@ -82,8 +125,10 @@ impl Watch {
             let subject = Subject::of(row);
             changes.extend(self.begin(subject, Some(row), at, limits));
         }
-        for subject in self.overdue(at) {
-            changes.extend(self.begin(subject, None, at, limits));
+        if is_any_silent {
+            for subject in self.overdue(at) {
+                changes.extend(self.begin(subject, None, at, limits));
+            }
         }
         changes
     }
@@ -232,20 +277,32 @@ impl Watch {
         change
     }
 
-    /// Remembers the subjects of the rule that have data in this window.
-    fn remember(&mut self, rows: &Rows<'_>, limits: &mut Limits) {
+    /// Remembers the subjects of the rule that have data in this window; how many are known that
+    /// do.
+    fn remember(&mut self, rows: &Rows<'_>, limits: &mut Limits) -> usize {
         let rule = &self.rule;
         let mut new: Vec<&Measurement<'_>> = Vec::new();
+        let mut heard = 0;
         let mut known = self.known.iter_mut().peekable();
-        for row in rows.subjects(|row| rule.compared(row).is_some(), rule) {
-            while known
-                .next_if(|(subject, _)| subject.key() < key(row))
-                .is_some()
-            {}
-            match known.peek_mut() {
-                Some((subject, seen)) if subject.key() == key(row) => seen.renew(row),
-                _ if rule.matches(row) => new.push(row),
-                _ => {}
+        'rows: for row in rows.subjects(|row| rule.compared(row).is_some(), rule) {
+            // Nearly always the next known subject is that of the row.
+            let mut next = known.peek_mut();
+            while let Some((subject, seen)) = next {
+                match subject.key().cmp(&key(row)) {
+                    Ordering::Less => {
+                        known.next();
+                        next = known.peek_mut();
+                    }
+                    Ordering::Equal => {
+                        seen.renew(row);
+                        heard += 1;
+                        continue 'rows;
+                    }
+                    Ordering::Greater => break,
+                }
+            }
+            if rule.matches(row) {
+                new.push(row);
             }
         }
         for row in new {
@@ -255,8 +312,10 @@ impl Watch {
                 continue;
             }
             limits.subjects += 1;
+            heard += 1;
             self.known.insert(subject, Seen::of(row));
         }
+        heard
     }
 
     /// Known subjects without an open alert that have been without data for too long.

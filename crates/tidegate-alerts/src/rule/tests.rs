@@ -328,14 +328,14 @@ fn wrong_words_of_the_other_keys_are_named() {
 #[test]
 fn what_is_seldom_meant_is_warned_of() {
     let duties = BTreeSet::from(["grid-duty".to_owned()]);
-    let lint = |rules: &[Rule]| -> Vec<String> {
-        let warnings = super::lint(rules, Some(&duties)).into_iter();
+    let told = |rules: &[Rule]| -> Vec<String> {
+        let warnings = lint(rules, Some(&duties)).into_iter();
         warnings
             .map(|warning| format!("{} {}: {}", warning.rule, warning.key, warning.message))
             .collect()
     };
     let good = with("runbook = 'a.md'", &TimeIntervals::default()).unwrap();
-    assert!(lint(std::slice::from_ref(&good)).is_empty());
+    assert!(told(std::slice::from_ref(&good)).is_empty());
     let bad = config(&[
         ("market-crush", "bad"),
         ("clear_below = 3.0", "clear_below = 4.0"),
@@ -346,7 +346,7 @@ fn what_is_seldom_meant_is_warned_of() {
     ]);
     let bad = Rule::try_new(&bad).unwrap();
     assert_eq!(
-        lint(&[good, bad.clone()]),
+        told(&[good, bad.clone()]),
         [
             "bad clear_below: 4 is fire_above too: without a band between them a value at the \
              threshold raises and ends an alert again and again",
@@ -363,15 +363,41 @@ fn what_is_seldom_meant_is_warned_of() {
         ]
     );
     assert!(
-        super::lint(&[bad], None)
+        lint(&[bad], None)
             .iter()
             .all(|warning| warning.key != "owner")
     );
     let steps = "{ severity = 'watch', fire_above = 4, clear_below = 4, for = '1m' }, \
                  { severity = 'critical', fire_above = 8, clear_below = 7, for = '0s' }";
-    let keys: Vec<String> = super::lint(&[ladder(steps).unwrap()], None)
+    let keys: Vec<String> = lint(&[ladder(steps).unwrap()], None)
         .into_iter()
         .map(|warning| warning.key)
         .collect();
     assert_eq!(keys, ["step[0].clear_below", "step[1].for", "runbook"]);
+}
+
+/// What the guide shows can be written.
+#[test]
+fn the_guide_is_right() {
+    #[derive(serde::Deserialize)]
+    struct Rules {
+        #[serde(default)]
+        time_interval: Vec<TimeIntervalConfig>,
+        #[serde(default)]
+        rule: Vec<RuleConfig>,
+    }
+    let guide = include_str!("../../../../docs/guide/rules.md");
+    let blocks = guide.split("```toml\n").skip(1);
+    let mut rules = 0;
+    for block in blocks {
+        let (text, _) = block.split_once("```").unwrap();
+        let file: Rules = toml::from_str(text).unwrap();
+        let intervals = TimeIntervals::try_new(&file.time_interval, &jiff::tz::TimeZone::UTC);
+        let intervals = intervals.unwrap();
+        for config in &file.rule {
+            Rule::with_intervals(config, &intervals).unwrap();
+            rules += 1;
+        }
+    }
+    assert_eq!(rules, 1);
 }

@@ -1,5 +1,7 @@
 //! `rules.toml`: how it is read, and how its rules fit the layers.
 
+use std::collections::BTreeMap;
+
 use jiff::tz::TimeZone;
 use tidegate_alerts::{
     AlertMachine, Rule, RuleConfig, Severity, TimeIntervalConfig, TimeIntervals,
@@ -8,7 +10,7 @@ use tidegate_query::DISPLAY_ONLY_FUNCTIONS;
 
 use crate::measurements::Directory;
 use crate::source::{line_of, read_toml};
-use crate::{Layer, Pipeline, Problem};
+use crate::{ChangeConfig, Layer, Pipeline, Problem};
 
 /// The file of rules in a pipeline folder.
 pub const RULES: &str = "rules.toml";
@@ -20,6 +22,9 @@ pub const RULE_CASES: &str = "rules.test.toml";
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RulesFile {
+    /// Read where a change is written down.
+    #[serde(default, rename = "change")]
+    _change: Option<ChangeConfig>,
     #[serde(default)]
     time_interval: Vec<TimeIntervalConfig>,
     #[serde(default)]
@@ -58,6 +63,11 @@ impl Pipeline {
         Directory::new(&self.reference)
     }
 
+    /// The tags that alerts on a subject carry: what the reference data says of it.
+    pub fn tags_of(&self, kind: &str, subject: &str) -> BTreeMap<String, String> {
+        Directory::new(&self.reference).tags(kind, subject)
+    }
+
     /// The line of `key` in the rule called `name`, in [`Pipeline::rules_text`].
     pub fn rule_line(&self, name: &str, key: &str) -> Option<usize> {
         line_in_rule(&self.rules_text, name, key)
@@ -74,7 +84,10 @@ pub(super) fn read_rules(text: &str, zone: &TimeZone, problems: &mut Vec<Problem
         }
     };
     let mut problem = |table: &str, index: usize, key: &str, message: String| {
-        let line = line_of(text, &format!("[[{table}]]"), index, key);
+        let line = |key: &str| line_of(text, &format!("[[{table}]]"), index, key);
+        // A value within a list is in the line of the list.
+        let first = key.split(['.', '[']).next().unwrap_or(key);
+        let line = line(key).or_else(|| line(first));
         let path = format!("{table}[{index}].{key}");
         problems.push(Problem::new(RULES, &path, message).at(line));
     };

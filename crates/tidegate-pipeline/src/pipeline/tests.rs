@@ -111,7 +111,7 @@ fn no_alert_rests_on_what_is_for_display() {
     let smooth = "at['value'] AS value FROM (SELECT '' AS venue_id, unnest(smooth_cells(\
                   617439388698673151, occupancy)) AS at FROM w)";
     let on = "value FROM (SELECT subject AS venue_id, value FROM first) AS l";
-    let refused = "rules.toml: layer: rule \"r\" rests on layer \"last\", which is for display \
+    let refused = "rules.toml:3: layer: rule \"r\" rests on layer \"last\", which is for display \
                    only, since it rests on smooth_cells: it would fire in the wrong cell";
     check_rule(&[("last", smooth)], &[refused]);
     check_rule(&[("first", smooth), ("last", on)], &[refused]);
@@ -123,7 +123,7 @@ fn no_alert_rests_on_what_is_for_display() {
     );
     check_rule(
         &[("first", plain)],
-        &["rules.toml: layer: rule \"r\" rests on layer \"last\", which is not one of first"],
+        &["rules.toml:3: layer: rule \"r\" rests on layer \"last\", which is not one of first"],
     );
 }
 

@@ -5,7 +5,7 @@ use tidegate_alerts::AlertTransition;
 use tidegate_engine::LateReason;
 use tidegate_model::{EventTime, FeedId, ObservationBatch, Rejected};
 
-use crate::FeedHealthTransition;
+use crate::{AuditEntry, FeedHealthTransition};
 
 /// What a run gives out, in this order.
 #[derive(Debug, Clone)]
@@ -84,4 +84,15 @@ pub enum Event {
         /// Rows of [`crate::ABERRATION_SCHEMA`], one a subject.
         rows: RecordBatch,
     },
+    /// A layer could not be evaluated on the data of one window; it has no rows there.
+    LayerFailed {
+        /// The layer's name.
+        layer: String,
+        /// End of the window.
+        end: EventTime,
+        /// What the query engine said.
+        why: String,
+    },
+    /// The rules became other ones.
+    Audit(Box<AuditEntry>),
 }

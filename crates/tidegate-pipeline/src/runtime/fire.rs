@@ -2,9 +2,11 @@
 //! after each layer its alerts, forecasts and aberrations.
 
 use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use datafusion::common::DataFusionError;
 use tidegate_engine::Firing;
 use tidegate_model::{EventTime, Span};
-use tidegate_query::LayerFrame;
+use tidegate_query::{LAYER_SCHEMA, LayerFrame};
 
 use super::foresee::foresee;
 use super::{Event, Runtime, RuntimeError};
@@ -177,11 +179,12 @@ impl Runtime {
                 continue;
             }
             let rows = self.evaluate_layer(number, frame).await?;
-            let told = if first {
-                self.observe_layer(number, frame, &rows)
-            } else {
-                Vec::new()
+            let told = match &rows {
+                Ok(rows) if first => self.observe_layer(number, frame, rows),
+                Ok(_) => Vec::new(),
+                Err(why) => self.fail_layer(number, frame, why),
             };
+            let rows = rows.unwrap_or_else(|_| RecordBatch::new_empty(LAYER_SCHEMA.clone()));
             if rows.num_rows() > 0 {
                 self.events.push_back(Event::Layer {
                     layer: self.layers[number].name.clone(),
@@ -199,12 +202,13 @@ impl Runtime {
         Ok(())
     }
 
-    /// The rows of a layer, which later layers read from now on.
+    /// The rows of a layer, which later layers read from now on; or why this window's data gives
+    /// none, such as a sum that overflows: the same data would fail again, so the run goes on.
     async fn evaluate_layer(
         &self,
         number: usize,
         frame: Frame,
-    ) -> Result<RecordBatch, RuntimeError> {
+    ) -> Result<Result<RecordBatch, String>, RuntimeError> {
         let layer = &self.layers[number];
         let evaluated = layer.query.evaluate(LayerFrame {
             layer: &layer.name,
@@ -213,13 +217,39 @@ impl Runtime {
             revision: i32::try_from(frame.revision).expect("0 or 1"),
             is_final: frame.is_final,
         });
-        let mut rows = evaluated.await?;
+        let mut rows = match evaluated.await {
+            Ok(rows) => rows,
+            Err(error) if is_of_data(&error) => {
+                layer.slot.set(Vec::new());
+                return Ok(Err(error.strip_backtrace()));
+            }
+            Err(error) => return Err(error.into()),
+        };
         if frame.is_final && frame.revision == 0 {
             rows = self.quality.mark(&rows);
         }
         // Later layers read the rows of this window, whichever window that is.
         layer.slot.set(vec![rows.clone()]);
-        Ok(rows)
+        Ok(Ok(rows))
+    }
+
+    /// Tells that a layer has no rows for this window, and of the alerts that rest on it.
+    fn fail_layer(&mut self, number: usize, frame: Frame, why: &str) -> Vec<Event> {
+        let layer = self.layers[number].name.clone();
+        *self.summary.layers_failed.entry(layer.clone()).or_default() += 1;
+        let mut told = vec![Event::LayerFailed {
+            layer: layer.clone(),
+            end: frame.end,
+            why: why.to_owned(),
+        }];
+        if frame.is_final && frame.revision == 0 {
+            for transition in self.alerts.fail(&layer, frame.end) {
+                let state = transition.state.as_str().to_owned();
+                *self.summary.alerts.entry(state).or_default() += 1;
+                told.push(Event::Alert(Box::new(transition)));
+            }
+        }
+        told
     }
 
     /// Shows the first rows of a closed window to all that follow the layer: quarantine, alerts,
@@ -251,5 +281,22 @@ impl Runtime {
     /// Start of the window.
     fn start(&self, frame: Frame) -> EventTime {
         frame.end.minus(self.windows[frame.window].size)
+    }
+}
+
+/// Whether it is the data on which a query failed, and not memory, a disk or the query itself.
+fn is_of_data(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::ArrowError(error, _) => matches!(
+            **error,
+            ArrowError::ArithmeticOverflow(_)
+                | ArrowError::DivideByZero
+                | ArrowError::CastError(_)
+                | ArrowError::ComputeError(_)
+                | ArrowError::InvalidArgumentError(_)
+                | ArrowError::ParseError(_)
+        ),
+        DataFusionError::Execution(_) => true,
+        _ => false,
     }
 }

@@ -7,7 +7,7 @@ use tidegate_engine::Engine;
 use tidegate_feeds::state::DecoderState;
 use tidegate_query::{Slot, WindowState};
 
-use super::{Accumulation, Runtime, RuntimeError, Window, placed};
+use super::{Accumulation, RulesError, Runtime, RuntimeError, Window, placed};
 use crate::feed_health::{FeedHealth, FeedHealthRule};
 use crate::occupancy::Occupancies;
 use crate::quarantine::Quarantine;
@@ -41,6 +41,7 @@ impl Runtime {
         for (name, slot) in self.stepped.named() {
             put_slot(snapshot, &format!("table/{name}"), slot);
         }
+        snapshot.put("rules", &self.rules);
         snapshot.put("alerts", &self.alerts.state());
         snapshot.put("summary", &self.summary);
         Ok(())
@@ -98,7 +99,12 @@ impl Runtime {
         for (name, slot) in self.stepped.named() {
             get_slot(snapshot, &format!("table/{name}"), slot)?;
         }
-        let rules = self.pipeline.rules.clone();
+        self.rules = snapshot.get("rules")?;
+        // Those that the snapshot was taken under; the folder may have others by now.
+        let rules = self
+            .pipeline
+            .rules_of(&self.rules.text)
+            .map_err(|problems| SnapshotError::section("rules", RulesError(problems)))?;
         let alerts = AlertMachine::restore(rules, snapshot.get("alerts")?)
             .map_err(|error| SnapshotError::section("alerts", error))?;
         self.alerts = placed(alerts, &self.pipeline);

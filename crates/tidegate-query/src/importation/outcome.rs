@@ -107,8 +107,8 @@ impl Outcome {
             }
             Self::Expected => {
                 "The expected infectious arrivals of a group: `lambda_mean` of `import_risk`, \
-                 without its interval and for a hundredth of its time. An origin's share of \
-                 lambda is `expected_infectious(…) OVER (PARTITION BY origin) / \
+                 without its interval. An origin's share of lambda is \
+                 `expected_infectious(…) OVER (PARTITION BY origin) / \
                  nullif(expected_infectious(…) OVER (), 0)`; that of unknown origins is above 0. \
                  Method `inflow/origin-share@1`."
             }

@@ -166,23 +166,13 @@ impl Row {
         ]
     }
 
-    /// The mean prevalence at the quantile `u` of ascertainment.
-    pub(super) fn mean(&self, u: f64) -> f64 {
-        let [low, mid, high] = self.ascertainment;
-        let (from, to, part) = if u < 0.5 {
-            (low, mid, 2.0 * u)
-        } else {
-            (mid, high, 2.0 * u - 1.0)
-        };
-        // Ends are exact, and so is a range of one point.
-        let ascertainment = if part <= 0.0 || from >= to {
-            from
-        } else if part >= 1.0 {
-            to
-        } else {
-            let (low, high) = (libm::log(from), libm::log(to));
-            libm::exp(low + (high - low) * part).clamp(from, to)
-        };
+    /// The range of its ascertainment.
+    pub(super) fn ascertainment(&self) -> [f64; 3] {
+        self.ascertainment
+    }
+
+    /// The mean prevalence at an ascertainment.
+    pub(super) fn mean(&self, ascertainment: f64) -> f64 {
         (self.unit_mean / ascertainment).min(1.0) * self.passing
     }
 

@@ -14,13 +14,14 @@
 //! (Jensen's inequality, the union bound) hold for it without error. Given `u`, λ is taken as
 //! gamma distributed with its exact mean and variance; `docs/METHODS.md` has the error of that.
 
+mod curve;
+mod gamma;
 mod search;
 
-use search::{Start, quantile};
+use curve::Curve;
 
 use super::arrivals::Row;
 use super::{Arrivals, ImportationError, Interval, Range, checked_share, count, one_minus_exp};
-use crate::special::{gamma_p, normal_cdf};
 
 /// Nodes and weights on [0, 1], each half of `u`.
 const HALF: [(f64, f64); 8] = [
@@ -36,18 +37,6 @@ const HALF: [(f64, f64); 8] = [
 
 /// Points of `u` at which λ is computed: the nodes, the ends and the middle.
 const POINTS: usize = 19;
-
-/// Probabilities of the quantiles, with those of the standard normal distribution.
-const QUANTILES: [(f64, f64); 5] = [
-    (0.025, -1.96),
-    (0.1, -1.2816),
-    (0.5, 0.0),
-    (0.9, 1.2816),
-    (0.975, 1.96),
-];
-
-/// Squared coefficient of variation below which the cube root of a gamma distributed λ is normal.
-const NORMAL_BELOW: f64 = 1e-2;
 
 /// λ and the probability of at least one, under everything that is uncertain.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -88,8 +77,8 @@ struct Point {
     log_none: f64,
     /// `ln` of the mean.
     log_mean: f64,
-    /// Squared coefficient of variation.
-    spread: f64,
+    /// Coefficient of variation.
+    deviation: f64,
 }
 
 /// Room for the computation, so that rows of venues and windows allocate nothing once it has
@@ -98,6 +87,30 @@ struct Point {
 pub struct Workspace {
     rows: Vec<Row>,
     points: [Point; POINTS],
+    /// `ln Π (1 - p)^n` with each prevalence at its mean over ascertainment.
+    log_none_plug_in: f64,
+}
+
+/// The ascertainment at each point of the last range that was asked for: most origins have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct Ascertained {
+    range: [f64; 3],
+    points: [f64; POINTS],
+}
+
+impl Ascertained {
+    fn of(&mut self, row: &Row) -> &[f64; POINTS] {
+        let range = row.ascertainment();
+        // Never equal to what nothing is, since a range is above 0.
+        if self.range.map(f64::to_bits) != range.map(f64::to_bits) {
+            self.range = range;
+            let logs = range.map(libm::log);
+            for (point, (u, _)) in self.points.iter_mut().zip(grid()) {
+                *point = ascertainment(range, logs, u);
+            }
+        }
+        &self.points
+    }
 }
 
 impl Workspace {
@@ -132,7 +145,7 @@ impl Workspace {
             at_least_one_by_ascertainment: range(|point| {
                 one_minus_exp(point.log_none).min(point.mean)
             }),
-            at_least_one_plug_in: self.plug_in().min(lambda_mean),
+            at_least_one_plug_in: one_minus_exp(self.log_none_plug_in).min(lambda_mean),
             unknown_share: unknown_share(arrivals, lambda_mean),
             known_arrivals_share: arrivals.known_share(),
             age_days_max: arrivals.age_days_max(),
@@ -177,8 +190,9 @@ impl Workspace {
         if total <= 0.0 {
             return Ok(false);
         }
+        let mut ascertained = Ascertained::default();
         for (slot, origin) in out.iter_mut().zip(arrivals.origins) {
-            *slot = (mean_lambda(&origin.row(1.0)) / total).min(1.0);
+            *slot = (mean_lambda(&origin.row(1.0), &mut ascertained) / total).min(1.0);
         }
         if let (Some(last), Some(share)) = (out.last_mut(), unknown_share(arrivals, total)) {
             *last = share;
@@ -189,19 +203,24 @@ impl Workspace {
     /// λ alone, in the order of sums that [`Self::load`] has.
     pub(super) fn mean(&mut self, arrivals: &Arrivals<'_>) -> Result<f64, ImportationError> {
         self.gather(arrivals, 1.0)?;
-        let nodes = grid().filter(|(_, weight)| *weight > 0.0);
-        Ok(nodes.fold(0.0, |sum, (u, weight)| {
-            let rows = self.rows.iter();
-            sum + weight * rows.fold(0.0, |sum, row| sum + count(row.arrivals) * row.mean(u))
-        }))
+        let mut ascertained = Ascertained::default();
+        for row in &self.rows {
+            let persons = count(row.arrivals);
+            for (point, ascertainment) in self.points.iter_mut().zip(ascertained.of(row)) {
+                point.mean += persons * row.mean(*ascertainment);
+            }
+        }
+        Ok(self.integral(|point| point.mean))
     }
 
-    /// The rows, in an order that they alone decide.
+    /// The rows from which somebody came, in an order that they alone decide, and points at which
+    /// nothing is known yet.
     fn gather(&mut self, arrivals: &Arrivals<'_>, part: f64) -> Result<(), ImportationError> {
         self.rows.clear();
         self.rows
             .extend(arrivals.origins.iter().map(|origin| origin.row(part)));
         self.rows.extend(arrivals.unknown.row(part)?);
+        self.rows.retain(|row| row.arrivals > 0);
         self.rows.sort_unstable_by(|a, b| {
             let pairs = a.key().into_iter().zip(b.key());
             pairs
@@ -209,25 +228,35 @@ impl Workspace {
                 .find(|order| order.is_ne())
                 .unwrap_or(std::cmp::Ordering::Equal)
         });
-        Ok(())
-    }
-
-    fn load(&mut self, arrivals: &Arrivals<'_>, part: f64) -> Result<(), ImportationError> {
-        self.gather(arrivals, part)?;
         for (point, (u, weight)) in self.points.iter_mut().zip(grid()) {
             *point = Point {
                 u,
                 weight,
                 ..Point::default()
             };
-            for row in &self.rows {
-                let p = row.mean(u);
-                point.mean += count(row.arrivals) * p;
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, arrivals: &Arrivals<'_>, part: f64) -> Result<(), ImportationError> {
+        self.gather(arrivals, part)?;
+        self.log_none_plug_in = 0.0;
+        let mut ascertained = Ascertained::default();
+        for row in &self.rows {
+            let persons = count(row.arrivals);
+            let mut prevalence = 0.0;
+            for (point, ascertainment) in self.points.iter_mut().zip(ascertained.of(row)) {
+                let p = row.mean(*ascertainment);
+                point.mean += persons * p;
                 point.variance += row.variance(p);
                 point.log_none += row.log_none(p);
+                prevalence += point.weight * p;
             }
+            self.log_none_plug_in += persons * libm::log1p(-prevalence.min(1.0));
+        }
+        for point in &mut self.points {
             point.log_mean = libm::log(point.mean);
-            point.spread = point.variance / point.mean / point.mean;
+            point.deviation = point.variance.sqrt() / point.mean;
         }
         Ok(())
     }
@@ -237,104 +266,12 @@ impl Workspace {
         terms.fold(0.0, |sum, point| sum + point.weight * of(point))
     }
 
-    /// `1 - Π (1 - p)^n` with each prevalence at its mean over ascertainment.
-    fn plug_in(&self) -> f64 {
-        let log_none = self.rows.iter().filter(|row| row.arrivals > 0).map(|row| {
-            let p = mean_prevalence(row).min(1.0);
-            count(row.arrivals) * libm::log1p(-p)
-        });
-        one_minus_exp(log_none.fold(0.0, |sum, term| sum + term))
-    }
-
     /// The 2.5 %, 10 %, 50 %, 90 % and 97.5 % quantiles of λ, ascending; 0 when λ is 0.
     fn quantiles(&self) -> [f64; 5] {
-        let (first, last) = (&self.points[0], &self.points[POINTS - 1]);
-        if last.mean <= 0.0 {
+        if self.points[POINTS - 1].mean <= 0.0 {
             return [0.0; 5];
         }
-        let bounds = (last.log_mean - 30.0, first.log_mean + 10.0);
-        let mut centre = self.integral(|point| point.log_mean);
-        let variance = self.integral(|point| {
-            let off = point.log_mean - centre;
-            off * off + libm::log1p(point.spread)
-        });
-        let sigma = variance.sqrt().max(1e-6);
-        let mut bottom = 0.0_f64;
-        QUANTILES.map(|(q, z)| {
-            let start = Start {
-                guess: centre + z * sigma,
-                width: 0.25 * sigma,
-                bounds,
-            };
-            let log = quantile(|log| self.at_most(log), q, start);
-            // A normal distribution through this quantile is near the next one.
-            centre = log - z * sigma;
-            // The tolerance of the search must not reverse them.
-            bottom = bottom.max(libm::exp(log));
-            bottom
-        })
-    }
-
-    /// The probability that `ln λ` is at most `log`. Each stretch between two of the halves and
-    /// the place where the mean passes `log` is integrated alone, since the integrand falls there
-    /// from 1 to 0, the more suddenly the more cases there were.
-    fn at_most(&self, log: f64) -> f64 {
-        let passes = self.passes(log);
-        let mut sum = 0.0;
-        for (from, to) in [(0.0, 0.5), (0.5, 1.0)] {
-            let cut = passes.clamp(from, to);
-            for (start, end) in [(from, cut), (cut, to)] {
-                if end > start {
-                    let stretch = HALF.iter().map(|(at, weight)| {
-                        let u = start + at * (end - start);
-                        weight * self.at_most_given(u, log)
-                    });
-                    sum += (end - start) * stretch.sum::<f64>();
-                }
-            }
-        }
-        sum
-    }
-
-    /// Where the mean of λ, which falls with `u`, is `e^log`.
-    fn passes(&self, log: f64) -> f64 {
-        let after = self.points.partition_point(|point| point.log_mean > log);
-        match (
-            after.checked_sub(1).map(|at| &self.points[at]),
-            self.points.get(after),
-        ) {
-            (None, _) => 0.0,
-            (_, None) => 1.0,
-            (Some(a), Some(b)) => {
-                let (high, low) = (a.log_mean, b.log_mean);
-                a.u + (b.u - a.u) * ((high - log) / (high - low)).clamp(0.0, 1.0)
-            }
-        }
-    }
-
-    /// The same given `u`: a gamma distribution, with the logarithm of its mean and its squared
-    /// coefficient of variation linear between the points.
-    fn at_most_given(&self, u: f64, log: f64) -> f64 {
-        let after = self
-            .points
-            .partition_point(|point| point.u < u)
-            .clamp(1, POINTS - 1);
-        let (a, b) = (&self.points[after - 1], &self.points[after]);
-        let part = (u - a.u) / (b.u - a.u);
-        let between = |a: f64, b: f64| a + (b - a) * part;
-        let log_mean = between(a.log_mean, b.log_mean);
-        let spread = between(a.spread, b.spread);
-        let distance = log - log_mean;
-        // Certain, or so far out that the rest is below 1e-20.
-        if spread <= 1e-18 || distance.abs() > 12.0 * spread.sqrt() + 60.0 * spread {
-            return if distance >= 0.0 { 1.0 } else { 0.0 };
-        }
-        if spread < NORMAL_BELOW {
-            // Wilson and Hilferty 1931, PNAS 17:684; wrong by less than 6e-5 here.
-            let root = libm::exp(distance / 3.0) - 1.0 + spread / 9.0;
-            return normal_cdf(3.0 * root / spread.sqrt());
-        }
-        gamma_p(1.0 / spread, libm::exp(distance) / spread)
+        Curve::new(&self.points).quantiles()
     }
 }
 
@@ -352,29 +289,42 @@ fn grid() -> impl Iterator<Item = (f64, f64)> {
         .chain(end(1.0))
 }
 
-fn mean_prevalence(row: &Row) -> f64 {
-    grid()
-        .filter(|(_, weight)| *weight > 0.0)
-        .fold(0.0, |sum, (u, weight)| sum + weight * row.mean(u))
+/// The ascertainment at the quantile `u` of a range with these logarithms.
+fn ascertainment([low, mid, high]: [f64; 3], logs: [f64; 3], u: f64) -> f64 {
+    let (from, to, log_from, log_to, part) = if u < 0.5 {
+        (low, mid, logs[0], logs[1], 2.0 * u)
+    } else {
+        (mid, high, logs[1], logs[2], 2.0 * u - 1.0)
+    };
+    // Ends are exact, and so is a range of one point.
+    if part <= 0.0 || from >= to {
+        from
+    } else if part >= 1.0 {
+        to
+    } else {
+        libm::exp(log_from + (log_to - log_from) * part).clamp(from, to)
+    }
 }
 
-fn mean_lambda(row: &Row) -> f64 {
-    count(row.arrivals) * mean_prevalence(row)
+fn mean_lambda(row: &Row, ascertained: &mut Ascertained) -> f64 {
+    let prevalences = ascertained.of(row).iter().map(|at| row.mean(*at));
+    let mean = grid()
+        .zip(prevalences)
+        .fold(0.0, |sum, ((_, weight), p)| sum + weight * p);
+    count(row.arrivals) * mean
 }
 
 fn unknown_share(arrivals: &Arrivals<'_>, lambda_mean: f64) -> Option<f64> {
     if lambda_mean <= 0.0 {
         return None;
     }
-    let unknown = arrivals.unknown.row(1.0).ok().flatten();
-    let lambda = unknown.as_ref().map_or(0.0, mean_lambda);
-    let share = (lambda / lambda_mean).min(1.0);
-    // Rounding must not make it nothing.
-    if arrivals.unknown.arrivals > 0 {
-        Some(share.max(f64::MIN_POSITIVE))
-    } else {
-        Some(share)
+    if arrivals.unknown.arrivals == 0 {
+        return Some(0.0);
     }
+    let row = arrivals.unknown.row(1.0).ok().flatten()?;
+    let lambda = mean_lambda(&row, &mut Ascertained::default());
+    // Rounding must not make it nothing.
+    Some((lambda / lambda_mean).clamp(f64::MIN_POSITIVE, 1.0))
 }
 
 #[cfg(test)]

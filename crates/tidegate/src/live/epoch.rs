@@ -28,9 +28,9 @@ struct Place {
 }
 
 impl EpochRecords {
-    /// Adds what `event` publishes.
-    pub(crate) fn add(&mut self, event: &Event) -> Result<()> {
-        publish(event, Bytes::Whole, |topic, key, value| {
+    /// Adds what `event` of `pipeline` publishes.
+    pub(crate) fn add(&mut self, event: &Event, pipeline: &str) -> Result<()> {
+        publish(event, pipeline, Bytes::Whole, |topic, key, value| {
             let key = self.append(key);
             let value = self.append(value);
             self.records.push(Place { topic, key, value });
@@ -119,8 +119,8 @@ mod tests {
     #[test]
     fn only_what_is_too_large_for_its_topic_is_replaced() {
         let mut records = EpochRecords::default();
-        records.add(&rejection(10)).unwrap();
-        records.add(&rejection(10_000)).unwrap();
+        records.add(&rejection(10), "p").unwrap();
+        records.add(&rejection(10_000), "p").unwrap();
         let topic = crate::records::REJECTED;
         let replaced = records.replace_large(topic, 5_000, |value| {
             assert!(value.len() > 10_000);

@@ -28,6 +28,8 @@ pub(crate) struct Settings {
     /// Each feed with its topic.
     pub(crate) topics: Vec<(FeedId, String)>,
     pub(crate) pipeline: String,
+    /// Where its files are.
+    pub(crate) folder: PathBuf,
     pub(crate) progress_topic: String,
     pub(crate) tasks: i32,
     /// A folder or `s3://BUCKET/PREFIX`.
@@ -56,6 +58,7 @@ impl Settings {
             bootstrap: args.bootstrap.clone(),
             topics: pipeline.topics(),
             pipeline: pipeline.name.clone(),
+            folder: args.pipeline.clone(),
             progress_topic: progress_topic(&pipeline.name),
             tasks: pipeline.tasks,
             state,

@@ -11,7 +11,7 @@ use tidegate_connect::{
 };
 use tidegate_engine::ProcessingTime;
 use tidegate_model::Payload;
-use tidegate_pipeline::{Pipeline, ResumeError, RuntimeError, Summary, Task};
+use tidegate_pipeline::{Event, Pipeline, ResumeError, RuntimeError, Summary, Task};
 
 use crate::drive::{processing_time, to_duration};
 use crate::failpoint::{self, Step, failpoint};
@@ -19,6 +19,7 @@ use crate::live::Settings;
 use crate::live::epoch::EpochRecords;
 use crate::live::group::Group;
 use crate::live::recovery;
+use crate::live::rules::RulesWatch;
 use crate::live::snapshots::Snapshots;
 use crate::outputs;
 
@@ -94,6 +95,7 @@ pub(crate) struct Worker {
     sink: EpochSink,
     records: EpochRecords,
     snapshots: Snapshots,
+    rules: RulesWatch,
     /// The zero of the engine's processing time.
     zero: Instant,
     epoch_since: Instant,
@@ -134,6 +136,11 @@ impl Worker {
             "The task is ready."
         );
         let every = task.runtime().pipeline().provisional_every;
+        let mut rules = RulesWatch::new(&settings.folder);
+        let text = task.runtime().pipeline().rules_text.clone();
+        if task.runtime().rules_are_unwritten() || task.runtime().rules_text() != text {
+            rules.change(&mut task, &text);
+        }
         Ok(Self {
             settings,
             task,
@@ -141,6 +148,7 @@ impl Worker {
             sink,
             records: EpochRecords::default(),
             snapshots,
+            rules,
             zero: Instant::now(),
             epoch_since: Instant::now(),
             provisional_at: every.map(|_| Instant::now()),
@@ -160,6 +168,7 @@ impl Worker {
             return Ok(false);
         }
         self.take(wait).await?;
+        self.rules.follow(&mut self.task);
         self.task.tick(self.now()).await?;
         self.show_open_windows().await?;
         self.collect()?;
@@ -224,7 +233,10 @@ impl Worker {
             if self.settings.show_alerts {
                 outputs::show(&event);
             }
-            self.records.add(&event)?;
+            if let Event::LayerFailed { layer, end, why } = &event {
+                tracing::error!(layer, %end, why, "A layer could not be evaluated.");
+            }
+            self.records.add(&event, &self.settings.pipeline)?;
         }
         Ok(())
     }

@@ -394,15 +394,15 @@ fn instant(pipeline: &Pipeline, name: &str, text: &str) -> Result<EventTime> {
         return Ok(time);
     }
     let day: Option<Date> = text.parse().ok();
-    let start = day.and_then(|day| {
-        day.to_datetime(jiff::civil::Time::midnight())
-            .to_zoned(pipeline.zone.clone())
-            .ok()
+    let midnight = day.map(|day| day.at(0, 0, 0, 0));
+    let start = midnight.and_then(|midnight| {
+        let there = pipeline.zone.to_ambiguous_timestamp(midnight);
+        there.compatible().ok()
     });
     let start = start.with_context(|| {
         format!("{name} {text:?} is neither a time such as 2026-06-04T08:00:00+08:00 nor a day such as 2026-06-04")
     })?;
-    Ok(EventTime::from_micros(start.timestamp().as_microsecond()))
+    Ok(EventTime::from_micros(start.as_microsecond()))
 }
 
 /// The final rows of the period whose revision is `wanted`; the batch itself where that is all.

@@ -194,15 +194,8 @@ fn what_is_there_twice_is_refused() {
     check_refused(rules("0s", "0s"), state, message);
 }
 
-/// The bytes are a stored format: a change of them is a new version of the snapshot.
-#[test]
-fn the_stored_form_stays() {
-    let phases = [
-        PhaseState::Pending,
-        PhaseState::Firing,
-        PhaseState::Recovering(-3),
-    ];
-    let seen = SeenState {
+fn seen() -> SeenState {
+    SeenState {
         end: 2,
         size: 300,
         name_zh: "z".to_owned(),
@@ -210,8 +203,11 @@ fn the_stored_form_stays() {
         unit: "u".to_owned(),
         method: "m".to_owned(),
         tags: vec![("k".to_owned(), "v".to_owned())],
-    };
-    let episode = |phase| EpisodeState {
+    }
+}
+
+fn stored(phase: PhaseState) -> EpisodeState {
+    EpisodeState {
         subject_kind: "k".to_owned(),
         subject: "s".to_owned(),
         id: "i".to_owned(),
@@ -224,8 +220,18 @@ fn the_stored_form_stays() {
         missing: false,
         heard: 3,
         told: false,
-        seen: seen.clone(),
-    };
+        seen: seen(),
+    }
+}
+
+/// The bytes are a stored format: a change of them is a new version of the snapshot.
+#[test]
+fn the_stored_form_stays() {
+    let phases = [
+        PhaseState::Pending,
+        PhaseState::Firing,
+        PhaseState::Recovering(-3),
+    ];
     let state = MachineState {
         refused: 7,
         forgotten: 8,
@@ -236,7 +242,7 @@ fn the_stored_form_stays() {
         rules: vec![RuleState {
             rule: "r".to_owned(),
             rule_hash: "h".to_owned(),
-            episodes: phases.map(episode).to_vec(),
+            episodes: phases.map(stored).to_vec(),
             flaps: vec![FlapState {
                 subject_kind: "k".to_owned(),
                 subject: "s".to_owned(),
@@ -247,13 +253,13 @@ fn the_stored_form_stays() {
                     level: 1,
                     last: 2,
                     held: 9,
-                    seen: seen.clone(),
+                    seen: seen(),
                 }),
             }],
             known: vec![KnownState {
                 subject_kind: "k".to_owned(),
                 subject: "s".to_owned(),
-                seen: seen.clone(),
+                seen: seen(),
             }],
             quiet_end: 5,
         }],

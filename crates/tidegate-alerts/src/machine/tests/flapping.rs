@@ -2,6 +2,7 @@
 //! lose the state that the alert is in when it is over.
 
 use super::*;
+use AlertState::{Firing, Flapping, Resolved};
 
 /// Changes more than four times in half an hour are too many.
 fn nervous() -> RuleConfig {
@@ -43,7 +44,6 @@ fn a_run_is_one_alert() {
     let timeline = "4 2 4 2 4 2 4 2 4 4 4 4 4 4 4 2 4";
     let told = play(&mut machine(&nervous()), timeline).concat();
     let run: Vec<_> = told.iter().skip(4).map(|alert| alert.state).collect();
-    use AlertState::{Firing, Flapping, Resolved};
     assert_eq!(run, [Flapping, Firing, Resolved, Firing]);
     let run = &told[4..7];
     assert!(

@@ -171,9 +171,14 @@ proptest! {
 
     /// The same windows give the same transitions, whatever the order of rows.
     #[test]
-    fn a_replay_repeats_everything(windows in windows(), hold_for in spans(), keep in spans()) {
-        let config = config(hold_for, keep);
+    fn a_replay_repeats_everything(
+        windows in windows(), hold_for in spans(), keep in spans(), is_ladder: bool, alerts: bool,
+    ) {
+        let config = if is_ladder { ladder(hold_for, keep) } else { config(hold_for, keep) };
+        let on_no_data = if alerts { OnNoData::Alert } else { OnNoData::Resolve };
+        let config = RuleConfig { on_no_data, ..config };
         let first = run(&config, &windows, false);
+        prop_assert_eq!(&run(&config, &windows, false), &first);
         prop_assert_eq!(&run(&config, &windows, true), &first);
     }
 

@@ -7,6 +7,7 @@ use super::super::{
 };
 use super::*;
 use crate::presence::Stay;
+use crate::special::gamma_p;
 use proptest::prelude::*;
 
 fn check(actual: f64, expected: f64, decimals: i32) {
@@ -149,12 +150,17 @@ fn delay_shifts_the_series() {
     }
 }
 
+fn mean_at(row: &Row, u: f64) -> f64 {
+    let range = row.ascertainment();
+    row.mean(ascertainment(range, range.map(libm::log), u))
+}
+
 /// The mixture of gammas in `u` by 2000 midpoints, against the quantiles.
 fn brute_force(row: &Row, q: f64) -> f64 {
     let steps = 2_000_u32;
     let parts: Vec<(f64, f64)> = (0..steps)
         .map(|step| {
-            let p = row.mean((f64::from(step) + 0.5) / f64::from(steps));
+            let p = mean_at(row, (f64::from(step) + 0.5) / f64::from(steps));
             let mean = count(row.arrivals) * p;
             (mean, row.variance(p) / mean / mean)
         })
@@ -206,11 +212,109 @@ fn integrals_against_brute_force() {
         let none: f64 = (0..steps)
             .map(|step| {
                 let u = (f64::from(step) + 0.5) / f64::from(steps);
-                libm::exp(row.log_none(row.mean(u)))
+                libm::exp(row.log_none(mean_at(&row, u)))
             })
             .sum();
         let expected = 1.0 - none / f64::from(steps);
         check(got.at_least_one, expected, 6);
+    }
+}
+
+/// The quantiles of `origins` are met by the mixture of gammas to `tolerance` in probability.
+fn check_quantiles(origins: &[(u64, u64, u64, [f64; 3])], tolerance: f64) {
+    let evidence = |cases, population, [low, mid, high]: [f64; 3]| {
+        Evidence::Reported(weekly(cases, population, rho(low, mid, high)))
+    };
+    let rows: Vec<_> = origins
+        .iter()
+        .map(|&(n, cases, population, range)| Row::new(n, evidence(cases, population, range), 1.0))
+        .collect();
+    let origins: Vec<_> = origins
+        .iter()
+        .map(|&(n, cases, population, range)| from(n, evidence(cases, population, range)))
+        .collect();
+    let got = risk(&origins);
+    let at_most = |x: f64| {
+        let steps = 4_000_u32;
+        let sum: f64 = (0..steps)
+            .map(|step| {
+                let u = (f64::from(step) + 0.5) / f64::from(steps);
+                let means = || rows.iter().map(|row| mean_at(row, u));
+                let mean: f64 = rows
+                    .iter()
+                    .zip(means())
+                    .map(|(row, p)| count(row.arrivals) * p)
+                    .sum();
+                let variance: f64 = rows
+                    .iter()
+                    .zip(means())
+                    .map(|(row, p)| row.variance(p))
+                    .sum();
+                let spread = variance / mean / mean;
+                gamma_p(1.0 / spread, x / mean / spread)
+            })
+            .sum();
+        sum / f64::from(steps)
+    };
+    for (quantile, q) in [
+        (got.lambda95.lo, 0.025),
+        (got.lambda80.lo, 0.1),
+        (got.lambda_median, 0.5),
+        (got.lambda80.hi, 0.9),
+        (got.lambda95.hi, 0.975),
+    ] {
+        let off = at_most(quantile) - q;
+        assert!(
+            off.abs() < tolerance,
+            "{origins:?}, {q}: {quantile} is {off} off"
+        );
+    }
+}
+
+const USUAL: [f64; 3] = [0.1, 0.2, 0.4];
+
+#[test]
+fn quantiles_of_one_range_are_exact() {
+    for cases in [0, 1, 8, 40, 60, 100, 140, 300, 2_000] {
+        check_quantiles(&[(400, cases, 1_000_000, USUAL)], 2e-5);
+        let other = (250, cases / 2, 3_000_000, USUAL);
+        check_quantiles(&[(400, cases, 1_000_000, USUAL), other], 2e-5);
+    }
+}
+
+#[test]
+fn quantiles_of_several_ranges() {
+    let wide = [0.05, 0.2, 0.8];
+    let (many, few) = ((324, 9, 1_898_020, USUAL), (145, 13, 14_854_384, USUAL));
+    check_quantiles(&[many, (230, 56, 5_000_000, wide)], 2e-4);
+    check_quantiles(&[few, (146, 9, 5_000_000, wide)], 2e-4);
+}
+
+/// Also where narrow distributions are first cut into panels.
+#[test]
+fn a_person_more_raises_every_quantile() {
+    let origin = |n, cases| {
+        from(
+            n,
+            Evidence::Reported(weekly(cases, 1_000_000, rho(0.1, 0.2, 0.4))),
+        )
+    };
+    for cases in [12, 60, 130] {
+        let of = |n| {
+            let got = risk(&[origin(n, cases), origin(300, 60), origin(100, 2)]);
+            [
+                got.lambda95.lo,
+                got.lambda80.lo,
+                got.lambda_median,
+                got.lambda80.hi,
+                got.lambda95.hi,
+            ]
+        };
+        for n in 20..420 {
+            for (few, many) in of(n).into_iter().zip(of(n + 1)) {
+                assert!(few <= many, "{cases} {n}: {few} {many}");
+            }
+        }
     }
 }
 

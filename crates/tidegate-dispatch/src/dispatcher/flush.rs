@@ -1,0 +1,153 @@
+//! A group's time has come: what of it is told, what stays quiet, what is told again.
+
+use std::sync::Arc;
+
+use tidegate_alerts::wire::AlertRecord;
+
+use super::held::{HeldSilence, Id, after};
+use super::tell::Telling;
+use super::{Dispatcher, Mute};
+use crate::digest::Hash;
+use crate::notice::{Notice, NoticeKind};
+use crate::record::Change;
+use crate::silence::SilenceState;
+
+/// What a group has to tell.
+#[derive(Debug, Default)]
+struct Ready {
+    changes: Vec<Id>,
+    flapping: Vec<Id>,
+}
+
+impl Dispatcher {
+    /// Tells what is due of a group.
+    pub(super) fn flush(&mut self, key: Hash, notices: &mut Vec<Notice>) {
+        let Some(group) = self.groups.get_mut(&key) else {
+            return;
+        };
+        group.scheduled = None;
+        let is_due = group.due.is_some_and(|at| at <= self.now);
+        let repeats = group.repeat_at.is_some_and(|at| at <= self.now);
+        let mut ready = Ready::default();
+        let mut again = Vec::new();
+        if is_due {
+            group.due = None;
+            let remind = std::mem::take(&mut group.remind);
+            again.extend(remind.iter().map(Arc::clone));
+            ready = self.ready(key);
+        }
+        if repeats && let Some(group) = self.groups.get(&key) {
+            let told = group
+                .members
+                .iter()
+                .filter(|id| !group.pending.contains(id));
+            again = told.map(Arc::clone).collect();
+        }
+        again.retain(|id| self.stands_told(id, &key) && !ready.changes.contains(id));
+        let tells = !ready.changes.is_empty() || !ready.flapping.is_empty() || !again.is_empty();
+        self.tell_group(key, NoticeKind::Alert, ready.changes, notices);
+        self.tell_group(key, NoticeKind::Digest, ready.flapping, notices);
+        self.tell_group(key, NoticeKind::Repeat, again, notices);
+        if let Some(group) = self.groups.get_mut(&key) {
+            if tells {
+                group.last = Some(self.now);
+            }
+            if tells || repeats {
+                let interval = self.plan.routes()[usize::from(group.route)].repeat_interval;
+                group.repeat_at = Some(after(self.now, interval));
+            }
+            self.schedule(key);
+        }
+    }
+
+    /// What of a group may be told. What is over and muted is over for good.
+    fn ready(&mut self, key: Hash) -> Ready {
+        let mut ready = Ready::default();
+        let pending: Vec<Id> = self.groups[&key].pending.iter().map(Arc::clone).collect();
+        for id in pending {
+            let record = self.alerts[&id].record.unpack();
+            let change = self.alerts[&id].change;
+            match self.mute(&record) {
+                Some(Mute::Silence(_)) if change == Change::Over => {
+                    self.totals.muted += 1;
+                    self.leave(&id, &key);
+                    self.retire_if_done(&id);
+                }
+                Some(Mute::Silence(_)) => {}
+                // Whoever was told that it began is told that it is over.
+                Some(Mute::Inhibition(source)) if change != Change::Over => {
+                    self.set_quiet(&id, Some(source.as_str().into()));
+                }
+                Some(Mute::Inhibition(_)) | None => match change {
+                    Change::Flapping => ready.flapping.push(id),
+                    Change::Changed | Change::Worse | Change::Over => ready.changes.push(id),
+                },
+            }
+        }
+        ready
+    }
+
+    /// Whether an alert is to be told again: it stands, nobody took it, nothing mutes it, and it
+    /// has nothing new to tell.
+    fn stands_told(&self, id: &Id, key: &Hash) -> bool {
+        let Some(active) = self.alerts.get(id) else {
+            return false;
+        };
+        let is_pending = self
+            .groups
+            .get(key)
+            .is_none_or(|group| group.pending.contains(id));
+        !is_pending
+            && !active.is_over()
+            && active.acknowledged.is_none()
+            && self.mute(&active.record.unpack()).is_none()
+    }
+
+    fn tell_group(&mut self, key: Hash, kind: NoticeKind, ids: Vec<Id>, notices: &mut Vec<Notice>) {
+        let (Some(first), Some(group)) = (ids.first(), self.groups.get_mut(&key)) else {
+            return;
+        };
+        let number = if kind == NoticeKind::Repeat {
+            group.repeats += 1;
+            group.repeats
+        } else {
+            0
+        };
+        let lane = group.lane;
+        let group = if group.is_overflow {
+            std::collections::BTreeMap::new()
+        } else {
+            let route = &self.plan.routes()[usize::from(group.route)];
+            route.group(&self.alerts[first].record.unpack())
+        };
+        let telling = Telling {
+            lane,
+            kind,
+            number,
+            group,
+            ids,
+            to: None,
+        };
+        self.tell(telling, notices);
+    }
+
+    /// What keeps an alert quiet now: a silence before an inhibition.
+    pub(super) fn mute(&self, record: &AlertRecord) -> Option<Mute> {
+        let chain = self.plan.chain(record);
+        let mutes = |held: &&HeldSilence| {
+            held.silence.state(self.now) == SilenceState::Active
+                && held.silence.matchers.hold(record, &chain)
+        };
+        if let Some(held) = self.silences.values().find(mutes) {
+            return Some(Mute::Silence(held.silence.id.clone()));
+        }
+        for (inhibit, sources) in self.plan.inhibits().iter().zip(&self.sources) {
+            let key = inhibit.target_key(record, &chain);
+            let sources = key.and_then(|key| sources.get(&key));
+            if let Some(source) = sources.and_then(|ids| ids.iter().next()) {
+                return Some(Mute::Inhibition(source.to_string()));
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,280 @@
+//! A dispatcher to its stored form and back.
+
+use std::sync::Arc;
+
+use tidegate_model::EventTime;
+
+use super::Dispatcher;
+use super::held::{Active, Due, Group, HeldSilence, Id, Lane, Resolved, Seat, after};
+use crate::digest::{Hash, unhex};
+use crate::matcher::severity;
+use crate::plan::Plan;
+use crate::record::{Change, Packed, window_end};
+use crate::state::{
+    AlertHeld, ChannelHeld, DispatcherState, GroupHeld, ResolvedHeld, SeatHeld, VERSION,
+};
+
+/// Why a stored state cannot be gone on from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// It is of another version.
+    #[error("read the dispatcher's state: version {0} is not {VERSION}")]
+    Version(u32),
+    /// It contradicts itself.
+    #[error("read the dispatcher's state: {0}")]
+    Broken(String),
+}
+
+impl Dispatcher {
+    /// Everything that must be stored to go on later.
+    pub fn state(&self) -> DispatcherState {
+        let silences = self.silences.values();
+        DispatcherState {
+            version: VERSION,
+            now: self.now,
+            alerts: self
+                .alerts
+                .iter()
+                .map(|(id, active)| self.store_alert(id, active))
+                .collect(),
+            resolved: self
+                .ended
+                .iter()
+                .map(|id| self.store_resolved(id))
+                .collect(),
+            groups: self
+                .groups
+                .iter()
+                .map(|(key, group)| self.store_group(*key, group))
+                .collect(),
+            channels: self.lanes.iter().map(store_lane).collect(),
+            silences: silences
+                .map(|it| (it.silence.clone(), it.is_ended))
+                .collect(),
+            verdicts: self.precision.0.clone(),
+            totals: self.totals,
+        }
+    }
+
+    fn store_alert(&self, id: &Id, active: &Active) -> AlertHeld {
+        let seat = |seat: &Seat| {
+            let group = self.groups.get(&seat.group);
+            SeatHeld {
+                group: seat.group,
+                told: seat.told.clone(),
+                is_held: seat.is_held,
+                is_pending: group.is_some_and(|group| group.pending.contains(id)),
+                is_reminded: group.is_some_and(|group| group.remind.contains(id)),
+            }
+        };
+        let quiet_by = active.quiet_by.as_ref();
+        let waits = |source: &&Id| self.quiet.get(*source).is_some_and(|ids| ids.contains(id));
+        AlertHeld {
+            record: active.record.bytes().to_vec(),
+            is_worse: active.change == Change::Worse,
+            seats: active.seats.iter().map(seat).collect(),
+            acknowledged: active.acknowledged.as_deref().cloned(),
+            goes_up: active.goes_up,
+            level: active.level,
+            reached: active.reached,
+            quiet_by: quiet_by.filter(waits).map(ToString::to_string),
+        }
+    }
+
+    fn store_resolved(&self, id: &Id) -> ResolvedHeld {
+        let resolved = &self.resolved[id];
+        ResolvedHeld {
+            id: id.to_string(),
+            rule: resolved.rule.clone(),
+            window_end: resolved.window_end.micros(),
+            verdict: resolved.verdict,
+        }
+    }
+
+    fn store_group(&self, key: Hash, group: &Group) -> GroupHeld {
+        GroupHeld {
+            key,
+            route: self.plan.routes()[usize::from(group.route)].name.clone(),
+            channel: self.channel(group.lane).to_owned(),
+            is_overflow: group.is_overflow,
+            due: group.due,
+            last: group.last,
+            repeat_at: group.repeat_at,
+            repeats: group.repeats,
+        }
+    }
+
+    /// Goes on from a stored state, with a plan that may be another: groups keep the channels on
+    /// which they were told; groups of a route that is gone take the times of the default route.
+    /// Nothing is told again because the plan changed.
+    ///
+    /// # Errors
+    /// [`RestoreError`]: of another version, or it contradicts itself.
+    pub fn restore(plan: Plan, state: &DispatcherState) -> Result<Self, RestoreError> {
+        if state.version != VERSION {
+            return Err(RestoreError::Version(state.version));
+        }
+        let mut this = Self::new(plan);
+        this.now = state.now;
+        this.totals = state.totals;
+        this.precision.0.clone_from(&state.verdicts);
+        for held in &state.channels {
+            this.restore_lane(held)?;
+        }
+        for held in &state.groups {
+            let route = this.plan.route_named(&held.route);
+            let route = u16::try_from(route).expect("a plan has at most 10,000 routes");
+            let lane = this.lane(&held.channel);
+            let mut group = Group::new(route, lane, held.is_overflow);
+            group.due = held.due;
+            group.last = held.last;
+            group.repeat_at = held.repeat_at;
+            group.repeats = held.repeats;
+            this.groups.insert(held.key, group);
+        }
+        for held in &state.alerts {
+            this.restore_alert(held)?;
+        }
+        for held in &state.resolved {
+            let id: Id = held.id.as_str().into();
+            let resolved = Resolved {
+                rule: held.rule.clone(),
+                window_end: EventTime::from_micros(held.window_end),
+                verdict: held.verdict,
+            };
+            this.resolved.insert(Arc::clone(&id), resolved);
+            this.ended.push_back(id);
+        }
+        this.restore_silences(state)?;
+        this.schedule_all(state)?;
+        Ok(this)
+    }
+
+    fn restore_lane(&mut self, held: &ChannelHeld) -> Result<(), RestoreError> {
+        let lane = self.lane(&held.channel);
+        let lane = &mut self.lanes[usize::from(lane)];
+        lane.minute = held.minute;
+        lane.sent = held.sent;
+        lane.gone.clone_from(&held.gone);
+        lane.digests = held.digests;
+        lane.example = match &held.example {
+            None => None,
+            Some(bytes) => Some(packed(bytes)?),
+        };
+        Ok(())
+    }
+
+    fn restore_alert(&mut self, held: &AlertHeld) -> Result<(), RestoreError> {
+        let record_bytes = packed(&held.record)?;
+        let record = record_bytes.unpack();
+        let id: Id = record.id.as_str().into();
+        let broken = |what: &str| RestoreError::Broken(format!("alert {id}: {what}"));
+        let change = Change::of(&record);
+        let is_worse = held.is_worse && change == Change::Changed;
+        let mut active = Active {
+            record: record_bytes,
+            change: if is_worse { Change::Worse } else { change },
+            severity: severity(&record.severity),
+            window_end: window_end(&record).ok_or_else(|| broken("no end of a window"))?,
+            seats: Vec::with_capacity(held.seats.len()),
+            acknowledged: held.acknowledged.clone().map(Box::new),
+            goes_up: held.goes_up,
+            level: held.level,
+            reached: held.reached,
+            quiet_by: None,
+        };
+        for seat in &held.seats {
+            let group = self
+                .groups
+                .get_mut(&seat.group)
+                .ok_or_else(|| broken("no such group"))?;
+            group.members.insert(Arc::clone(&id));
+            if seat.is_pending {
+                group.pending.insert(Arc::clone(&id));
+            }
+            if seat.is_reminded {
+                group.remind.insert(Arc::clone(&id));
+            }
+            if seat.is_held {
+                self.lanes[usize::from(group.lane)]
+                    .held
+                    .insert(Arc::clone(&id));
+            }
+            active.seats.push(Seat {
+                group: seat.group,
+                told: seat.told.clone(),
+                is_held: seat.is_held,
+            });
+        }
+        if let Some(at) = active.goes_up {
+            self.deadlines.insert((at, Due::Up(Arc::clone(&id))));
+        }
+        self.alerts.insert(Arc::clone(&id), active);
+        let source = held.quiet_by.as_deref().map(Id::from);
+        self.set_quiet(&id, source);
+        self.index_source(&id, None);
+        Ok(())
+    }
+
+    fn restore_silences(&mut self, state: &DispatcherState) -> Result<(), RestoreError> {
+        for (silence, is_ended) in &state.silences {
+            let broken = || RestoreError::Broken(format!("silence {:?}: no id", silence.id));
+            let id = unhex(&silence.id).ok_or_else(broken)?;
+            let forgotten_at = after(silence.ends_at, self.plan.silence_keep());
+            self.deadlines.insert(if *is_ended {
+                (forgotten_at, Due::Forget(id))
+            } else {
+                (silence.ends_at, Due::Silence(id))
+            });
+            let held = HeldSilence {
+                silence: silence.clone(),
+                is_ended: *is_ended,
+            };
+            self.silences.insert(id, held);
+        }
+        Ok(())
+    }
+
+    /// Puts everything in the list of deadlines, and wakes what nothing keeps quiet any more under
+    /// this plan.
+    fn schedule_all(&mut self, state: &DispatcherState) -> Result<(), RestoreError> {
+        let keys: Vec<Hash> = self.groups.keys().copied().collect();
+        for key in keys {
+            if self.groups[&key].members.is_empty() {
+                return Err(RestoreError::Broken("a group has no alert".to_owned()));
+            }
+            self.schedule(key);
+        }
+        let lanes = u16::try_from(self.lanes.len()).expect("as many as `lane` gave out");
+        for lane in 0..lanes {
+            self.schedule_lane(lane);
+        }
+        for held in state.alerts.iter().filter(|held| held.quiet_by.is_some()) {
+            let record = packed(&held.record)?.unpack();
+            if let Some((id, _)) = self.alerts.get_key_value(record.id.as_str())
+                && self.mute(&record).is_none()
+            {
+                let id = Arc::clone(id);
+                self.set_quiet(&id, None);
+                self.wake(&id);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn packed(bytes: &[u8]) -> Result<Packed, RestoreError> {
+    let broken = || RestoreError::Broken("a record cannot be read".to_owned());
+    Packed::from_bytes(bytes).ok_or_else(broken)
+}
+
+fn store_lane(lane: &Lane) -> ChannelHeld {
+    ChannelHeld {
+        channel: lane.channel.clone(),
+        minute: lane.minute,
+        sent: lane.sent,
+        gone: lane.gone.clone(),
+        example: lane.example.as_ref().map(|record| record.bytes().to_vec()),
+        digests: lane.digests,
+    }
+}

@@ -1,0 +1,294 @@
+//! Orders of operators: a chain that tells on whoever changes it, and a process that is killed at
+//! random instants while it applies them, which must neither lose one nor apply one twice.
+
+use std::path::Path;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tidegate_notify::{Batch, Outbox, OutboxError, OutboxLimits};
+
+use crate::support::{notice, until};
+
+/// Names the folder of the child; without it there is nothing to do.
+const FOLDER: &str = "TIDEGATE_TEST_ORDERS_CHILD";
+const KILLS: u64 = 12;
+const ORDERS_A_KILL: i64 = 6;
+
+fn open(folder: &Path) -> Outbox {
+    Outbox::open(&folder.join("o"), OutboxLimits::default()).unwrap()
+}
+
+fn raw(folder: &Path) -> rusqlite::Connection {
+    rusqlite::Connection::open(folder.join("o")).unwrap()
+}
+
+fn batch(done_orders: &[(i64, &str)]) -> Batch {
+    let pair = |(number, result): &(i64, &str)| (*number, (*result).to_owned());
+    Batch {
+        dispatch_state: b"state".to_vec(),
+        done_orders: done_orders.iter().map(pair).collect(),
+        ..Batch::default()
+    }
+}
+
+#[test]
+fn an_order_is_open_until_it_is_applied_with_the_state_that_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut outbox = open(folder.path());
+    let now = Timestamp::now();
+    assert_eq!(outbox.verify_orders().unwrap().number, 0);
+    for (number, body) in [(1, r#"{"silence":1}"#), (2, "[]"), (3, "\"确认\"")] {
+        assert_eq!(
+            outbox.order("duty officer 值班", body, now).unwrap(),
+            number
+        );
+    }
+    let numbers = |outbox: &Outbox| -> Vec<i64> {
+        let open = outbox.open_orders().unwrap();
+        open.iter().map(|order| order.number).collect()
+    };
+    assert_eq!(numbers(&outbox), [1, 2, 3]);
+    let mut applied = batch(&[(2, "silenced")]);
+    applied.notices = vec![notice("n-1", "a")];
+    assert_eq!(outbox.accept_batch(&applied, now).unwrap(), 1);
+    assert_eq!(numbers(&outbox), [1, 3]);
+    // Nothing is stored with an order that is not open.
+    for wrong in [
+        &[(1, "x"), (2, "again")][..],
+        &[(9, "x")],
+        &[(1, "x"), (1, "y")],
+    ] {
+        let mut again = batch(wrong);
+        again.dispatch_state = b"other".to_vec();
+        let error = outbox.accept_batch(&again, now).unwrap_err();
+        assert!(matches!(error, OutboxError::OrderNotOpen { .. }), "{error}");
+    }
+    assert_eq!(outbox.resume().unwrap().dispatch_state.unwrap(), b"state");
+    assert_eq!(numbers(&outbox), [1, 3]);
+    let listed = outbox.orders(2).unwrap();
+    assert_eq!((listed[0].number, listed[1].number), (3, 2));
+    assert_eq!(listed[1].result.as_deref(), Some("silenced"));
+    assert_eq!(listed[0].previous, listed[1].hash);
+    assert_eq!(listed[1].by, "duty officer 值班");
+    let head = outbox.verify_orders().unwrap();
+    assert_eq!((head.number, &head.hash), (3, &listed[0].hash));
+}
+
+#[test]
+fn what_is_no_order_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut outbox = open(folder.path());
+    let now = Timestamp::now();
+    let long = format!("\"{}\"", "x".repeat(64 * 1024));
+    for (by, body, part) in [
+        ("", "{}", "who orders"),
+        (" ", "{}", "who orders"),
+        ("a\nb", "{}", "who orders"),
+        ("a", "", "not JSON"),
+        ("a", "{} {}", "not JSON"),
+        ("a", long.as_str(), "65538 bytes"),
+    ] {
+        let error = outbox.order(by, body, now).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    }
+    for _ in 0..1_000 {
+        outbox.order("a", "{}", now).unwrap();
+    }
+    let error = outbox.order("a", "{}", now).unwrap_err().to_string();
+    assert!(error.contains("1000 orders are open"), "{error}");
+}
+
+#[test]
+fn sql_changes_no_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut outbox = open(folder.path());
+    let now = Timestamp::now();
+    for _ in 0..3 {
+        outbox.order("a", "{}", now).unwrap();
+    }
+    outbox.accept_batch(&batch(&[(1, "done")]), now).unwrap();
+    let db = raw(folder.path());
+    for sql in [
+        "DELETE FROM orders",
+        "DELETE FROM orders WHERE number = 3",
+        "UPDATE orders SET body = '[]' WHERE number = 2",
+        "UPDATE orders SET made_by = 'b', applied_at = 1, result = 'x' WHERE number = 2",
+        "UPDATE orders SET number = 7 WHERE number = 3",
+        "UPDATE orders SET applied_at = NULL, result = NULL WHERE number = 1",
+        "UPDATE orders SET result = 'other' WHERE number = 1",
+        "UPDATE orders SET result = 'x' WHERE number = 2",
+        "INSERT OR REPLACE INTO orders SELECT number, made_at, 'b', body, previous, hash, NULL, NULL
+         FROM orders WHERE number = 3",
+        "INSERT INTO orders SELECT 9, made_at, 'b', body, previous, hash, NULL, NULL
+         FROM orders WHERE number = 3",
+        "INSERT INTO orders SELECT 4, made_at, 'b', body, previous, hash, 1, 'x'
+         FROM orders WHERE number = 3",
+    ] {
+        let error = db.execute(sql, []).unwrap_err().to_string();
+        assert!(error.contains("order"), "{sql}: {error}");
+    }
+    assert_eq!(outbox.verify_orders().unwrap().number, 3);
+}
+
+/// Whoever takes the triggers away first is found out by the chain.
+#[test]
+fn tampering_is_found() {
+    for (sql, number, part) in [
+        (
+            "UPDATE orders SET body = '[]' WHERE number = 2",
+            2,
+            "changed",
+        ),
+        (
+            "UPDATE orders SET made_by = 'b' WHERE number = 1",
+            1,
+            "changed",
+        ),
+        (
+            "UPDATE orders SET made_at = made_at + 1 WHERE number = 3",
+            3,
+            "changed",
+        ),
+        (
+            "UPDATE orders SET made_by = 'a{', body = '}' WHERE number = 2",
+            2,
+            "changed",
+        ),
+        ("DELETE FROM orders WHERE number = 2", 2, "missing"),
+        ("DELETE FROM orders WHERE number = 1", 1, "missing"),
+        (
+            "UPDATE orders SET hash = previous WHERE number = 2",
+            2,
+            "changed",
+        ),
+        (
+            "UPDATE orders SET previous = hash WHERE number = 3",
+            3,
+            "follow",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut outbox = open(folder.path());
+        for _ in 0..4 {
+            outbox.order("a", "{}", Timestamp::now()).unwrap();
+        }
+        let db = raw(folder.path());
+        db.execute_batch("DROP TRIGGER orders_stay; DROP TRIGGER orders_are_applied_once;")
+            .unwrap();
+        db.execute(sql, []).unwrap();
+        let error = outbox.verify_orders().unwrap_err();
+        assert!(
+            matches!(&error, OutboxError::OrderBroken { number: found, why } if *found == number && why.contains(part)),
+            "{sql}: {error}"
+        );
+    }
+}
+
+#[test]
+fn an_outbox_of_version_1_gets_orders_and_keeps_what_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = raw(folder.path());
+    db.execute_batch(include_str!("../../src/outbox/schema.sql"))
+        .unwrap();
+    db.execute("INSERT INTO dispatch VALUES (1, x'616263')", [])
+        .unwrap();
+    db.pragma_update(None, "user_version", 1).unwrap();
+    drop(db);
+    for number in 1..3 {
+        let mut outbox = open(folder.path());
+        assert_eq!(outbox.resume().unwrap().dispatch_state.unwrap(), b"abc");
+        assert_eq!(outbox.order("a", "{}", Timestamp::now()).unwrap(), number);
+    }
+    let version: i64 = raw(folder.path())
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(version, 2);
+}
+
+/// The child: its state is the list of the orders it applied, until it is killed.
+#[test]
+fn child_that_applies_orders() {
+    let Some(folder) = std::env::var_os(FOLDER) else {
+        return;
+    };
+    let mut outbox = open(Path::new(&folder));
+    let state = outbox.resume().unwrap().dispatch_state.unwrap_or_default();
+    let mut state = String::from_utf8(state).unwrap();
+    loop {
+        let open = outbox.open_orders().unwrap();
+        for order in open.iter().take(2) {
+            state.push_str(&format!("{} ", order.number));
+        }
+        let done = open
+            .iter()
+            .take(2)
+            .map(|order| (order.number, order.body.clone()));
+        let batch = Batch {
+            done_orders: done.collect(),
+            dispatch_state: state.clone().into_bytes(),
+            ..Batch::default()
+        };
+        outbox.accept_batch(&batch, Timestamp::now()).unwrap();
+    }
+}
+
+fn start(folder: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args([
+            "orders::child_that_applies_orders",
+            "--exact",
+            "--nocapture",
+        ])
+        .env(FOLDER, folder)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn killed_at_any_instant_each_order_is_applied_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut outbox = open(folder.path());
+    let mut chance: u64 = 0x9E37_79B9_7F4A_7C15;
+    for round in 0..KILLS {
+        let mut child = start(folder.path());
+        let applied = |outbox: &Outbox| outbox.orders(1).unwrap().first().cloned();
+        for n in 0..ORDERS_A_KILL {
+            let body = format!("[{round},{n}]");
+            outbox.order("test", &body, Timestamp::now()).unwrap();
+            chance = chance
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            tokio::time::sleep(Duration::from_micros((chance >> 33) % 8_000)).await;
+        }
+        if round % 3 == 2 {
+            until("the newest is applied", || {
+                applied(&outbox).is_some_and(|order| order.applied_at.is_some())
+            })
+            .await;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let mut child = start(folder.path());
+    until("all are applied", || {
+        outbox.open_orders().unwrap().is_empty()
+    })
+    .await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let state = outbox.resume().unwrap().dispatch_state.unwrap();
+    let state = String::from_utf8(state).unwrap();
+    let expected: String = (1..=i64::try_from(KILLS).unwrap() * ORDERS_A_KILL)
+        .map(|number| format!("{number} "))
+        .collect();
+    assert_eq!(state, expected);
+    let orders = outbox.orders(1_000).unwrap();
+    assert!(
+        orders
+            .iter()
+            .all(|order| order.result.as_ref() == Some(&order.body))
+    );
+    outbox.verify_orders().unwrap();
+}

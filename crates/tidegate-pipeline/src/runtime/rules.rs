@@ -1,0 +1,62 @@
+//! Other rules for a run that goes on.
+
+use crate::audit::AuditHead;
+use crate::{Event, Problem, RuleChange, Runtime};
+
+/// Rules that a run goes by, and the chain of their changes.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub(super) struct RulesInForce {
+    /// The text of `rules.toml`.
+    pub(super) text: String,
+    pub(super) audit: AuditHead,
+}
+
+/// Rules that a run cannot go by; the ones before stay.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the rules cannot be changed: {}", list(.0))]
+pub struct RulesError(pub Vec<Problem>);
+
+fn list(problems: &[Problem]) -> String {
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    problems.join("; ")
+}
+
+impl Runtime {
+    /// The text of the rules in force.
+    pub fn rules_text(&self) -> &str {
+        &self.rules.text
+    }
+
+    /// Whether nothing was written down of the rules in force.
+    pub fn rules_are_unwritten(&self) -> bool {
+        self.rules.audit.is_new()
+    }
+
+    /// Goes by other rules from the next window on; whether that was a change to be written down.
+    pub(crate) fn change_rules(
+        &mut self,
+        task: i32,
+        change: &RuleChange,
+    ) -> Result<bool, RulesError> {
+        if change.text == self.rules.text && !self.rules.audit.is_new() {
+            return Ok(false);
+        }
+        let rules = self.pipeline.rules_of(&change.text).map_err(RulesError)?;
+        let before = std::mem::replace(&mut self.rules.text, change.text.clone());
+        // The first entry says what there is, not what became different.
+        let before = if self.rules.audit.is_new() {
+            ""
+        } else {
+            &before
+        };
+        let name = (&*self.pipeline.name, task);
+        let entry = self.rules.audit.append(name, before, change);
+        self.events.push_back(Event::Audit(Box::new(entry)));
+        for transition in self.alerts.replace_rules(rules) {
+            let state = transition.state.as_str().to_owned();
+            *self.summary.alerts.entry(state).or_default() += 1;
+            self.events.push_back(Event::Alert(Box::new(transition)));
+        }
+        Ok(true)
+    }
+}
