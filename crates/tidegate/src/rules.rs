@@ -2,6 +2,7 @@
 
 mod backtest;
 mod check;
+mod columns;
 mod data;
 mod events;
 mod json;
