@@ -2,6 +2,7 @@
 //! changes nothing.
 
 use super::AlertMachine;
+use super::episode::Subject;
 
 impl AlertMachine {
     /// Kind and id of every subject with an open alert, pending ones included, or with changes that
@@ -9,8 +10,7 @@ impl AlertMachine {
     pub(crate) fn remembered(&self) -> impl Iterator<Item = (&str, &str)> {
         self.watches.iter().flat_map(|watch| {
             let open = watch.episodes.keys();
-            open.chain(watch.flaps.0.keys())
-                .map(|subject| subject.key())
+            open.chain(watch.flaps.0.keys()).map(Subject::key)
         })
     }
 }

@@ -133,7 +133,7 @@ fn coverage(pipeline: &Pipeline, layer: &LayerCoverage, print: Print) {
     }
     let more = layer.n_gaps.saturating_sub(LISTED_MAX as u64);
     if more > 0 {
-        print(&format!("    and {more} shorter gaps"));
+        print(&format!("    and {more} more, none longer"));
     }
 }
 
