@@ -149,7 +149,7 @@ fn measure(binary: &Path, folder: &Path, lake: &Path, name: &str, more: &[&str])
     })
 }
 
-/// SplitMix64: a number from a number.
+/// `SplitMix64`: a number from a number.
 fn mixed(seed: u64) -> u64 {
     let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

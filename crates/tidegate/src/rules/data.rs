@@ -21,7 +21,7 @@ use super::known_now::Revised;
 use crate::batch;
 use crate::cli::{Backfill, RulesData};
 
-/// Columns that are always read. `unit` is in each row, and read of the first ones only.
+/// Columns that are always read; `unit` is read of the first rows only.
 pub(super) const COLUMNS: [&str; 8] = [
     "window_start",
     "window_end",
@@ -190,12 +190,12 @@ impl Data {
             Rows::AsKnownNow => {
                 let mut revised = Revised::default();
                 for batch in file.batches(&columns, period)? {
-                    let later = chosen(&batch?, period, |revision| revision > 0)?;
-                    if later.num_rows() > 0 {
+                    let again = chosen(&batch?, period, |revision| revision > 0)?;
+                    if again.num_rows() > 0 {
                         let mut keep = |_: &Subjects, rows: &Columns<'_>, ranks: &[i32]| {
                             revised.keep(rows, ranks);
                         };
-                        reader.show(&later, &mut keep)?;
+                        reader.show(&again, &mut keep)?;
                     }
                 }
                 Some(revised)

@@ -13,7 +13,7 @@ const PROBLEMS_MAX: usize = 20;
 /// Events as they were read, and what of them counts.
 #[derive(Debug)]
 pub(super) struct Events {
-    pub(super) events: Vec<LabelledEvent>,
+    pub(super) list: Vec<LabelledEvent>,
     /// The line of each, from 1.
     lines: Vec<u64>,
     file: String,
@@ -70,7 +70,7 @@ impl Events {
             );
         }
         Ok(Self {
-            events,
+            list: events,
             lines,
             file,
         })
@@ -80,7 +80,7 @@ impl Events {
     /// outside of the data.
     pub(super) fn notes(&self, report: &Report, met: &BTreeSet<String>) -> Vec<String> {
         let mut notes = Vec::new();
-        for (event, line) in self.events.iter().zip(&self.lines) {
+        for (event, line) in self.list.iter().zip(&self.lines) {
             let place = format!("{}:{line}", self.file);
             if let Some(subject) = &event.subject
                 && !met.contains(subject)
@@ -107,7 +107,7 @@ impl Events {
     ) -> Vec<Score> {
         let rules = report.rules.iter().enumerate();
         let scores = rules.map(|(place, rule)| {
-            score(&rule.episodes, &self.events, tolerance, |event| {
+            score(&rule.episodes, &self.list, tolerance, |event| {
                 let subject = event.subject.as_deref();
                 is_within(event, report) && subject.is_none_or(|subject| is_about(place, subject))
             })

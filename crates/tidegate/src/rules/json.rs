@@ -104,7 +104,7 @@ fn episode(one: &Episode) -> Value {
 
 fn score(score: &Score, events: &Events) -> Value {
     let outcomes = score.events.iter().map(|one| {
-        let event = &events.events[one.event];
+        let event = &events.list[one.event];
         let (outcome, episode, lead) = match &one.outcome {
             Outcome::Found { episode, lead } => ("found", Some(episode), Some(span(*lead))),
             Outcome::AlreadyOpen => ("already_open", None, None),

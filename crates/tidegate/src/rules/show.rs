@@ -204,7 +204,7 @@ pub(super) fn scores(
             .iter()
             .filter(|one| one.outcome == Outcome::Missed);
         for one in missed.take(LISTED_MAX) {
-            let event = &events.events[one.event];
+            let event = &events.list[one.event];
             print(&format!(
                 "  {} missed {} at {} {}",
                 rule.rule,
