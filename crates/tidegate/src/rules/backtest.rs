@@ -38,7 +38,8 @@ pub(super) async fn backtest(args: &RulesBacktest, print: Print) -> Result<ExitC
         let is_about = |place: usize, subject: &str| {
             let kinds = ["venue", "site", "grid_unit", "cell", "city"];
             let mut kinds = kinds.iter();
-            kinds.any(|kind| tried[place].is_about(&directory.describe(kind, subject)))
+            met.contains(subject)
+                && kinds.any(|kind| tried[place].is_about(&directory.describe(kind, subject)))
         };
         events.scores(&report, args.tolerance, is_about)
     });
