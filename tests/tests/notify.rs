@@ -109,110 +109,76 @@ fn who_would_be_told_is_explained() {
     check(&args, 1, &["\"venue-densty\" is none of", "venue-density"]);
 }
 
+/// The same of a command in words.
+#[track_caller]
+fn check_words(words: &str, code: i32, parts: &[&str]) -> String {
+    let words: Vec<&str> = words.split_whitespace().collect();
+    check(&words, code, parts)
+}
+
 #[test]
-fn orders_leave_a_trail_and_silences_end() {
+fn a_silence_that_is_wrong_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let city = city(folder.path(), &[]);
     let state = folder.path().to_str().unwrap();
-    let silence = |more: &[&str], code: i32, parts: &[&str]| {
-        let mut args = vec![
-            "silence",
-            "add",
-            &city,
-            "--state",
-            state,
-            "--by",
-            "grid-duty",
-        ];
-        args.extend(more);
-        check(&args, code, parts)
-    };
-    silence(&["--match", "rule=venue-density"], 1, &["end"]);
-    silence(
-        &["--match", "rule=venue-density", "--for", "60d"],
-        1,
-        &["30"],
-    );
-    silence(
-        &["--match", "rulle=venue-density", "--for", "2h"],
-        1,
-        &["rulle"],
-    );
-    silence(
-        &["--match", "venue-density", "--for", "2h"],
-        1,
-        &["not KEY=VALUE"],
-    );
-    silence(&["--match", "grid_unit=moon", "--for", "2h"], 1, &["moon"]);
-    silence(&["--for", "2h"], 2, &["--match"]);
-    silence(
-        &[
-            "--match",
-            "tags.kind=market",
-            "--for",
-            "2h",
-            "--comment",
-            "drill",
-        ],
+    for (more, code, part) in [
+        ("--match rule=venue-density --comment drill", 1, "end"),
+        (
+            "--match rule=venue-density --for 60d --comment drill",
+            1,
+            "30",
+        ),
+        (
+            "--match rulle=venue-density --for 2h --comment drill",
+            1,
+            "rulle",
+        ),
+        (
+            "--match venue-density --for 2h --comment drill",
+            1,
+            "not KEY=VALUE",
+        ),
+        ("--match grid_unit=moon --for 2h --comment drill", 1, "moon"),
+        ("--match rule=venue-density --for 2h", 1, "comment"),
+        ("--for 2h --comment drill", 2, "--match"),
+    ] {
+        let words = format!("silence add {city} --state {state} --by grid-duty {more}");
+        check_words(&words, code, &[part]);
+    }
+    check_words(
+        &format!("alerts trail {city} --state {state}"),
         0,
-        &["order 1 is written down"],
+        &["0 orders"],
     );
-    let ack = [
-        "alerts",
-        "ack",
-        &city,
-        "--state",
-        state,
-        "0123",
-        "--by",
+}
+
+#[test]
+fn orders_leave_a_trail() {
+    let folder = tempfile::tempdir().unwrap();
+    let city = city(folder.path(), &[]);
+    let place = format!("{city} --state {}", folder.path().display());
+    let silence = "--match tags.kind=market --for 2h --comment drill";
+    let words = format!("silence add {place} --by grid-duty {silence}");
+    check_words(&words, 0, &["order 1 is written down"]);
+    let ack = format!("alerts ack {place} 0123 --by grid-duty --verdict");
+    check_words(&format!("{ack} useful"), 0, &["order 2"]);
+    check_words(&format!("{ack} usefull"), 2, &["useful"]);
+    let told = [
         "grid-duty",
-        "--verdict",
-        "useful",
+        "drill",
+        "not applied yet",
+        "2 orders, the trail is whole",
     ];
-    check(&ack, 0, &["order 2"]);
-    check(
-        &[
-            "alerts",
-            "ack",
-            &city,
-            "0123",
-            "--by",
-            "x",
-            "--verdict",
-            "usefull",
-        ],
-        2,
-        &["useful"],
-    );
-    let trail = ["alerts", "trail", &city, "--state", state];
-    check(
-        &trail,
-        0,
-        &[
-            "1 ",
-            "grid-duty",
-            "drill",
-            "not applied yet",
-            "2 orders, the trail is whole",
-        ],
-    );
-    check(
-        &["alerts", "list", &city, "--state", state],
-        0,
-        &["0 alerts stand"],
-    );
-    check(
-        &["silence", "list", &city, "--state", state],
-        0,
-        &["0 silences"],
-    );
-    check(
-        &["notify", "list", &city, "--state", state, "--json"],
+    check_words(&format!("alerts trail {place}"), 0, &told);
+    check_words(&format!("alerts list {place}"), 0, &["0 alerts stand"]);
+    check_words(&format!("silence list {place}"), 0, &["0 silences"]);
+    check_words(
+        &format!("notify list {place} --json"),
         0,
         &["\"notices\": []"],
     );
-    check(
-        &["notify", "resend", &city, "--state", state, "n-1"],
+    check_words(
+        &format!("notify resend {place} n-1"),
         1,
         &["no notice \"n-1\""],
     );

@@ -158,7 +158,7 @@ async fn play(source: &Source, messages: &[(&str, Vec<u8>)]) -> Vec<(&'static st
             bytes: Some(bytes),
             arrived: None,
         };
-        let feed = FeedId::new(*feed);
+        let feed = FeedId::new(feed);
         task.read(&feed, 0, &[payload], *offset).await.unwrap();
         told(&mut task, &mut batches);
     }

@@ -149,7 +149,9 @@ impl AuditEntry {
             &self.text,
             &self.previous,
         ];
-        texts.into_iter().for_each(|text| part(text));
+        for text in texts {
+            part(text);
+        }
         for change in &self.changes {
             let marked = |value: &Option<String>| match value {
                 Some(value) => format!("+{value}"),

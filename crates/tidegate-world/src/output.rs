@@ -100,18 +100,25 @@ pub(crate) fn outputs(event: &Event) -> Vec<Output> {
         Event::Forecast { rows, .. } => (0..rows.num_rows())
             .map(|row| foreseen("forecast", &["made_at", "horizon_minutes"], rows, row))
             .collect(),
-        Event::LayerFailed { layer, end, why } => vec![Output {
-            id: format!("layer_failed/{layer}/{end}"),
-            content: why.clone(),
-            full: why.clone(),
-            is_final: true,
-        }],
-        Event::Audit(entry) => vec![Output {
-            id: format!("audit/{}/{}", entry.task, entry.number),
-            content: entry.hash.clone(),
-            full: entry.text.clone(),
-            is_final: true,
-        }],
+        Event::LayerFailed { layer, end, why } => {
+            vec![text(format!("layer_failed/{layer}/{end}"), why)]
+        }
+        Event::Audit(entry) => {
+            vec![text(
+                format!("audit/{}/{}", entry.task, entry.number),
+                &entry.hash,
+            )]
+        }
+    }
+}
+
+/// Something that is one text.
+fn text(id: String, text: &str) -> Output {
+    Output {
+        id,
+        content: text.to_owned(),
+        full: text.to_owned(),
+        is_final: true,
     }
 }
 

@@ -190,18 +190,7 @@ pub(crate) async fn demo(args: &Demo) -> Result<DemoSummary> {
     let mut outputs = Outputs::new(&runtime, None::<&Path>, Some(sink), show)?;
     let producer = KafkaSink::connect(broker.bootstrap(), &Properties::new())?;
     let until = Until::Read(day.truth().messages);
-    let text = |name: &str| {
-        FILES
-            .iter()
-            .find(|(path, _)| *path == name)
-            .map(|(_, text)| *text)
-    };
-    let (routes, channels) = (text(ROUTES), text(CHANNELS));
-    let mut deliveries = Deliveries::start(
-        Arc::clone(&pipeline),
-        routes.expect("it is in the list"),
-        channels.expect("it is in the list"),
-    )?;
+    let mut deliveries = Deliveries::start(Arc::clone(&pipeline), file(ROUTES), file(CHANNELS))?;
     let mut watch = Watch::new(started);
     let injected = day.injected();
     let speed = args.speed;
@@ -225,6 +214,12 @@ pub(crate) async fn demo(args: &Demo) -> Result<DemoSummary> {
     outputs.finish(&summary)?;
     let told = deliveries.finish()?;
     Ok(watch.conclude(args.seed, &summary, &injected, &told))
+}
+
+/// The text of a file of the pipeline folder.
+fn file(name: &str) -> &'static str {
+    let file = FILES.iter().find(|(path, _)| *path == name);
+    file.expect("it is in the list").1
 }
 
 /// Sends the day's messages at their times.

@@ -94,7 +94,7 @@ async fn run(args: &NotifyRun) -> Result<ExitCode> {
     let (end, ended) = oneshot::channel::<()>();
     let serving = tokio::spawn(service.run(async {
         // Dropped or sent: it is over.
-        let _ = ended.await;
+        ended.await.ok();
     }));
     // Ends when the reading thread does.
     let relayed = relay.run(incoming).await;

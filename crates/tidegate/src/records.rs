@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use anyhow::Result;
 use arrow::array::{AsArray, RecordBatch};
 use serde_json::{Map, Value};
+use tidegate_alerts::AlertTransition;
 use tidegate_alerts::wire::AlertRecord;
 use tidegate_connect::{Retention, TopicSpec};
 use tidegate_model::{Reason, Rejected};
@@ -87,6 +88,15 @@ impl Bytes {
     }
 }
 
+/// A change of an alert that `pipeline` gave out, as JSON.
+fn alert_json(alert: &AlertTransition, pipeline: &str) -> Result<Vec<u8>> {
+    let record = AlertRecord {
+        pipeline: Some(pipeline.to_owned()),
+        ..AlertRecord::from(alert)
+    };
+    Ok(serde_json::to_vec(&record)?)
+}
+
 /// Gives the records of `event`, which `pipeline` gave out, to `send`: topic, key and value.
 pub(crate) fn publish(
     event: &Event,
@@ -122,14 +132,7 @@ pub(crate) fn publish(
             let key = format!("{}/{}", entry.pipeline, entry.task);
             send(AUDIT, key.as_bytes(), &serde_json::to_vec(entry)?)
         }
-        Event::Alert(alert) => {
-            let record = AlertRecord {
-                pipeline: Some(pipeline.to_owned()),
-                ..AlertRecord::from(alert.as_ref())
-            };
-            let value = serde_json::to_vec(&record)?;
-            send(ALERT, alert.id.as_bytes(), &value)
-        }
+        Event::Alert(alert) => send(ALERT, alert.id.as_bytes(), &alert_json(alert, pipeline)?),
         Event::Late {
             feed,
             batch,

@@ -163,8 +163,8 @@ pub(crate) fn alert_rows(alerts: &[AlertTransition]) -> Result<RecordBatch> {
         maybe(|a| a.grid_unit.as_deref()),
         maybe(|a| a.runbook.as_deref()),
         time(|a| a.valid_until),
-        Arc::new(BooleanArray::from_iter(
-            alerts.iter().map(|a| Some(a.is_shadow)),
+        Arc::new(BooleanArray::from(
+            alerts.iter().map(|a| a.is_shadow).collect::<Vec<_>>(),
         )),
     ];
     Ok(RecordBatch::try_new(Arc::clone(&ALERT_SCHEMA), columns)?)

@@ -12,6 +12,7 @@ use crate::deliver::{Deliver, Delivering, Outcome, Tried};
 use crate::form::{Request, RobotRequest, RobotStyle, dingtalk, feishu, wecom};
 use crate::http::{JudgeBody, Poster};
 use crate::plan::{RobotPlan, http_url};
+use crate::secret::{Secret, SecretFile};
 
 /// Whose robot it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +55,8 @@ impl RobotChannel {
 
     fn request(&self, notice: &Notice, now: Timestamp) -> Result<(Url, Request), String> {
         let secret = self.robot.secret.as_ref();
-        let secret = secret.map(|file| file.read()).transpose()?;
-        let secret = secret.as_ref().map(|secret| secret.expose());
+        let secret = secret.map(SecretFile::read).transpose()?;
+        let secret = secret.as_ref().map(Secret::expose);
         let made = match self.platform {
             Platform::Feishu => feishu::request(notice, &self.style, secret, now.as_second()),
             Platform::Dingtalk => {

@@ -27,6 +27,8 @@ const BY_CHARS_MAX: usize = 200;
 const RESULT_CHARS_MAX: usize = 4_000;
 /// Most orders that may be open: nobody applies them.
 const OPEN_MAX: i64 = 1_000;
+/// The digits of hashes.
+const HEXADECIMAL: [u8; 16] = *b"0123456789abcdef";
 /// What stands before the first order.
 const NOTHING_BEFORE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -251,6 +253,8 @@ fn hash(number: i64, made_at: i64, by: &str, body: &str, previous: &str) -> Stri
         digest.update((text.len() as u64).to_be_bytes());
         digest.update(text);
     }
+    let digits =
+        |byte: u8| [byte >> 4, byte & 15].map(|four| char::from(HEXADECIMAL[usize::from(four)]));
     let bytes: [u8; 32] = digest.finalize().into();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.into_iter().flat_map(digits).collect()
 }

@@ -3,12 +3,12 @@
 
 use std::path::Path;
 use std::process::{Child, Command};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tidegate_notify::{Batch, Outbox, OutboxError, OutboxLimits};
 
-use crate::support::{notice, until};
+use crate::support::{LONG, notice, until};
 
 /// Names the folder of the child; without it there is nothing to do.
 const FOLDER: &str = "TIDEGATE_TEST_ORDERS_CHILD";
@@ -215,10 +215,16 @@ fn child_that_applies_orders() {
     let mut outbox = open(Path::new(&folder));
     let state = outbox.resume().unwrap().dispatch_state.unwrap_or_default();
     let mut state = String::from_utf8(state).unwrap();
-    loop {
+    let started = Instant::now();
+    // It ends by itself where nobody is left to kill it.
+    while started.elapsed() < LONG {
         let open = outbox.open_orders().unwrap();
+        if open.is_empty() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         for order in open.iter().take(2) {
-            state.push_str(&format!("{} ", order.number));
+            state += &order.number.to_string();
+            state.push(' ');
         }
         let done = open
             .iter()
@@ -233,8 +239,18 @@ fn child_that_applies_orders() {
     }
 }
 
-fn start(folder: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+/// The child, which does not outlive the test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn start(folder: &Path) -> Killed {
+    let child = Command::new(std::env::current_exe().unwrap())
         .args([
             "orders::child_that_applies_orders",
             "--exact",
@@ -242,8 +258,8 @@ fn start(folder: &Path) -> Child {
         ])
         .env(FOLDER, folder)
         .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap()
+        .spawn();
+    Killed(child.unwrap())
 }
 
 #[tokio::test]
@@ -252,7 +268,7 @@ async fn killed_at_any_instant_each_order_is_applied_once() {
     let mut outbox = open(folder.path());
     let mut chance: u64 = 0x9E37_79B9_7F4A_7C15;
     for round in 0..KILLS {
-        let mut child = start(folder.path());
+        let child = start(folder.path());
         let applied = |outbox: &Outbox| outbox.orders(1).unwrap().first().cloned();
         for n in 0..ORDERS_A_KILL {
             let body = format!("[{round},{n}]");
@@ -268,22 +284,22 @@ async fn killed_at_any_instant_each_order_is_applied_once() {
             })
             .await;
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        drop(child);
     }
-    let mut child = start(folder.path());
+    let child = start(folder.path());
     until("all are applied", || {
         outbox.open_orders().unwrap().is_empty()
     })
     .await;
-    child.kill().unwrap();
-    child.wait().unwrap();
+    drop(child);
     let state = outbox.resume().unwrap().dispatch_state.unwrap();
     let state = String::from_utf8(state).unwrap();
-    let expected: String = (1..=i64::try_from(KILLS).unwrap() * ORDERS_A_KILL)
-        .map(|number| format!("{number} "))
+    let applied: Vec<i64> = state
+        .split_whitespace()
+        .map(|number| number.parse().unwrap())
         .collect();
-    assert_eq!(state, expected);
+    let all = i64::try_from(KILLS).unwrap() * ORDERS_A_KILL;
+    assert_eq!(applied, (1..=all).collect::<Vec<_>>());
     let orders = outbox.orders(1_000).unwrap();
     assert!(
         orders

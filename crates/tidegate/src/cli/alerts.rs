@@ -58,8 +58,8 @@ pub(crate) enum Alerts {
 /// Which alerts a silence is about.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Silenced {
-    /// What the alerts have, such as rule=venue-density, grid_unit=old-town, severity_max=warning,
-    /// tags.kind=market or labels.rests_on=rail; all must match.
+    /// What the alerts have, such as `rule=venue-density`, `grid_unit=old-town`,
+    /// `severity_max=warning`, `tags.kind=market` or `labels.rests_on=rail`; all must match.
     #[arg(long = "match", value_name = "KEY=VALUE", required = true)]
     pub matchers: Vec<String>,
     /// How long, from now.

@@ -112,7 +112,7 @@ async fn tell(setup: Setup, incoming: mpsc::Receiver<Incoming>) -> Result<Vec<No
     let service = Service::new(channels, outbox.clone(), Environment::system()).await?;
     let (end, ended) = oneshot::channel::<()>();
     let serving = tokio::spawn(service.run(async {
-        let _ = ended.await;
+        ended.await.ok();
     }));
     let (mut relay, _) = Relay::resume(setup.plan, names, outbox.clone()).await?;
     relay.run(incoming).await?;

@@ -262,15 +262,12 @@ fn request(of: &Silenced) -> Result<Value> {
             bail!("--match {pair:?} is not KEY=VALUE");
         };
         let value = Value::from(value);
-        match key.split_once('.') {
-            Some((table @ ("tags" | "labels"), name)) => {
-                let table = matchers.entry(table).or_insert_with(|| json!({}));
-                table[name] = value;
-            }
-            _ => {
-                let before = matchers.insert(key.to_owned(), value);
-                ensure!(before.is_none(), "--match {key} is there twice");
-            }
+        if let Some((table @ ("tags" | "labels"), name)) = key.split_once('.') {
+            let table = matchers.entry(table).or_insert_with(|| json!({}));
+            table[name] = value;
+        } else {
+            let before = matchers.insert(key.to_owned(), value);
+            ensure!(before.is_none(), "--match {key} is there twice");
         }
     }
     let now = Timestamp::now();
