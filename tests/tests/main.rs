@@ -7,6 +7,7 @@
     reason = "a helper of tests fails and speaks as a test does"
 )]
 
+mod backtest;
 mod bad_input;
 mod command;
 mod failing_layer;

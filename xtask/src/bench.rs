@@ -16,6 +16,9 @@ use crate::repo::Repo;
 /// The benches that need a broker and print their own report.
 const BROKER: [&str; 2] = ["broker", "epochs"];
 
+/// The bench that needs no broker and prints its own report.
+const BACKTEST: &str = "backtest";
+
 /// Runs everything whose id contains `filter` and writes the report to `json` or the terminal.
 pub(crate) fn run(repo: &Repo, json: Option<&Path>, filter: Option<&str>) -> Result<()> {
     let metadata = repo.metadata()?;
@@ -50,7 +53,9 @@ fn criterion(
         .into_iter()
         .flat_map(|package| &package.targets)
         .filter(|target| {
-            target.kind.contains(&TargetKind::Bench) && !BROKER.contains(&target.name.as_str())
+            let name = target.name.as_str();
+            let prints_itself = BROKER.contains(&name) || name == BACKTEST;
+            target.kind.contains(&TargetKind::Bench) && !prints_itself
         })
         .map(|target| target.name.clone())
         .collect();
@@ -146,6 +151,8 @@ fn end_to_end(repo: &Repo, target: &Path) -> Result<Vec<Value>> {
     ensure!(status.success(), "the demo ended with {status}");
     let summary = serde_json::from_str(&fs::read_to_string(output.path())?).unwrap_or(Value::Null);
     let mut reports = vec![run_report("demo", &summary, cost.to_json())];
+    let backtest = own_report(&mut bench(repo, BACKTEST), BACKTEST)?;
+    reports.extend(backtest);
     reports.extend(from_broker(repo)?);
     Ok(reports)
 }
@@ -155,21 +162,30 @@ fn from_broker(repo: &Repo) -> Result<Vec<Value>> {
     kafka::stop_on_interrupt()?;
     let broker = TestCluster::start(&Toolchain::find()?, 1)?;
     let mut results = Vec::new();
-    for bench in BROKER {
-        let mut cargo = repo.cargo();
-        cargo
-            .args(["bench", "--workspace", "--bench", bench])
-            .env("TIDEGATE_TEST_KAFKA", broker.bootstrap());
-        let output = cargo.stderr(Stdio::inherit()).output()?;
-        ensure!(
-            output.status.success(),
-            "the bench {bench} ended with {}",
-            output.status
-        );
-        let found: Vec<Value> = serde_json::from_slice(&output.stdout)?;
-        results.extend(found);
+    for name in BROKER {
+        let mut cargo = bench(repo, name);
+        cargo.env("TIDEGATE_TEST_KAFKA", broker.bootstrap());
+        results.extend(own_report(&mut cargo, name)?);
     }
     Ok(results)
+}
+
+/// The command that runs a bench of the tests crate.
+fn bench(repo: &Repo, name: &str) -> Command {
+    let mut cargo = repo.cargo();
+    cargo.args(["bench", "--workspace", "--bench", name]);
+    cargo
+}
+
+/// What a bench prints by itself.
+fn own_report(cargo: &mut Command, name: &str) -> Result<Vec<Value>> {
+    let output = cargo.stderr(Stdio::inherit()).output()?;
+    ensure!(
+        output.status.success(),
+        "the bench {name} ended with {}",
+        output.status
+    );
+    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 /// One run: what it cost, and records per CPU second where its summary says how many it received.

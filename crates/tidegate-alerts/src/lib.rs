@@ -2,6 +2,7 @@
 //!
 //! A rule of `rules.toml` ([`RuleConfig`]) is checked into a [`Rule`]; the [`AlertMachine`] is
 //! shown the final rows of each layer, window by window, and answers with [`AlertTransition`]s.
+//! [`backtest`] says what rules would have done on stored layers.
 //! [`lint`] says what in rules is allowed and seldom meant.
 //!
 //! This crate promises:
@@ -31,6 +32,7 @@ mod machine;
 mod measurement;
 mod transition;
 
+pub mod backtest;
 pub mod state;
 pub mod wire;
 
@@ -38,6 +40,6 @@ pub use config::{OneOrMany, RuleConfig, StepConfig, Texts};
 pub use interval::{HolidayRule, TimeIntervalConfig, TimeIntervals, TimesConfig, Weekday};
 pub use machine::{ALERTS_MAX, AlertMachine, RestoreError, SUBJECTS_MAX};
 pub use measurement::Measurement;
-pub use rule::{Problem, Rule, Step, Warning, lint};
+pub use rule::{ClearDistance, Problem, Rule, Step, Warning, lint};
 pub use transition::{AlertState, AlertTransition, Why};
 pub use words::{Compare, Mode, OnNoData, Severity};

@@ -43,6 +43,7 @@ use crate::transition::{AlertState, AlertTransition, Why};
 
 mod episode;
 mod flaps;
+mod remembered;
 mod restore;
 mod rows;
 mod seen;

@@ -15,12 +15,14 @@ use crate::words::{Compare, Mode, OnNoData, Severity};
 
 mod hash;
 mod lint;
+mod moved;
 mod problems;
 mod step;
 
 use problems::Problems;
 
 pub use lint::{Warning, lint};
+pub use moved::ClearDistance;
 pub use step::Step;
 
 /// The share of expected input below which a value is not believed, unless the rule says otherwise.

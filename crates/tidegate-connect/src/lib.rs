@@ -37,6 +37,7 @@ mod snapshot_store;
 mod transaction;
 
 mod lake;
+mod layer_file;
 mod recorded;
 
 #[cfg(test)]
@@ -68,6 +69,7 @@ pub use epoch::{EpochError, EpochSinkConfig, EpochStep, OutRecord, SourceOffsets
 pub use error::{ConnectError, Disposition, ErrorKind};
 pub use inspect::{Ends, INSPECT_RECORDS_MAX, InspectedRecord, Inspector};
 pub use lake::{Lake, LakeTable};
+pub use layer_file::{LayerBatches, LayerFile};
 pub use membership::{GroupMetadata, GroupProtocol, Membership, MembershipConfig, MembershipEvent};
 pub use progress::{PROGRESS_READ_MAX, ProgressRecord, read_progress, trim_progress};
 pub use recorded::{EXTENSIONS, MESSAGE_BYTES_MAX, Messages, RecordedFile, RecordedKind};

@@ -37,6 +37,7 @@ mod snapshot;
 mod task;
 
 mod case;
+mod rule_case;
 
 pub use audit::{
     AuditEntry, ChainError, ChangeConfig, KeyChange, RuleChange, rule_changes, verify_audit,
@@ -53,12 +54,14 @@ pub use feed_health::{
 };
 pub use foresight::{ABERRATION_SCHEMA, FORECAST_SCHEMA, SERIES_MAX};
 pub use locate::{Locator, Unlocated};
+pub use measurements::Directory;
 pub use occupancy::OCCUPANCY_CORRECTION_SCHEMA;
-pub use pipeline::{Feed, Layer, Pipeline, RULES};
+pub use pipeline::{Feed, Layer, Pipeline, RULE_CASES, RULES};
 pub use problem::Problem;
 pub use progress::{PartitionPosition, Progress, SnapshotName, Step, Totals};
 pub use quality::{FEED_QUALITY_SCHEMA, FEED_REJECTED_SCHEMA};
 pub use reference::{EvidenceBasis, Origin, Reference, Stay};
+pub use rule_case::{RuleCaseOutcome, Unmet, run_rule_cases};
 pub use runtime::{Event, Mode, RulesError, Runtime, RuntimeError};
 pub use sites::sites_geojson;
 pub use snapshot::{SNAPSHOT_FORMAT, Snapshot, SnapshotError, SnapshotOf};

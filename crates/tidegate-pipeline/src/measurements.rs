@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Float64Type;
 use tidegate_alerts::Measurement;
+use tidegate_alerts::backtest::Described;
 use tidegate_model::{Cell, EventTime, Span, Venue};
 
 use crate::Reference;
@@ -16,7 +17,7 @@ use crate::Reference;
 /// lies in one and of the unit itself, and `venue` of a venue, of its sites, and of the cells of
 /// which it has the largest part.
 #[derive(Debug)]
-pub(crate) struct Directory {
+pub struct Directory {
     /// By kind of subject and id.
     entries: BTreeMap<(&'static str, String), Entry>,
 }
@@ -82,6 +83,18 @@ impl Directory {
             entries.insert(("cell", cell.to_string()), entry);
         }
         Self { entries }
+    }
+
+    /// A subject with its names and tags; without any where it is not known.
+    pub fn describe(&self, kind: &str, subject: &str) -> Described {
+        let entry = self.entry(kind, subject);
+        Described {
+            kind: kind.to_owned(),
+            id: subject.to_owned(),
+            name_zh: entry.map_or_else(String::new, |entry| entry.name_zh.clone()),
+            name_en: entry.map_or_else(String::new, |entry| entry.name_en.clone()),
+            tags: entry.map_or_else(Vec::new, |entry| entry.tags.clone()),
+        }
     }
 
     /// The rows of a layer batch, borrowed.

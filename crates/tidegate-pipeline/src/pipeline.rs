@@ -3,7 +3,7 @@
 mod occupancy;
 mod rules;
 
-pub use rules::RULES;
+pub use rules::{RULE_CASES, RULES};
 use rules::{check_rules, read_rules};
 
 use std::collections::BTreeSet;

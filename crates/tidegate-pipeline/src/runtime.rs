@@ -51,14 +51,6 @@ fn qualities(pipeline: &Pipeline) -> Qualities {
     Qualities::new(grid, &pipeline.zone, feeds)
 }
 
-/// The machine in the time and with the holidays of the pipeline's place.
-fn placed(alerts: AlertMachine, pipeline: &Pipeline) -> AlertMachine {
-    let holidays = pipeline.reference.holidays.keys().copied();
-    alerts
-        .with_time_zone(pipeline.zone.clone())
-        .with_holidays(holidays.collect())
-}
-
 /// The occupancies of a pipeline's venues, all empty.
 fn occupancies(pipeline: &Pipeline) -> Option<Occupancies> {
     let spec = pipeline.occupancy.as_ref()?;
@@ -284,8 +276,8 @@ impl Runtime {
             quarantine: quarantine(&pipeline),
             foresights: Foresights::new(&pipeline),
             stepped,
-            directory: Directory::new(&pipeline.reference),
-            alerts: placed(AlertMachine::new(pipeline.rules.clone()), &pipeline),
+            directory: pipeline.directory(),
+            alerts: pipeline.alert_machine(pipeline.rules.clone()),
             rules: RulesInForce {
                 text: pipeline.rules_text.clone(),
                 audit: AuditHead::default(),

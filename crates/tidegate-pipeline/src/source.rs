@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use crate::{Problem, RULES};
+use crate::{Problem, RULE_CASES, RULES};
 
 /// How many problems of one file are listed.
 const PROBLEMS_MAX: usize = 20;
@@ -53,7 +53,13 @@ impl Source {
             let read = ["toml", "sql", "geojson", "csv", "json"].contains(&extension)
                 || (folder == "gtfs" && extension == "txt");
             // What comes from where and who is told of it is no part of what is computed.
-            let apart = ["ingest.toml", RULES, "routes.toml", "channels.toml"];
+            let apart = [
+                "ingest.toml",
+                RULES,
+                RULE_CASES,
+                "routes.toml",
+                "channels.toml",
+            ];
             !apart.contains(&path) && read && !["tests", "examples"].contains(&folder)
         };
         for (path, content) in self.iter().filter(|(path, _)| counts(path)) {

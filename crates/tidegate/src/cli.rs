@@ -3,6 +3,7 @@
 mod alerts;
 mod feed;
 mod notify;
+mod rules;
 mod summary;
 
 use std::num::NonZeroUsize;
@@ -17,6 +18,7 @@ use crate::rejected::Place;
 pub(crate) use alerts::{Alerts, Routes, Silence, Silenced};
 pub(crate) use feed::{Feed, FeedArgs, FeedSchemas, FeedStops};
 pub(crate) use notify::{Notify, NotifyPlace};
+pub(crate) use rules::{Rules, RulesBacktest, RulesCheck, RulesData, RulesDiff, RulesSuggest};
 pub(crate) use summary::SummaryArgs;
 
 /// Live movement counts to crowd-density and inflow-risk alerts. People are counted, never followed.
@@ -61,6 +63,12 @@ pub(crate) enum Command {
     Check(Folder),
     /// Run the tests inside a pipeline folder.
     Test(Folder),
+    /// Check and test alert rules, and try them on what was recorded before they are live.
+    #[command(
+        subcommand,
+        after_help = "Begin with `check --strict` and `test`; then `backtest` what the rules would have done, `diff` a change, and let `suggest` find a threshold. See docs/guide/backtest.md."
+    )]
+    Rules(Rules),
     /// Query what a backfill or run has written.
     #[command(
         after_help = "Example: tidegate sql --data out/hk \"SELECT window_end, sum(persons) FROM pane_border_1d GROUP BY 1 ORDER BY 1 LIMIT 5\"\n\

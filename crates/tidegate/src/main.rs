@@ -21,6 +21,7 @@ mod notify;
 mod recorded;
 mod rejected;
 mod replay;
+mod rules;
 mod run;
 mod sql;
 mod summary;
@@ -107,6 +108,7 @@ async fn execute(cli: Cli) -> Result<ExitCode> {
         Command::Feed(command) => return feed::feed(&command, print).await,
         Command::Check(args) => return check(&args).await,
         Command::Test(args) => return test(&args).await,
+        Command::Rules(command) => return rules::rules(&command, print).await,
         Command::Sql(args) => print(sql::sql(&args).await?.trim_end()),
         Command::Checkpoint(args) => {
             let report = checkpoint::checkpoint(&args).await?;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
-use tidegate_alerts::{Rule, RuleConfig, Severity, TimeIntervalConfig, TimeIntervals};
+use tidegate_alerts::{
+    AlertMachine, Rule, RuleConfig, Severity, TimeIntervalConfig, TimeIntervals,
+};
 use tidegate_query::DISPLAY_ONLY_FUNCTIONS;
 
 use crate::measurements::Directory;
@@ -12,6 +14,9 @@ use crate::{ChangeConfig, Layer, Pipeline, Problem};
 
 /// The file of rules in a pipeline folder.
 pub const RULES: &str = "rules.toml";
+
+/// The file beside it with tests of rules.
+pub const RULE_CASES: &str = "rules.test.toml";
 
 /// The content of `rules.toml`.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -42,9 +47,30 @@ impl Pipeline {
         Err(problems)
     }
 
+    /// A machine for `rules` in the time and with the holidays of the pipeline's place.
+    ///
+    /// # Panics
+    /// When two rules have the same name.
+    pub fn alert_machine(&self, rules: Vec<Rule>) -> AlertMachine {
+        self.placed(AlertMachine::new(rules))
+    }
+
+    /// The machine in the time and with the holidays of the pipeline's place.
+    pub(crate) fn placed(&self, alerts: AlertMachine) -> AlertMachine {
+        let holidays = self.reference.holidays.keys().copied();
+        alerts
+            .with_time_zone(self.zone.clone())
+            .with_holidays(holidays.collect())
+    }
+
+    /// Names and tags of the subjects that its reference data know.
+    pub fn directory(&self) -> Directory {
+        Directory::new(&self.reference)
+    }
+
     /// The tags that alerts on a subject carry: what the reference data says of it.
     pub fn tags_of(&self, kind: &str, subject: &str) -> BTreeMap<String, String> {
-        Directory::new(&self.reference).tags(kind, subject)
+        self.directory().tags(kind, subject)
     }
 
     /// The line of `key` in the rule called `name`, in [`Pipeline::rules_text`].

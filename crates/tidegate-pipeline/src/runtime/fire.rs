@@ -8,8 +8,8 @@ use tidegate_engine::Firing;
 use tidegate_model::{EventTime, Span};
 use tidegate_query::{LAYER_SCHEMA, LayerFrame};
 
-use super::foresee::foresee;
 use super::event::alerts_told;
+use super::foresee::foresee;
 use super::{Event, Runtime, RuntimeError};
 use crate::tables::this_window;
 
@@ -182,10 +182,9 @@ impl Runtime {
             let rows = self.evaluate_layer(number, frame).await?;
             let told = match &rows {
                 Ok(rows) if first => self.observe_layer(number, frame, rows),
-                Ok(_) => Vec::new(),
                 Err(why) if frame.is_final => self.fail_layer(number, frame, why),
-                // It is told when the window closes, if it fails then too.
-                Err(_) => Vec::new(),
+                // What fails on an open window is told when it closes, if it fails then too.
+                _ => Vec::new(),
             };
             let rows = rows.unwrap_or_else(|_| RecordBatch::new_empty(LAYER_SCHEMA.clone()));
             if rows.num_rows() > 0 {

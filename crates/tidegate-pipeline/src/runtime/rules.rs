@@ -54,7 +54,8 @@ impl Runtime {
         let entry = self.rules.audit.append(name, before, change);
         self.events.push_back(Event::Audit(Box::new(entry)));
         let transitions = self.alerts.replace_rules(rules);
-        self.events.extend(alerts_told(&mut self.summary, transitions));
+        self.events
+            .extend(alerts_told(&mut self.summary, transitions));
         Ok(true)
     }
 }

@@ -7,7 +7,7 @@ use tidegate_engine::Engine;
 use tidegate_feeds::state::DecoderState;
 use tidegate_query::{Slot, WindowState};
 
-use super::{Accumulation, RulesError, Runtime, RuntimeError, Window, placed};
+use super::{Accumulation, RulesError, Runtime, RuntimeError, Window};
 use crate::feed_health::{FeedHealth, FeedHealthRule};
 use crate::occupancy::Occupancies;
 use crate::quarantine::Quarantine;
@@ -107,7 +107,7 @@ impl Runtime {
             .map_err(|problems| SnapshotError::section("rules", RulesError(problems)))?;
         let alerts = AlertMachine::restore(rules, snapshot.get("alerts")?)
             .map_err(|error| SnapshotError::section("alerts", error))?;
-        self.alerts = placed(alerts, &self.pipeline);
+        self.alerts = self.pipeline.placed(alerts);
         self.summary = snapshot.get("summary")?;
         Ok(())
     }
