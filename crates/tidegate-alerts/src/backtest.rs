@@ -5,7 +5,7 @@
 //!   rows that could not matter to it (a subject of which it remembers nothing, a value below every
 //!   threshold), and a property test compares that with showing all of them;
 //! - coverage first: a [`Report`] begins with how much of the expected data was there;
-//! - [`diff`] of a rule set with itself is empty.
+//! - [`diff()`] of a rule set with itself is empty.
 //!
 //! It does not read files, and knows rows as columns ([`Columns`]): who reads them decides which
 //! revision of a window is shown.
