@@ -1,6 +1,6 @@
 //! What exactly-once costs on a real Apache Kafka: throughput against at-least-once, the stall and
 //! the size of a snapshot, recovery after `kill -9`, latency from the record that closes a window
-//! to its final pane, memory over time.
+//! to its final pane and to the notices of its alerts, memory over time.
 //!
 //! Needs a broker at `TIDEGATE_TEST_KAFKA`; `cargo xtask bench` starts one. Prints one JSON array;
 //! what it does meanwhile goes to standard error. `TIDEGATE_BENCH_ONLY` names parts of it,
@@ -11,6 +11,9 @@
     clippy::print_stderr,
     reason = "this is a command: what it prints is its result"
 )]
+
+#[path = "epochs/notices.rs"]
+mod notices;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -64,6 +67,14 @@ fn main() {
             ("at least once", &["--at-least-once"]),
         ] {
             results.push(latency(&bootstrap, name, more));
+        }
+    }
+    if wants("notices") {
+        for (name, more) in [
+            ("50 ms epochs", &["--epoch-every", "50ms"][..]),
+            ("1 s epochs, as by default", &[]),
+        ] {
+            results.push(notices::notices(&bootstrap, name, more));
         }
     }
     let soak_s = number("TIDEGATE_BENCH_SOAK_S", 0);

@@ -50,7 +50,7 @@ pub(crate) fn binary() -> &'static Path {
 }
 
 /// Runs `tidegate` in the repository's root.
-pub(crate) fn tidegate<const N: usize>(args: [&str; N]) -> Output {
+pub(crate) fn tidegate<'a>(args: impl IntoIterator<Item = &'a str>) -> Output {
     Command::new(binary())
         .args(args)
         .current_dir(root())
@@ -77,6 +77,12 @@ pub(crate) fn write_file(folder: &Path, path: &str, text: &str) {
     let path = folder.join(path);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, text).unwrap();
+}
+
+/// A port of loopback on which nothing listens now.
+pub(crate) fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 /// The recorded real feeds; `None`, said aloud, where they are not there.

@@ -95,6 +95,11 @@ impl Default for AuditHead {
 }
 
 impl AuditHead {
+    /// Number of the last entry, 0 for none.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Whether the chain has no entry.
     pub(crate) fn is_new(&self) -> bool {
         self.number == 0

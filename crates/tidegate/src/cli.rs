@@ -6,6 +6,7 @@ mod notify;
 mod rules;
 mod summary;
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -18,7 +19,10 @@ use crate::rejected::Place;
 pub(crate) use alerts::{Alerts, Routes, Silence, Silenced};
 pub(crate) use feed::{Feed, FeedArgs, FeedSchemas, FeedStops};
 pub(crate) use notify::{Notify, NotifyPlace};
-pub(crate) use rules::{Rules, RulesBacktest, RulesCheck, RulesData, RulesDiff, RulesSuggest};
+pub(crate) use rules::{
+    Rules, RulesBacktest, RulesChanged, RulesCheck, RulesData, RulesDiff, RulesHistory,
+    RulesPromote, RulesRollback, RulesSuggest,
+};
 pub(crate) use summary::SummaryArgs;
 
 /// Live movement counts to crowd-density and inflow-risk alerts. People are counted, never followed.
@@ -193,6 +197,11 @@ pub(crate) struct Run {
     /// and nothing tells.
     #[arg(long)]
     pub allow_compacted: bool,
+    /// Listen there for requests on loopback: `GET /metrics` for Prometheus, `POST /rules/reload` to
+    /// take up rules.toml now.
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = loopback,
+        conflicts_with_all = ["until_caught_up", "at_least_once"])]
+    pub control: Option<SocketAddr>,
     /// Publish as results come, without transactions, snapshots and group: faster to appear, but
     /// after a stop it begins from the earliest record, and results come twice.
     #[arg(long, conflicts_with_all = ["from_scratch", "standby", "instance_id", "state"])]
@@ -468,6 +477,16 @@ fn some_span(text: &str) -> Result<Span, String> {
         return Ok(span);
     }
     Err(format!("{text:?} must be longer than nothing"))
+}
+
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => Ok(address),
+        Ok(_) => Err(format!(
+            "{text} is not on loopback; there is no login here, so put a proxy that has one before it"
+        )),
+        Err(_) => Err(format!("{text:?} is not like 127.0.0.1:9464")),
+    }
 }
 
 fn snapshots(text: &str) -> Result<usize, String> {

@@ -10,7 +10,7 @@ mod schedule;
 
 pub(crate) use schedule::read_bytes;
 
-use tidegate_pipeline::{Pipeline, Problem, Source};
+use tidegate_pipeline::{Pipeline, Problem, RULES, Source};
 
 /// Files of a pipeline folder larger than this are not read.
 pub(crate) const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -36,15 +36,25 @@ fn list(problems: &[Problem]) -> String {
 
 /// Reads and checks the folder at `path`.
 pub(crate) async fn load(path: &Path) -> Result<Arc<Pipeline>> {
-    let source = read(path).map_err(|error| {
+    checked(path, |_| true).await
+}
+
+/// Reads and checks all but the rules, which are to be replaced.
+pub(crate) async fn load_without_rules(path: &Path) -> Result<Arc<Pipeline>> {
+    checked(path, |file| file != RULES).await
+}
+
+async fn checked(path: &Path, is_wanted: fn(&str) -> bool) -> Result<Arc<Pipeline>> {
+    let mut files = read(path).map_err(|error| {
         let message = format!("{error:#}");
         BadPipeline(vec![Problem::new(&path.display().to_string(), "", message)])
     })?;
-    let pipeline = Pipeline::load(&source).await.map_err(BadPipeline)?;
-    Ok(Arc::new(pipeline))
+    files.retain(|(file, _)| is_wanted(file));
+    let pipeline = Pipeline::load(&Source::new(files)).await;
+    Ok(Arc::new(pipeline.map_err(BadPipeline)?))
 }
 
-fn read(root: &Path) -> Result<Source> {
+fn read(root: &Path) -> Result<Vec<(String, String)>> {
     let mut files = Vec::new();
     read_folder(root, "", &mut files)?;
     for folder in ["feeds", "windows", "layers", "tests"] {
@@ -53,7 +63,7 @@ fn read(root: &Path) -> Result<Source> {
         }
     }
     schedule::read(root, &mut files)?;
-    Ok(Source::new(files))
+    Ok(files)
 }
 
 fn read_folder(folder: &Path, prefix: &str, files: &mut Vec<(String, String)>) -> Result<()> {

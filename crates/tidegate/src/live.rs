@@ -9,9 +9,11 @@
 //! task is dropped and recovered from what is stored; or the process ends with an error that says
 //! why. There is no fourth, in which it goes on with state that nobody vouches for.
 
+mod control;
 mod epoch;
 mod group;
 mod recovery;
+mod reloads;
 mod rules;
 mod settings;
 mod snapshots;
@@ -45,6 +47,9 @@ pub(crate) async fn live(args: &Run, pipeline: Arc<Pipeline>) -> Result<Vec<Summ
     let settings = Arc::new(Settings::new(args, &pipeline)?);
     let stop = StopSignal::listen(settings.shutdown_timeout)?;
     make_topics(&settings)?;
+    if let Some(address) = args.control {
+        control::serve(address, &pipeline.name, Arc::clone(&settings.reloads))?;
+    }
     let mut group = Group::join(&settings)?;
     let mut tasks = Tasks {
         settings,

@@ -1,9 +1,12 @@
 //! `tidegate rules`: rules checked, tested, and tried on what was recorded.
 
+mod audit;
 mod backtest;
+mod change;
 mod check;
 mod columns;
 mod data;
+mod edit;
 mod events;
 mod json;
 mod known_now;
@@ -29,5 +32,8 @@ pub(crate) async fn rules(command: &Rules, print: Print) -> Result<ExitCode> {
         Rules::Backtest(args) => backtest::backtest(args, print).await,
         Rules::Diff(args) => backtest::difference(args, print).await,
         Rules::Suggest(args) => suggest::suggested(args, print).await,
+        Rules::Promote(args) => change::promote(args, print).await,
+        Rules::Rollback(args) => change::rollback(args, print).await,
+        Rules::History(args) => audit::history(args, print).await,
     }
 }

@@ -13,7 +13,7 @@ use std::time::Instant;
 use super::kafka::Kafka;
 use super::product::Product;
 use super::scenario::LONG;
-use crate::support::{binary, stdout, wait_until, write_file};
+use crate::support::{binary, free_port, stdout, wait_until, write_file};
 
 /// Messages of a test, each one count of 1.
 const MESSAGES: usize = 200;
@@ -96,11 +96,6 @@ fn message(n: usize) -> String {
     format!(
         r#"{{"id":"gate/{n}","site":"gate","start":"2026-03-01T08:{minute:02}:{second:02}Z","measure":"in","count":1}}"#
     )
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// Kills the broker and starts it again, beside the caller.

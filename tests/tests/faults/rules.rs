@@ -1,13 +1,17 @@
 //! Rules that change under a running pipeline: tries to have a wrong file taken up, a change lost
 //! or written down twice by a kill, and an alert told under rules that were not in force.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+
 use serde_json::Value;
 use tidegate_connect::Ends;
 use tidegate_pipeline::{AuditEntry, verify_audit};
 
 use super::kafka::Kafka;
 use super::scenario::{LONG, Scenario};
-use crate::support::wait_until;
+use crate::support::{free_port, tidegate, wait_until};
 
 const AUDIT: &str = "tidegate.audit";
 
@@ -101,4 +105,122 @@ fn real_rules_change_exactly_once_while_a_pipeline_runs() {
     // First alerts under the first rules, then under the second, and never back in between.
     let hashes = hashes(&scenario);
     assert_eq!(hashes.len(), 2, "{hashes:?}");
+}
+
+/// One request to the control port: the status and the body.
+fn ask(port: u16, request: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    let head = format!("{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, body.to_owned())
+}
+
+/// Has the run take up the file now.
+fn reload(port: u16) -> (u16, Value) {
+    let (status, body) = ask(port, "POST /rules/reload");
+    (status, serde_json::from_str(&body).unwrap())
+}
+
+/// A `tidegate rules` command that ends well; what it says.
+fn rules<const N: usize>(command: &str, folder: &Path, more: [&str; N]) -> String {
+    let mut args = vec!["rules", command, folder.to_str().unwrap()];
+    args.extend(more);
+    let output = tidegate(args.iter().copied());
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}\n{said}\n{err}");
+    said
+}
+
+/// The metric of the one task.
+fn metric(port: u16, name: &str) -> String {
+    let (status, text) = ask(port, "GET /metrics");
+    assert_eq!(status, 200);
+    let mut lines = text.lines();
+    let line = lines.find(|line| line.starts_with(&format!("{name}{{")));
+    let line = line.unwrap_or_else(|| panic!("no {name} in\n{text}"));
+    line.rsplit(' ').next().unwrap().to_owned()
+}
+
+#[test]
+fn real_rules_are_promoted_and_rolled_back_and_a_run_is_asked_to_follow() {
+    let Some(kafka) = Kafka::one() else { return };
+    let mut scenario = Scenario::new(&kafka, "control", 120);
+    let folder = scenario.pipeline().to_owned();
+    let path = folder.join("rules.toml");
+    let live = std::fs::read_to_string(&path).unwrap();
+    let shadow = live
+        .replace("\"crowd\"\nlayer", "\"crowd-2\"\nmode = \"shadow\"\nlayer")
+        .replace("800.0", "700.0");
+    let both = format!("# Both.\n{live}\n{shadow}");
+    std::fs::write(&path, &both).unwrap();
+    let port = free_port();
+    let product = scenario.run_with(&["--control", &format!("127.0.0.1:{port}")], None);
+    wait_entries(&scenario, 1);
+
+    // A wrong file, at once and with its line; it is told again to who asks again.
+    let wrong = both.replacen("clear_below = 300.0", "clear_below = 900.0", 1);
+    std::fs::write(&path, wrong).unwrap();
+    for _ in 0..2 {
+        let (status, answer) = reload(port);
+        assert_eq!(status, 422, "{answer}");
+        let problem = answer["tasks"][0]["problems"][0].as_str().unwrap();
+        assert!(
+            problem.starts_with("rules.toml:6: rule[0].clear_below"),
+            "{problem}"
+        );
+        assert_eq!(answer["tasks"][0]["version"], 1);
+    }
+    assert_eq!(metric(port, "tidegate_rules_last_reload_successful"), "0");
+    std::fs::write(&path, &both).unwrap();
+    assert_eq!(reload(port).0, 200);
+    assert_eq!(metric(port, "tidegate_rules_last_reload_successful"), "1");
+    assert_eq!(metric(port, "tidegate_rules_version"), "1");
+
+    let bootstrap = kafka.bootstrap();
+    let [who, duty, reason, text] = ["--who", "duty", "--reason", "it was right all week"];
+    let promoted = [
+        "crowd-2",
+        "--in-place-of",
+        "crowd",
+        who,
+        duty,
+        reason,
+        text,
+        "--dry-run",
+    ];
+    let said = rules("promote", &folder, promoted);
+    assert!(said.contains("crowd: fire_above 800.0 -> 700.0"), "{said}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), both);
+    let promoted = ["crowd-2", "--in-place-of", "crowd", who, duty, reason, text];
+    rules("promote", &folder, promoted);
+    assert_eq!(reload(port).1["tasks"][0]["version"], 2);
+    let entries = wait_entries(&scenario, 2);
+    assert_eq!((&*entries[1].who, &*entries[1].reason), (duty, text));
+    let rules_of = |text: &str| text.parse::<toml::Table>().unwrap()["rule"].clone();
+
+    let back = ["--bootstrap", &bootstrap, who, duty, reason, "too loud"];
+    rules("rollback", &folder, back);
+    assert_eq!(reload(port).1["tasks"][0]["version"], 3);
+    let entries = wait_entries(&scenario, 3);
+    assert_eq!(rules_of(&entries[2].text), rules_of(&both));
+    let said = rules("history", &folder, ["--bootstrap", &bootstrap]);
+    assert!(
+        said.contains("3 versions; each follows the one before"),
+        "{said}"
+    );
+    assert!(said.contains("too loud"), "{said}");
+    let said = rules(
+        "history",
+        &folder,
+        ["--bootstrap", &bootstrap, "--show", "1"],
+    );
+    assert_eq!(said.trim_end(), both.trim_end());
+    assert_eq!(metric(port, "tidegate_rules_version"), "3");
+    product.terminate();
 }

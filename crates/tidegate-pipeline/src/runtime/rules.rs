@@ -28,9 +28,9 @@ impl Runtime {
         &self.rules.text
     }
 
-    /// Whether nothing was written down of the rules in force.
-    pub fn rules_are_unwritten(&self) -> bool {
-        self.rules.audit.is_new()
+    /// Number of the audit entry by which the rules in force were written down; 0 for none yet.
+    pub fn rules_version(&self) -> u64 {
+        self.rules.audit.number()
     }
 
     /// Goes by other rules from the next window on; whether that was a change to be written down.

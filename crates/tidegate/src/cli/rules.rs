@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use tidegate_model::Span;
 
@@ -34,6 +35,23 @@ pub(crate) enum Rules {
         after_help = "Example: tidegate rules suggest pipelines/city venue-density --data out/city --per-week 3"
     )]
     Suggest(RulesSuggest),
+    /// Make a shadow rule live.
+    #[command(
+        after_help = "Example: tidegate rules promote pipelines/city market-crush-2 --in-place-of market-crush --who grid-duty --reason \"fires 10 minutes earlier\"\n\
+                      A run follows the file within seconds."
+    )]
+    Promote(RulesPromote),
+    /// Go back to rules that were in force before.
+    #[command(
+        after_help = "Example: tidegate rules rollback pipelines/city --bootstrap 127.0.0.1:9092 --who grid-duty --reason \"too loud\"\n\
+                      What was left is in the audit too: a second rollback undoes the first."
+    )]
+    Rollback(RulesRollback),
+    /// List the changes of the rules, and check that none was altered or left out.
+    #[command(
+        after_help = "Example: tidegate rules history pipelines/city --bootstrap 127.0.0.1:9092"
+    )]
+    History(RulesHistory),
 }
 
 /// See [`Rules::Check`].
@@ -136,5 +154,66 @@ pub(crate) struct RulesSuggest {
     pub per_subject: bool,
     /// Print the result as JSON.
     #[arg(long)]
+    pub json: bool,
+}
+
+/// Who changes the rules, and why: written into the file, and from there into the audit topic.
+#[derive(Debug, Args)]
+pub(crate) struct RulesChanged {
+    /// A role or a login.
+    #[arg(long, value_name = "WHO", value_parser = NonEmptyStringValueParser::new())]
+    pub who: String,
+    /// Why.
+    #[arg(long, value_name = "WHY", value_parser = NonEmptyStringValueParser::new())]
+    pub reason: String,
+    /// Show what would change, and write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// See [`Rules::Promote`].
+#[derive(Debug, Args)]
+pub(crate) struct RulesPromote {
+    /// The pipeline folder.
+    pub pipeline: PathBuf,
+    /// The shadow rule's name.
+    pub rule: String,
+    /// The live rule whose place it takes, with its name: its open alerts go on under the new one.
+    #[arg(long, value_name = "RULE")]
+    pub in_place_of: Option<String>,
+    /// Who and why.
+    #[command(flatten)]
+    pub changed: RulesChanged,
+}
+
+/// See [`Rules::Rollback`].
+#[derive(Debug, Args)]
+pub(crate) struct RulesRollback {
+    /// The pipeline folder.
+    pub pipeline: PathBuf,
+    /// Brokers to ask for the audit.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub bootstrap: String,
+    /// The version to go back to; by default the newest whose rules differ from the file's.
+    #[arg(long, value_name = "VERSION")]
+    pub to: Option<u64>,
+    /// Who and why.
+    #[command(flatten)]
+    pub changed: RulesChanged,
+}
+
+/// See [`Rules::History`].
+#[derive(Debug, Args)]
+pub(crate) struct RulesHistory {
+    /// The pipeline folder.
+    pub pipeline: PathBuf,
+    /// Brokers to ask for the audit.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub bootstrap: String,
+    /// Print the whole text of this version.
+    #[arg(long, value_name = "VERSION")]
+    pub show: Option<u64>,
+    /// Print the entries as JSON, one a line.
+    #[arg(long, conflicts_with = "show")]
     pub json: bool,
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -13,6 +14,7 @@ use tidegate_pipeline::Pipeline;
 
 use crate::cli::Run;
 use crate::drive::to_duration;
+use crate::live::reloads::Reloads;
 use crate::records::TOPICS;
 
 /// The broker's session of a member in the protocol of KIP-848, unless it is set up otherwise.
@@ -45,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) instance_id: Option<String>,
     /// How long an instance without a task waits until it is certain that others have them.
     pub(crate) grace: Duration,
+    /// Between the control port and the tasks.
+    pub(crate) reloads: Arc<Reloads>,
 }
 
 impl Settings {
@@ -69,6 +73,7 @@ impl Settings {
             standby: args.standby,
             from_scratch: args.from_scratch,
             show_alerts: !args.json,
+            reloads: Arc::new(Reloads::new()),
             protocol,
             instance_id: args.instance_id.clone(),
             grace: match protocol {

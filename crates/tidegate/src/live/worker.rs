@@ -136,11 +136,8 @@ impl Worker {
             "The task is ready."
         );
         let every = task.runtime().pipeline().provisional_every;
-        let mut rules = RulesWatch::new(&settings.folder);
-        let text = task.runtime().pipeline().rules_text.clone();
-        if task.runtime().rules_are_unwritten() || task.runtime().rules_text() != text {
-            rules.change(&mut task, &text);
-        }
+        let mut rules = RulesWatch::new(&settings.folder, &settings.reloads, number);
+        rules.begin(&mut task);
         Ok(Self {
             settings,
             task,
