@@ -18,7 +18,7 @@ use crate::rejected::Place;
 
 pub(crate) use alerts::{Alerts, Routes, Silence, Silenced};
 pub(crate) use feed::{Feed, FeedArgs, FeedSchemas, FeedStops};
-pub(crate) use notify::{Notify, NotifyPlace};
+pub(crate) use notify::{Notify, NotifyPlace, NotifyRun};
 pub(crate) use rules::{
     Rules, RulesBacktest, RulesChanged, RulesCheck, RulesData, RulesDiff, RulesHistory,
     RulesPromote, RulesRollback, RulesSuggest,

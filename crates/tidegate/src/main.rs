@@ -12,6 +12,7 @@ mod progress;
 
 mod drive;
 mod live;
+mod loopback;
 
 mod batch;
 mod checkpoint;

@@ -3,6 +3,7 @@
 mod alerts;
 mod kafka;
 pub(crate) mod orders;
+mod receive;
 mod relay;
 mod setup;
 mod topic;
@@ -24,7 +25,7 @@ use tidegate_notify::{
 use tidegate_pipeline::Pipeline;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::cli::{Notify, NotifyPlace};
+use crate::cli::{Notify, NotifyPlace, NotifyRun};
 use crate::live::StopSignal;
 
 pub(crate) use alerts::order_on;
@@ -42,7 +43,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(30);
 /// Runs the command.
 pub(crate) async fn notify(command: &Notify, print: fn(&str)) -> Result<ExitCode> {
     match command {
-        Notify::Run(place) => run(place).await,
+        Notify::Run(args) => run(args).await,
         Notify::Test { place, channel } => test(place, channel, print).await,
         Notify::List {
             place,
@@ -70,7 +71,8 @@ pub(crate) async fn notify(command: &Notify, print: fn(&str)) -> Result<ExitCode
 }
 
 /// Tells people until it is stopped.
-async fn run(place: &NotifyPlace) -> Result<ExitCode> {
+async fn run(args: &NotifyRun) -> Result<ExitCode> {
+    let place = &args.place;
     let setup = setup::load(&place.pipeline).await?;
     for warning in &setup.channels.warnings {
         tracing::warn!(key = warning.key, "{}", warning.message);
@@ -85,6 +87,9 @@ async fn run(place: &NotifyPlace) -> Result<ExitCode> {
     let names = setup.channel_names();
     let (mut relay, positions) = Relay::resume(setup.plan, names, outbox).await?;
     let (send, incoming) = mpsc::channel(QUEUE);
+    if let Some(address) = args.receive {
+        receive::serve(address, &pipeline, &send)?;
+    }
     let reading = topic::read((bootstrap, pipeline), positions, stop, send);
     let (end, ended) = oneshot::channel::<()>();
     let serving = tokio::spawn(service.run(async {

@@ -4,6 +4,7 @@
 //! The form: <https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>.
 
 mod read;
+mod record;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ pub use super::alertmanager::{LABELS_MAX, labels};
 use super::alertmanager::{label_name, label_value};
 use super::text;
 pub use read::{ExternalAlert, ExternalGroup, ReadLimits, WebhookFault, read};
+pub use record::{LAYER, record};
 
 /// The value of the header `Content-Type`.
 pub const CONTENT_TYPE: &str = "application/json";

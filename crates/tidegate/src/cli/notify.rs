@@ -1,9 +1,12 @@
 //! `tidegate notify …`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use tidegate_notify::KeptState;
+
+use super::loopback;
 
 /// See [`crate::cli::Command::Notify`].
 #[derive(Debug, Subcommand)]
@@ -12,7 +15,7 @@ pub(crate) enum Notify {
     #[command(
         after_help = "Example: tidegate notify run pipelines/city --bootstrap 127.0.0.1:9092"
     )]
-    Run(NotifyPlace),
+    Run(NotifyRun),
     /// Send a test over one channel and say what came of it; exit 1 where it was not delivered.
     #[command(after_help = "Example: tidegate notify test pipelines/city duty-room")]
     Test {
@@ -54,6 +57,17 @@ pub(crate) enum Notify {
         /// Its id, as `list` gives it.
         id: String,
     },
+}
+
+/// See [`Notify::Run`].
+#[derive(Debug, Clone, Args)]
+pub(crate) struct NotifyRun {
+    /// Whose.
+    #[command(flatten)]
+    pub place: NotifyPlace,
+    /// Take alerts of an Alertmanager there, on loopback: `POST /alertmanager` in its webhook form.
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = loopback)]
+    pub receive: Option<SocketAddr>,
 }
 
 /// Whose notices, and where they are kept.

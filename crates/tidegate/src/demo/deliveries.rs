@@ -70,6 +70,7 @@ impl Deliveries {
         let incoming = Incoming {
             records: vec![AlertRecord::from(alert)],
             read_up_to: None,
+            kept: None,
         };
         self.lost += u64::from(self.send.try_send(incoming).is_err());
     }

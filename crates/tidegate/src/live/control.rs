@@ -1,20 +1,15 @@
 //! The control port of a run: metrics to scrape, and a request to take up `rules.toml` now.
-//!
-//! It has a thread of its own, so that it answers while a task works, and is over with the process.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Response, StatusCode, header};
+use axum::http::{Response, StatusCode};
 use axum::routing::{get, post};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -22,21 +17,12 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
 use super::reloads::Reloads;
+use crate::loopback::{self, answer, respond};
 
-/// Connections at a time; further ones wait.
-const CONNECTIONS_MAX: usize = 16;
-/// How long the head of a request may take.
-const HEAD_WITHIN: Duration = Duration::from_secs(5);
-/// How long one connection may last.
-const CONNECTION_WITHIN: Duration = Duration::from_mins(1);
 /// How long the tasks may take to take up the rules: one may be in the middle of a commit.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// How long it waits after a connection that could not be accepted.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
-
 /// What requests need.
 #[derive(Debug, Clone)]
 struct Served {
@@ -44,62 +30,17 @@ struct Served {
     reloads: Arc<Reloads>,
 }
 
-/// Listens at `address` from now on; a port of 0 becomes a free one, which the log tells.
+/// Listens at `address` from now on.
 pub(super) fn serve(address: SocketAddr, pipeline: &str, reloads: Arc<Reloads>) -> Result<()> {
-    let unusable = || format!("the control port cannot listen at {address}");
-    let listener = TcpListener::bind(address).with_context(unusable)?;
-    listener.set_nonblocking(true).with_context(unusable)?;
-    let address = listener.local_addr().with_context(unusable)?;
     let served = Served {
         pipeline: pipeline.into(),
         reloads,
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .with_context(unusable)?;
-    std::thread::Builder::new()
-        .name("control".to_owned())
-        .spawn(move || runtime.block_on(accept(listener, served)))
-        .with_context(unusable)?;
-    tracing::info!(%address, "The control port listens.");
-    Ok(())
-}
-
-async fn accept(listener: TcpListener, served: Served) {
-    let listener = match tokio::net::TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::error!(%error, "The control port does not listen.");
-            return;
-        }
     };
     let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/rules/reload", post(reload))
         .with_state(served);
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    while let Ok(place) = Arc::clone(&room).acquire_owned().await {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "A connection could not be accepted.");
-                tokio::time::sleep(ACCEPT_AGAIN).await;
-                continue;
-            }
-        };
-        let service = TowerToHyperService::new(router.clone());
-        tokio::spawn(async move {
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_WITHIN)
-                .serve_connection(TokioIo::new(stream), service);
-            // A client that breaks off or dawdles is no matter of the run.
-            let outcome = tokio::time::timeout(CONNECTION_WITHIN, connection).await;
-            tracing::debug!(?outcome, "A connection to the control port is over.");
-            drop(place);
-        });
-    }
+    loopback::serve(address, "control", router)
 }
 
 /// Has all tasks of this process look at the file now, and waits for what they make of it.
@@ -132,18 +73,6 @@ async fn reload(State(served): State<Served>) -> Response<Body> {
     };
     let body = json!({ "ok": is_ok, "pipeline": *served.pipeline, "tasks": tasks });
     answer(status, &body)
-}
-
-fn answer(status: StatusCode, body: &Value) -> Response<Body> {
-    respond(status, "application/json", format!("{body}\n"))
-}
-
-fn respond(status: StatusCode, kind: &'static str, body: String) -> Response<Body> {
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    let kind = header::HeaderValue::from_static(kind);
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

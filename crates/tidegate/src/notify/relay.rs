@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tidegate_alerts::wire::AlertRecord;
 use tidegate_dispatch::{Dispatcher, Notice, Plan};
 use tidegate_notify::{Batch, OutboxError, OutboxHandle, ReadUpTo};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::orders;
 
@@ -29,6 +29,8 @@ pub(crate) struct Incoming {
     pub(crate) records: Vec<AlertRecord>,
     /// Where the reader is behind them; `None` where nothing is to be resumed.
     pub(crate) read_up_to: Option<ReadUpTo>,
+    /// Told once they are on disk.
+    pub(crate) kept: Option<oneshot::Sender<()>>,
 }
 
 /// See the module documentation.
@@ -85,12 +87,14 @@ impl Relay {
             };
             let mut records = first.records;
             let mut read_up_to: Vec<ReadUpTo> = first.read_up_to.into_iter().collect();
+            let mut kept: Vec<oneshot::Sender<()>> = first.kept.into_iter().collect();
             while records.len() < RECORDS_MAX
                 && let Ok(more) = incoming.try_recv()
             {
                 records.extend(more.records);
                 // The newest position of the one topic.
                 read_up_to.extend(more.read_up_to);
+                kept.extend(more.kept);
             }
             let now = Timestamp::now();
             let mut decided = Decided {
@@ -104,6 +108,10 @@ impl Relay {
             }
             if !records.is_empty() || !decided.is_nothing() {
                 self.keep(decided).await?;
+            }
+            for kept in kept {
+                // Who gave up waiting pushes them again.
+                kept.send(()).ok();
             }
         }
     }

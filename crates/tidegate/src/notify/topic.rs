@@ -92,6 +92,7 @@ fn follow(
                         partition: batch.partition(),
                         offset,
                     }),
+                    kept: None,
                 };
                 if send.blocking_send(incoming).is_err() {
                     return Ok(());
