@@ -3,7 +3,7 @@
 mod read;
 
 pub use crate::form::Language;
-pub use crate::form::cap::CapStatus;
+pub use crate::form::cap::{CapStatus, Category as CapCategory};
 use crate::problem::ConfigProblem;
 pub use crate::smtp::SmtpTls;
 
@@ -232,6 +232,45 @@ pub struct CapConfig {
     pub folder: String,
     /// Who warns, as CAP's `sender`: an address such as `duty@city.example`.
     pub sender: String,
+    /// The sender's name for people, in Chinese: CAP's `senderName`. At most 160 characters.
+    #[serde(default)]
+    pub sender_name_zh: Option<String>,
+    /// The same in English; where only one is given, both languages have it.
+    #[serde(default)]
+    pub sender_name_en: Option<String>,
+    /// Whom messages are for: `Public`, `Restricted` or `Private`. Default `Restricted`.
+    #[serde(default)]
+    pub scope: Option<CapScope>,
+    /// Whom `Restricted` messages are for, in words of at most 2,000 characters; has to be there
+    /// where `scope = "Restricted"` is. Without both: duty officers and responsible units.
+    #[serde(default)]
+    pub restriction: Option<String>,
+    /// Whom `Private` messages are for: 1 to 100 addresses, where the scope is so.
+    #[serde(default)]
+    pub addresses: Vec<String>,
+    /// What kinds of event this is about, as CAP's `category`: `Health`, `Safety`, `Transport`,
+    /// `Security`, `Rescue`, `Fire`, `Infra`, `Env`, `Met`, `Geo`, `CBRNE`, `Other`. Default
+    /// `Health` and `Safety`.
+    #[serde(default)]
+    pub categories: Option<Vec<CapCategory>>,
+    /// Whom to ask, as CAP's `contact`. At most 160 characters.
+    #[serde(default)]
+    pub contact: Option<String>,
+    /// A page with more, as CAP's `web`, where the rule has no runbook: `https://…`.
+    #[serde(default)]
+    pub web: Option<String>,
+    /// Codes by which receivers know how to handle a message, such as that of a national profile:
+    /// CAP's `code`. At most 10.
+    #[serde(default)]
+    pub codes: Vec<String>,
+    /// Which exercise it is, as CAP's `note`, where the status is `Exercise`. At most 2,000
+    /// characters.
+    #[serde(default)]
+    pub note: Option<String>,
+    /// Beginnings of the methods that forecast; alerts by them are expected and likely. Default
+    /// `forecast/`, `inflow/` and `indicator/time-to-threshold`.
+    #[serde(default)]
+    pub forecast_methods: Option<Vec<String>>,
     /// Where the folder can be read by others, for the links of the feed.
     #[serde(default)]
     pub public_url: Option<String>,
@@ -241,6 +280,17 @@ pub struct CapConfig {
     /// Messages that the feed lists, 1 to 1,000. Default 200.
     #[serde(default = "feed_max")]
     pub feed_max: usize,
+}
+
+/// `scope` of a CAP channel, CAP's own words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+pub enum CapScope {
+    /// For anybody.
+    Public,
+    /// For those whom `restriction` describes.
+    Restricted,
+    /// For `addresses`.
+    Private,
 }
 
 /// `kind = "feishu"`, `"dingtalk"` or `"wecom"`.

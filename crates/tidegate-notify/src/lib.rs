@@ -63,9 +63,9 @@ pub use channel::{
     StdoutChannel, WebhookChannel,
 };
 pub use config::{
-    AlertmanagerConfig, CapConfig, CapStatus, ChannelConfig, ChannelsConfig, CommonConfig,
-    KafkaConfig, KindConfig, Language, NtfyConfig, RateConfig, RetryConfig, RobotConfig,
-    SmtpConfig, SmtpTls, StdoutConfig, WebhookConfig,
+    AlertmanagerConfig, CapCategory, CapConfig, CapScope, CapStatus, ChannelConfig, ChannelsConfig,
+    CommonConfig, KafkaConfig, KindConfig, Language, NtfyConfig, RateConfig, RetryConfig,
+    RobotConfig, SmtpConfig, SmtpTls, StdoutConfig, WebhookConfig,
 };
 pub use counts::{ChannelCounts, Counters, Totals};
 pub use deliver::{Deliver, Delivering, Outcome, Tried};

@@ -10,7 +10,8 @@ use std::time::Duration;
 use reqwest::Url;
 
 use crate::bucket::Rate;
-use crate::config::{CapStatus, Language, SmtpTls};
+use crate::config::{Language, SmtpTls};
+use crate::form::cap::CapConfig;
 use crate::http::NetworkPlan;
 use crate::problem::ConfigProblem;
 use crate::retry::RetryPolicy;
@@ -115,12 +116,11 @@ pub struct SmtpPlan {
 pub struct CapPlan {
     /// The folder.
     pub folder: PathBuf,
-    /// CAP's `sender`.
-    pub sender: String,
+    /// What is the same in all messages, but for the zone of their times, which is that of the
+    /// pipeline.
+    pub messages: CapConfig,
     /// Where the folder can be read by others.
     pub public_url: Option<Url>,
-    /// CAP's `status`.
-    pub status: CapStatus,
     /// Messages that the feed lists.
     pub feed_max: usize,
 }

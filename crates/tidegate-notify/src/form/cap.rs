@@ -23,6 +23,7 @@ use super::xml::Xml;
 pub use area::{CELLS_MAX, Corner, POINTS_MAX, Place, Places};
 pub use check::{CapFault, check};
 pub use config::{CapConfig, CapStatus, Category, Scope, Sender, SenderError};
+pub(crate) use info::is_link;
 pub use read::read;
 
 /// The name space of CAP 1.2.
@@ -253,8 +254,11 @@ impl Head<'_> {
                 xml.leaf("addresses", &config::addresses(addresses));
             }
         }
+        for code in &config.codes {
+            xml.leaf("code", &text::line(code, text::TITLE_CHARS_MAX));
+        }
         if self.status == "Exercise" {
-            xml.leaf("note", "Exercise");
+            xml.leaf_if("note", &text::line(&config.note, text::TEXT_CHARS_MAX));
         }
         xml.leaf_if("references", self.references);
         xml.leaf_if("incidents", self.incident);

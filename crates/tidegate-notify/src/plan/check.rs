@@ -1,5 +1,6 @@
 //! From [`ChannelsConfig`] to [`ChannelsPlan`], or to the list of all its problems.
 
+mod cap;
 mod kind;
 
 use std::collections::BTreeSet;

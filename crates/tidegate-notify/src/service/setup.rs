@@ -11,7 +11,7 @@ use crate::channel::{
 use crate::deliver::Deliver;
 use crate::form::RobotStyle;
 use crate::form::atom::AtomConfig;
-use crate::form::cap::{CapConfig, Place, Places, Sender};
+use crate::form::cap::{CapConfig, Place, Places};
 use crate::form::mail::MailConfig;
 use crate::handle::OutboxHandle;
 use crate::http::Poster;
@@ -78,7 +78,7 @@ pub(super) fn own(
         })),
         KindPlan::Stdout => Some(Arc::new(StdoutChannel::new())),
         KindPlan::Smtp(of) => Some(Arc::new(smtp(plan, of, around)?)),
-        KindPlan::Cap(of) => Some(Arc::new(cap(plan, of, around)?)),
+        KindPlan::Cap(of) => Some(Arc::new(cap(plan, of, around))),
         KindPlan::Feishu(of) => Some(Arc::new(robot(plan, of, Platform::Feishu, around)?)),
         KindPlan::Dingtalk(of) => Some(Arc::new(robot(plan, of, Platform::Dingtalk, around)?)),
         KindPlan::Wecom(of) => Some(Arc::new(robot(plan, of, Platform::Wecom, around)?)),
@@ -119,32 +119,29 @@ fn smtp(plan: &ChannelPlan, of: SmtpPlan, around: &Surroundings) -> Result<SmtpC
     Ok(SmtpChannel::new(server, of.login, allowed, mail))
 }
 
-fn cap(plan: &ChannelPlan, of: CapPlan, around: &Surroundings) -> Result<CapChannel, String> {
-    let sender = Sender::new(&of.sender).map_err(|error| error.to_string())?;
+fn cap(plan: &ChannelPlan, of: CapPlan, around: &Surroundings) -> CapChannel {
     let config = CapConfig {
         zone: around.zone.clone(),
-        status: of.status,
-        ..CapConfig::new(sender)
+        ..of.messages
     };
+    let sender = config.sender.as_str().to_owned();
+    let language = plan.languages.first().copied().unwrap_or_default();
+    let name = language.prefer(&config.sender_name_zh, &config.sender_name_en);
+    let name = if name.is_empty() { &sender } else { name }.to_owned();
     // Without a public address links are relative to the feed.
     let base = of.public_url.map_or_else(String::new, |url| {
         format!("{}/", url.as_str().trim_end_matches('/'))
     });
     let feed = AtomConfig {
-        id: format!("urn:tidegate:cap:{}:{}", urn_part(&of.sender), plan.name),
+        id: format!("urn:tidegate:cap:{}:{}", urn_part(&sender), plan.name),
         address: format!("{base}{FEED_FILE}"),
         messages_address: base,
-        title: of.sender.clone(),
-        author: of.sender,
-        language: plan.languages.first().copied().unwrap_or_default(),
+        title: name.clone(),
+        author: name,
+        language,
     };
     let places = Arc::clone(&around.places);
-    Ok(CapChannel::new(
-        of.folder,
-        config,
-        (feed, of.feed_max),
-        places,
-    ))
+    CapChannel::new(of.folder, config, (feed, of.feed_max), places)
 }
 
 /// What a URN may hold (RFC 8141) of a text; the rest becomes `-`.

@@ -124,6 +124,41 @@ fn a_channel_chooses_scope_status_and_category() {
 }
 
 #[test]
+fn what_a_channel_says_of_its_authority_is_in_every_message() {
+    let config = CapConfig {
+        web: Some("https://city.example/crowds".to_owned()),
+        codes: vec!["urn:example:profile:1".to_owned()],
+        status: cap::CapStatus::Exercise,
+        note: "Tidal wave 2026".to_owned(),
+        ..cap_config()
+    };
+    let plain = cap_with(NoticeKind::Alert, json!({ "runbook": null }), &[], &config);
+    for part in [
+        "<code>urn:example:profile:1<",
+        "<note>Tidal wave 2026<",
+        "<senderName>示例市疾控中心<",
+        "<senderName>CDC of Example City<",
+        "<web>https://city.example/crowds<",
+        "<contact>duty@cdc.example, +86 10 0000 0000<",
+    ] {
+        assert!(plain.contains(part), "{part} in {plain}");
+    }
+    // What the rule says goes before.
+    let own = cap_with(NoticeKind::Alert, json!({}), &[], &config);
+    assert!(own.contains("<web>https://runbooks.example/market?id=1&amp;x=2<"));
+    assert!(!own.contains("city.example/crowds"));
+    let escaped = json!({ "runbook": "https://runbooks.example/%E4%BA%BA" });
+    let escaped = cap_with(NoticeKind::Alert, escaped, &[], &config);
+    assert!(escaped.contains("<web>https://runbooks.example/%E4%BA%BA<"));
+    let broken = json!({ "runbook": "https://runbooks.example/%E" });
+    let broken = cap_with(NoticeKind::Alert, broken, &[], &config);
+    assert!(broken.contains("city.example/crowds"));
+    // An exercise only.
+    let test = cap_with(NoticeKind::Test, json!({}), &[], &config);
+    assert!(!test.contains("<note>"));
+}
+
+#[test]
 fn a_test_is_one_message_and_a_summary_is_none() {
     let test = notice(NoticeKind::Test, Vec::new());
     let messages = cap::messages(&test, &cap_config(), &places);

@@ -8,7 +8,8 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::json;
 use tidegate_dispatch::{Notice, NoticeKind};
-use tidegate_notify::form::cap::{self, CapConfig, Scope};
+use tidegate_notify::form::cap::{self, CapConfig, Scope, Sender};
+use tidegate_notify::{ChannelsConfig, KindPlan};
 
 use crate::fixtures::*;
 
@@ -82,6 +83,52 @@ fn notices() -> Vec<Notice> {
     notices
 }
 
+/// The settings of a channel of `channels.toml` with these lines.
+fn configured(lines: &str) -> CapConfig {
+    let toml = format!(
+        "[[channel]]\nname = 'c'\nkind = 'cap'\nfolder = 'cap'\nsender = 'duty@city.example'\n{lines}"
+    );
+    let plan = ChannelsConfig::from_toml(&toml).unwrap();
+    let plan = plan.check(Path::new(".")).unwrap();
+    let KindPlan::Cap(cap) = &plan.channels[0].kind else {
+        panic!("{plan:?}");
+    };
+    cap.messages.clone()
+}
+
+#[test]
+fn a_channel_that_says_nothing_has_what_the_form_has() {
+    let config = configured("");
+    let standard = CapConfig {
+        status: cap::CapStatus::Test,
+        ..CapConfig::new(Sender::new("duty@city.example").unwrap())
+    };
+    assert_eq!(format!("{config:?}"), format!("{standard:?}"));
+}
+
+/// Channels as cities may set them: every key, and texts that XML could trip over.
+fn cities() -> Vec<CapConfig> {
+    let all = "categories = ['Health', 'Safety', 'Transport', 'Security', 'Rescue', 'Fire', \
+               'Infra', 'Env', 'Met', 'Geo', 'CBRNE', 'Other']\n";
+    let wild = "汉<&\"]]>".repeat(20);
+    vec![
+        configured(""),
+        configured(&format!(
+            "{all}scope = 'Public'\nstatus = 'Actual'\nweb = 'https://city.example/人群?a=1&b=2'\n\
+             sender_name_zh = '示例市应急局'\nsender_name_en = 'City of Example'\n\
+             contact = 'desk <duty@city.example> & 12345'\ncodes = ['p:1', 'p&<2']"
+        )),
+        configured(&format!(
+            "scope = 'Private'\naddresses = ['a@b.example', '值班 室', '&<>']\n\
+             status = 'Exercise'\nnote = '{wild}'\ncategories = ['Met']"
+        )),
+        configured(&format!(
+            "scope = 'Restricted'\nrestriction = '{wild}'\nforecast_methods = ['x/']\n\
+             sender_name_zh = '{wild}'\ncontact = '{wild}'"
+        )),
+    ]
+}
+
 #[test]
 fn every_message_is_valid_by_the_schema() {
     let python = match python() {
@@ -94,7 +141,8 @@ fn every_message_is_valid_by_the_schema() {
         }
     };
     let folder = tempfile::tempdir().unwrap();
-    let configs = [
+    let mut configs = cities();
+    configs.extend([
         cap_config(),
         CapConfig {
             scope: Scope::Public,
@@ -108,13 +156,14 @@ fn every_message_is_valid_by_the_schema() {
             contact: None,
             ..cap_config()
         },
-    ];
+    ]);
     let mut files = Vec::new();
     for config in &configs {
         for message in notices()
             .iter()
             .flat_map(|notice| cap::messages(notice, config, &places))
         {
+            assert_eq!(cap::check(&message.xml), Ok(()));
             let path = folder.path().join(format!("{}.xml", files.len()));
             std::fs::write(&path, &message.xml).unwrap();
             files.push(path.to_str().unwrap().to_owned());

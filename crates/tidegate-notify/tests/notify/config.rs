@@ -41,6 +41,9 @@ fn good_ones_pass() {
         "kind = 'ntfy'\nurl = 'https://ntfy.example'\ntopic = 'duty_1'\nlanguages = ['en']",
         "kind = 'smtp'\nhost = 'mail.example'\nfrom = 'a@b.example'\nto = ['c@d.example']",
         "kind = 'cap'\nfolder = 'cap'\nsender = 'duty@city.example'\nstatus = 'Exercise'",
+        "kind = 'cap'\nfolder = 'cap'\nsender = 'duty@city.example'\nscope = 'Private'\n\
+         addresses = ['duty room', 'a@b.example']\ncategories = ['Transport', 'CBRNE']\n\
+         status = 'Exercise'\nnote = 'drill'\nweb = 'https://city.example/人'\ncodes = ['x:1']",
         "kind = 'kafka'",
         "kind = 'stdout'\nrate = { per_minute = 5 }\nretry = { tries = 1 }",
     ] {
@@ -140,6 +143,65 @@ fn values_of_the_wrong_type_and_faulty_servers_are_told() {
         "kind = 'wecom'\nurl_file = 'bad'",
         &[("channel.c.url_file", "not a URL")],
     );
+}
+
+const CAP: &str = "kind = 'cap'\nfolder = 'cap'\nsender = 'duty@city.example'\n";
+
+#[test]
+fn what_cap_forbids_in_words_is_told() {
+    for sender in ["", "duty officer", "a,b", "a<b", "a&b"] {
+        check(
+            &format!("kind = 'cap'\nfolder = 'cap'\nsender = '{sender}'"),
+            &[("channel.c.sender", "no spaces, commas, < or &")],
+        );
+    }
+    for (lines, key, part) in [
+        ("scope = 'Secret'", "scope", "`Private`"),
+        ("scope = 'Restricted'", "restriction", "it is missing"),
+        (
+            "scope = 'Restricted'\nrestriction = ' '",
+            "restriction",
+            "1 to 2000",
+        ),
+        (
+            "scope = 'Public'\nrestriction = 'duty'",
+            "restriction",
+            "not \"Public\"",
+        ),
+        ("scope = 'Private'", "addresses", "0 must be from 1 to 100"),
+        (
+            "scope = 'Private'\naddresses = ['a', '']",
+            "addresses",
+            "1 to 320",
+        ),
+        (
+            "scope = 'Private'\naddresses = ['a \"b\"']",
+            "addresses",
+            "quotation mark",
+        ),
+        ("addresses = ['a']", "addresses", "not \"Restricted\""),
+        ("contact = \"a\\nb\"", "contact", "in one line"),
+        ("sender_name_en = ''", "sender_name_en", "0 characters"),
+        ("sender_name_zh = ''", "sender_name_zh", "0 characters"),
+        ("web = 'city.example'", "web", "not a URL"),
+        ("web = 'ftp://city.example'", "web", "must be https"),
+        ("web = 'https://city.example/%zz'", "web", "escape them"),
+        ("categories = []", "categories", "at least one"),
+        ("categories = ['Crowd']", "categories", "`Safety`"),
+        ("codes = ['a b']", "codes", "without spaces"),
+        ("note = 'drill'", "note", "Exercise"),
+        (
+            "forecast_methods = ['']",
+            "forecast_methods",
+            "\"\" must be",
+        ),
+        ("public_url = 'cap'", "public_url", "not a URL"),
+        ("feed_max = 0", "feed_max", "0 must be"),
+    ] {
+        let key = format!("channel.c.{key}");
+        check(&format!("{CAP}{lines}"), &[(&key, part)]);
+    }
+    check(&format!("{CAP}restriction = 'Duty officers'"), &[]);
 }
 
 #[test]

@@ -23,6 +23,12 @@ pub struct CapConfig {
     pub categories: Vec<Category>,
     /// Whom to ask.
     pub contact: Option<String>,
+    /// A page with more, where the rule has no runbook.
+    pub web: Option<String>,
+    /// Codes by which receivers know how to handle a message.
+    pub codes: Vec<String>,
+    /// Which exercise it is, in messages of the status `Exercise`.
+    pub note: String,
     /// Methods that forecast: beginnings of method ids. Their alerts are expected and likely, those
     /// of all others are immediate and observed. A rule's label `nature` (`forecast` or `observed`)
     /// goes before.
@@ -41,6 +47,9 @@ impl CapConfig {
             scope: Scope::default(),
             categories: vec![Category::Health, Category::Safety],
             contact: None,
+            web: None,
+            codes: Vec::new(),
+            note: "Exercise".to_owned(),
             forecast_methods: ["forecast/", "inflow/", "indicator/time-to-threshold"]
                 .map(str::to_owned)
                 .to_vec(),
@@ -136,9 +145,8 @@ pub(super) fn addresses(addresses: &[String]) -> String {
     quoted.collect::<Vec<_>>().join(" ")
 }
 
-/// CAP's `category`, those of use here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// CAP's `category`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 pub enum Category {
     /// Medical and public health.
     Health,
@@ -148,6 +156,21 @@ pub enum Category {
     Transport,
     /// Law enforcement, military, homeland and local or private security.
     Security,
+    /// Rescue and recovery.
+    Rescue,
+    /// Fire suppression and rescue.
+    Fire,
+    /// Utility, telecommunication and other infrastructure that is not transport.
+    Infra,
+    /// Pollution and other environment.
+    Env,
+    /// Meteorology, flood included.
+    Met,
+    /// Geophysics, landslide included.
+    Geo,
+    /// Chemical, biological, radiological, nuclear or high-yield explosive threat or attack.
+    #[serde(rename = "CBRNE")]
+    Cbrne,
     /// Anything else.
     Other,
 }
@@ -160,6 +183,13 @@ impl Category {
             Self::Safety => "Safety",
             Self::Transport => "Transport",
             Self::Security => "Security",
+            Self::Rescue => "Rescue",
+            Self::Fire => "Fire",
+            Self::Infra => "Infra",
+            Self::Env => "Env",
+            Self::Met => "Met",
+            Self::Geo => "Geo",
+            Self::Cbrne => "CBRNE",
             Self::Other => "Other",
         }
     }

@@ -40,9 +40,8 @@ impl Info<'_> {
         xml.leaf("headline", &headline(record, self.language));
         xml.leaf("description", &self.description(config));
         xml.leaf_if("instruction", &text::alert_text(record, self.language));
-        if let Some(runbook) = record.runbook.as_deref().filter(|link| is_link(link)) {
-            xml.leaf("web", runbook);
-        }
+        let runbook = record.runbook.as_deref().filter(|link| is_link(link));
+        write_web(xml, runbook.or(config.web.as_deref()));
         write_contact(xml, config);
         for (name, value) in parameters(record) {
             xml.open("parameter", &[]);
@@ -121,6 +120,7 @@ pub(super) fn write_test(
         "This is a test. Do nothing.",
     );
     xml.leaf("description", words.as_deref().unwrap_or(default));
+    write_web(xml, config.web.as_deref());
     write_contact(xml, config);
     xml.open("area", &[]);
     xml.leaf("areaDesc", language.of("无", "None"));
@@ -155,6 +155,13 @@ fn write_times(
 fn write_sender(xml: &mut Xml, config: &CapConfig, language: Language) {
     let name = language.prefer(&config.sender_name_zh, &config.sender_name_en);
     xml.leaf_if("senderName", &text::line(name, text::TITLE_CHARS_MAX));
+}
+
+/// Nothing that the schema would not take.
+fn write_web(xml: &mut Xml, page: Option<&str>) {
+    if let Some(page) = page.filter(|page| is_link(page)) {
+        xml.leaf("web", page);
+    }
 }
 
 fn write_contact(xml: &mut Xml, config: &CapConfig) {
@@ -247,11 +254,16 @@ fn is_forecast(record: &AlertRecord, config: &CapConfig) -> bool {
     }
 }
 
-fn is_link(link: &str) -> bool {
+/// Whether the schema's `anyURI` takes it, and it is of the web.
+pub(crate) fn is_link(link: &str) -> bool {
     let has_scheme = link.starts_with("https://") || link.starts_with("http://");
-    let is_plain = |b: u8| b.is_ascii_graphic() && !b"<>\"{}|\\^`".contains(&b);
-    // A `%` begins an escape, or the schema's `anyURI` is none.
-    has_scheme && link.len() <= 2_000 && link.bytes().all(|b| is_plain(b) && b != b'%' && b != b'[')
+    let is_plain = |b: u8| b.is_ascii_graphic() && !b"<>\"{}|\\^`[]".contains(&b);
+    // A `%` begins an escape, or it is no URI.
+    let are_escapes = link.split('%').skip(1).all(|after| {
+        let escape = after.as_bytes().first_chunk::<2>();
+        escape.is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit))
+    });
+    has_scheme && link.len() <= 2_000 && link.bytes().all(is_plain) && are_escapes
 }
 
 /// What a program reads.

@@ -1,16 +1,14 @@
 //! What each kind of channel asks for.
 
-use reqwest::Url;
 use tidegate_model::Span;
 
 use super::{Checker, http_url};
 use crate::config::{
-    AlertmanagerConfig, CapConfig, KindConfig, NtfyConfig, RobotConfig, SmtpConfig, SmtpTls,
-    WebhookConfig,
+    AlertmanagerConfig, KindConfig, NtfyConfig, RobotConfig, SmtpConfig, SmtpTls, WebhookConfig,
 };
 use crate::form::webhook::SigningKey;
 use crate::guard::{self, Allowed};
-use crate::plan::{CapPlan, KindPlan, RobotPlan, SmtpPlan};
+use crate::plan::{KindPlan, RobotPlan, SmtpPlan};
 use crate::secret::SecretFile;
 
 /// Most secrets that sign.
@@ -25,7 +23,7 @@ impl Checker<'_> {
             KindConfig::Alertmanager(config) => self.alertmanager(config, allowed),
             KindConfig::Ntfy(config) => self.ntfy(config, allowed),
             KindConfig::Smtp(config) => self.smtp(config, allowed),
-            KindConfig::Cap(config) => Some(self.cap(config)),
+            KindConfig::Cap(config) => self.cap(config),
             KindConfig::Feishu(config) => self.robot(config, allowed).map(KindPlan::Feishu),
             KindConfig::Dingtalk(config) => self.robot(config, allowed).map(KindPlan::Dingtalk),
             KindConfig::Wecom(config) => self.robot(config, allowed).map(KindPlan::Wecom),
@@ -148,34 +146,6 @@ impl Checker<'_> {
             to: config.to.clone(),
             login,
         }))
-    }
-
-    fn cap(&mut self, config: &CapConfig) -> KindPlan {
-        // CAP 1.2, section 3.2.1: no spaces, commas or restricted characters.
-        let faulty = |c: char| c.is_whitespace() || c.is_control() || ",<&".contains(c);
-        if config.sender.is_empty() || config.sender.contains(faulty) {
-            let message = format!(
-                "{:?} must name who warns, without spaces, commas, < and &",
-                config.sender
-            );
-            self.problem("sender", message);
-        }
-        self.number("feed_max", config.feed_max, 1..=1_000);
-        let read = |text: &String| http_url(text);
-        let public_url: Option<Url> = match config.public_url.as_ref().map(read).transpose() {
-            Ok(url) => url,
-            Err(message) => {
-                self.problem("public_url", message);
-                None
-            }
-        };
-        KindPlan::Cap(CapPlan {
-            folder: self.folder.join(&config.folder),
-            sender: config.sender.clone(),
-            public_url,
-            status: config.status,
-            feed_max: config.feed_max,
-        })
     }
 
     fn robot(&mut self, config: &RobotConfig, allowed: &Allowed) -> Option<RobotPlan> {
