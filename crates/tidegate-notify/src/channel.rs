@@ -1,6 +1,7 @@
 //! Ways to people that this crate has itself.
 
 mod alertmanager;
+mod alertmanager_webhook;
 mod cap;
 mod ntfy;
 mod robot;
@@ -9,6 +10,7 @@ mod stdout;
 mod webhook;
 
 pub use alertmanager::AlertmanagerChannel;
+pub use alertmanager_webhook::AlertmanagerWebhookChannel;
 pub use cap::{CapChannel, FEED_FILE};
 pub use ntfy::NtfyChannel;
 pub use robot::{Platform, RobotChannel};

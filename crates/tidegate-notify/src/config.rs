@@ -124,6 +124,9 @@ pub enum KindConfig {
     Webhook(WebhookConfig),
     /// A Prometheus Alertmanager, by its API v2.
     Alertmanager(AlertmanagerConfig),
+    /// Whatever takes what Alertmanager sends to its webhooks.
+    #[schemars(rename = "alertmanager_webhook")]
+    AlertmanagerWebhook(AlertmanagerWebhookConfig),
     /// A topic of an ntfy server.
     Ntfy(NtfyConfig),
     /// Mail.
@@ -148,6 +151,7 @@ impl KindConfig {
         match self {
             Self::Webhook(_) => "webhook",
             Self::Alertmanager(_) => "alertmanager",
+            Self::AlertmanagerWebhook(_) => "alertmanager_webhook",
             Self::Ntfy(_) => "ntfy",
             Self::Smtp(_) => "smtp",
             Self::Cap(_) => "cap",
@@ -181,6 +185,20 @@ pub struct AlertmanagerConfig {
     /// Default `1m`.
     #[serde(default = "resend")]
     pub resend: String,
+    /// File with a bearer token.
+    #[serde(default)]
+    pub token_file: Option<String>,
+}
+
+/// `kind = "alertmanager_webhook"`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AlertmanagerWebhookConfig {
+    /// Where each notice is posted.
+    pub url: String,
+    /// Where people look at alerts: the links in the payload begin with it. Default: none.
+    #[serde(default)]
+    pub external_url: Option<String>,
     /// File with a bearer token.
     #[serde(default)]
     pub token_file: Option<String>,

@@ -59,8 +59,8 @@ mod service;
 
 pub use bucket::Rate;
 pub use channel::{
-    AlertmanagerChannel, CapChannel, FEED_FILE, NtfyChannel, Platform, RobotChannel, SmtpChannel,
-    StdoutChannel, WebhookChannel,
+    AlertmanagerChannel, AlertmanagerWebhookChannel, CapChannel, FEED_FILE, NtfyChannel, Platform,
+    RobotChannel, SmtpChannel, StdoutChannel, WebhookChannel,
 };
 pub use config::{
     AlertmanagerConfig, CapCategory, CapConfig, CapScope, CapStatus, ChannelConfig, ChannelsConfig,

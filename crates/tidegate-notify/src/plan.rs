@@ -66,6 +66,15 @@ pub enum KindPlan {
         /// A bearer token.
         token: Option<SecretFile>,
     },
+    /// Whatever takes what Alertmanager sends to its webhooks.
+    AlertmanagerWebhook {
+        /// Where notices are posted.
+        url: Url,
+        /// Links begin with it; may be empty.
+        external_url: String,
+        /// A bearer token.
+        token: Option<SecretFile>,
+    },
     /// A topic of an ntfy server.
     Ntfy {
         /// The server.

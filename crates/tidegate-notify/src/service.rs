@@ -174,6 +174,7 @@ impl KindPlan {
         match self {
             Self::Webhook { .. } => "webhook",
             Self::Alertmanager { .. } => "alertmanager",
+            Self::AlertmanagerWebhook { .. } => "alertmanager_webhook",
             Self::Ntfy { .. } => "ntfy",
             Self::Smtp(_) => "smtp",
             Self::Cap(_) => "cap",

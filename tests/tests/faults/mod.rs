@@ -21,6 +21,7 @@ mod product;
 mod scenario;
 mod workload;
 
+mod alertmanager;
 mod brokers;
 mod feeds;
 mod instances;

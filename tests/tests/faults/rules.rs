@@ -1,8 +1,6 @@
 //! Rules that change under a running pipeline: tries to have a wrong file taken up, a change lost
 //! or written down twice by a kill, and an alert told under rules that were not in force.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::Path;
 
 use serde_json::Value;
@@ -11,7 +9,7 @@ use tidegate_pipeline::{AuditEntry, verify_audit};
 
 use super::kafka::Kafka;
 use super::scenario::{LONG, Scenario};
-use crate::support::{free_port, tidegate, wait_until};
+use crate::support::{free_port, http, tidegate, wait_until};
 
 const AUDIT: &str = "tidegate.audit";
 
@@ -107,22 +105,9 @@ fn real_rules_change_exactly_once_while_a_pipeline_runs() {
     assert_eq!(hashes.len(), 2, "{hashes:?}");
 }
 
-/// One request to the control port: the status and the body.
-fn ask(port: u16, request: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.set_read_timeout(Some(LONG)).unwrap();
-    let head = format!("{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    stream.write_all(head.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, body.to_owned())
-}
-
 /// Has the run take up the file now.
 fn reload(port: u16) -> (u16, Value) {
-    let (status, body) = ask(port, "POST /rules/reload");
+    let (status, body) = http(port, "POST /rules/reload", "").unwrap();
     (status, serde_json::from_str(&body).unwrap())
 }
 
@@ -139,7 +124,7 @@ fn rules<const N: usize>(command: &str, folder: &Path, more: [&str; N]) -> Strin
 
 /// The metric of the one task.
 fn metric(port: u16, name: &str) -> String {
-    let (status, text) = ask(port, "GET /metrics");
+    let (status, text) = http(port, "GET /metrics", "").unwrap();
     assert_eq!(status, 200);
     let mut lines = text.lines();
     let line = lines.find(|line| line.starts_with(&format!("{name}{{")));

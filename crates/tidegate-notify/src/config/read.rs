@@ -27,6 +27,10 @@ const COMMON: &[&str] = &[
 const KINDS: &[(&str, &[&str])] = &[
     ("webhook", &["url", "secret_files"]),
     ("alertmanager", &["url", "resend", "token_file"]),
+    (
+        "alertmanager_webhook",
+        &["url", "external_url", "token_file"],
+    ),
     ("ntfy", &["url", "topic", "token_file"]),
     (
         "smtp",
@@ -194,6 +198,7 @@ impl<'a> Entry<'a> {
         match kind {
             "webhook" => self.part_of(own).map(KindConfig::Webhook),
             "alertmanager" => self.part_of(own).map(KindConfig::Alertmanager),
+            "alertmanager_webhook" => self.part_of(own).map(KindConfig::AlertmanagerWebhook),
             "ntfy" => self.part_of(own).map(KindConfig::Ntfy),
             "smtp" => self.part_of(own).map(KindConfig::Smtp),
             "cap" => self.part_of(own).map(KindConfig::Cap),
@@ -277,8 +282,8 @@ mod tests {
 
     use super::*;
     use crate::config::{
-        AlertmanagerConfig, CapConfig, CommonConfig, KafkaConfig, NtfyConfig, SmtpConfig,
-        StdoutConfig, WebhookConfig,
+        AlertmanagerConfig, AlertmanagerWebhookConfig, CapConfig, CommonConfig, KafkaConfig,
+        NtfyConfig, SmtpConfig, StdoutConfig, WebhookConfig,
     };
 
     fn fields<T: JsonSchema>() -> BTreeSet<String> {
@@ -299,6 +304,7 @@ mod tests {
             let fields = match *kind {
                 "webhook" => fields::<WebhookConfig>(),
                 "alertmanager" => fields::<AlertmanagerConfig>(),
+                "alertmanager_webhook" => fields::<AlertmanagerWebhookConfig>(),
                 "ntfy" => fields::<NtfyConfig>(),
                 "smtp" => fields::<SmtpConfig>(),
                 "cap" => fields::<CapConfig>(),

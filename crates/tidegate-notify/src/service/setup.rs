@@ -5,11 +5,12 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::channel::{
-    AlertmanagerChannel, CapChannel, FEED_FILE, NtfyChannel, Platform, RobotChannel, SmtpChannel,
-    StdoutChannel, WebhookChannel,
+    AlertmanagerChannel, AlertmanagerWebhookChannel, CapChannel, FEED_FILE, NtfyChannel, Platform,
+    RobotChannel, SmtpChannel, StdoutChannel, WebhookChannel,
 };
 use crate::deliver::Deliver;
 use crate::form::RobotStyle;
+use crate::form::alertmanager_webhook::WebhookConfig;
 use crate::form::atom::AtomConfig;
 use crate::form::cap::{CapConfig, Place, Places};
 use crate::form::mail::MailConfig;
@@ -68,6 +69,20 @@ pub(super) fn own(
             resend,
             token,
             outbox: outbox.clone(),
+        })),
+        KindPlan::AlertmanagerWebhook {
+            url,
+            external_url,
+            token,
+        } => Some(Arc::new(AlertmanagerWebhookChannel {
+            poster: poster()?,
+            url,
+            form: WebhookConfig {
+                receiver: plan.name.clone(),
+                external_url,
+                alerts_max: None,
+            },
+            token,
         })),
         KindPlan::Ntfy { url, topic, token } => Some(Arc::new(NtfyChannel {
             poster: poster()?,

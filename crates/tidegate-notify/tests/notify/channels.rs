@@ -410,6 +410,7 @@ const ALL: &str = r"
 channel = [
   { name = 'webhook', kind = 'webhook', url = 'http://{at}/webhook', secret_files = ['secret'], allow_internal = ['{at}'] },
   { name = 'alertmanager', kind = 'alertmanager', url = 'http://{at}/alertmanager', allow_internal = ['{at}'] },
+  { name = 'alertmanager_webhook', kind = 'alertmanager_webhook', url = 'http://{at}/alertmanager_webhook', external_url = 'https://alerts.example/', allow_internal = ['{at}'] },
   { name = 'ntfy', kind = 'ntfy', url = 'http://{at}/ntfy', topic = 't', allow_internal = ['{at}'] },
   { name = 'feishu', kind = 'feishu', url_file = 'feishu.url', secret_files = ['feishu.secret'], allow_internal = ['{at}'] },
   { name = 'dingtalk', kind = 'dingtalk', url_file = 'dingtalk.url', secret_files = ['dingtalk.secret'], allow_internal = ['{at}'] },
@@ -446,6 +447,7 @@ async fn a_service_with_every_kind_doubles_nothing() {
     let kinds = [
         "webhook",
         "alertmanager",
+        "alertmanager_webhook",
         "ntfy",
         "feishu",
         "dingtalk",
@@ -479,7 +481,7 @@ async fn a_service_with_every_kind_doubles_nothing() {
     }
     // An Alertmanager is also reminded of what stands when a service begins.
     assert!((1..=2).contains(&asked.remove("alertmanager").unwrap()));
-    assert_eq!(asked.len(), 5);
+    assert_eq!(asked.len(), 6);
     assert!(asked.values().all(|n| *n == 1), "{asked:?}");
     assert_eq!(mail.letters().len(), 1);
     assert_eq!(files(&place).len(), 2);

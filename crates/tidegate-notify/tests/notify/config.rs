@@ -38,6 +38,7 @@ fn good_ones_pass() {
         "kind = 'webhook'\nsecret_files = ['s', 's']\nurl = 'https://h.example/x'",
         "kind = 'alertmanager'\nurl = 'http://am.internal:9093/am/'\n\
          allow_internal = ['am.internal:9093']\nresend = '30s'",
+        "kind = 'alertmanager_webhook'\nurl = 'https://h.example/x'\nexternal_url = 'https://a.example'",
         "kind = 'ntfy'\nurl = 'https://ntfy.example'\ntopic = 'duty_1'\nlanguages = ['en']",
         "kind = 'smtp'\nhost = 'mail.example'\nfrom = 'a@b.example'\nto = ['c@d.example']",
         "kind = 'cap'\nfolder = 'cap'\nsender = 'duty@city.example'\nstatus = 'Exercise'",

@@ -1,5 +1,6 @@
 //! Alerts of somebody else as alerts that our routes know.
 
+use jiff::{SignedDuration, Timestamp};
 use tidegate_alerts::wire::AlertRecord;
 
 use super::ExternalAlert;
@@ -44,9 +45,6 @@ pub fn record(alert: &ExternalAlert, pipeline: &str) -> Option<AlertRecord> {
     let title = title.unwrap_or_else(|| format!("{rule}: {subject}"));
     let text = note("description", TEXT_MAX);
     let since = alert.starts_at.to_string();
-    // The end of an alert that is over comes behind its start, however coarse the clock there is.
-    let ended = alert.ends_at.filter(|at| *at > alert.starts_at);
-    let ended = ended.unwrap_or(alert.starts_at + jiff::SignedDuration::from_micros(1));
     let runbook = Some(note("runbook_url", TEXT_MAX)).filter(|text| !text.is_empty());
     Some(AlertRecord {
         id: format!(
@@ -69,11 +67,7 @@ pub fn record(alert: &ExternalAlert, pipeline: &str) -> Option<AlertRecord> {
         .to_owned(),
         severity: severity(alert.labels.get("severity").map(String::as_str)).to_owned(),
         window_start: since.clone(),
-        window_end: if alert.is_firing {
-            since.clone()
-        } else {
-            ended.to_string()
-        },
+        window_end: changed_at(alert).to_string(),
         value: None,
         lo: None,
         hi: None,
@@ -102,6 +96,16 @@ pub fn record(alert: &ExternalAlert, pipeline: &str) -> Option<AlertRecord> {
         why: None,
         pipeline: Some(pipeline.to_owned()),
     })
+}
+
+/// The end of an alert that is over comes behind its start, however coarse the clock there is.
+fn changed_at(alert: &ExternalAlert) -> Timestamp {
+    let start = alert.starts_at;
+    if alert.is_firing {
+        return start;
+    }
+    let ended = alert.ends_at.filter(|at| *at > start);
+    ended.unwrap_or(start + SignedDuration::from_micros(1))
 }
 
 fn severity(label: Option<&str>) -> &'static str {

@@ -4,7 +4,8 @@ use tidegate_model::Span;
 
 use super::{Checker, http_url};
 use crate::config::{
-    AlertmanagerConfig, KindConfig, NtfyConfig, RobotConfig, SmtpConfig, SmtpTls, WebhookConfig,
+    AlertmanagerConfig, AlertmanagerWebhookConfig, KindConfig, NtfyConfig, RobotConfig, SmtpConfig,
+    SmtpTls, WebhookConfig,
 };
 use crate::form::webhook::SigningKey;
 use crate::guard::{self, Allowed};
@@ -21,6 +22,7 @@ impl Checker<'_> {
         match &self.config.kind {
             KindConfig::Webhook(config) => self.webhook(config, allowed),
             KindConfig::Alertmanager(config) => self.alertmanager(config, allowed),
+            KindConfig::AlertmanagerWebhook(config) => self.alertmanager_webhook(config, allowed),
             KindConfig::Ntfy(config) => self.ntfy(config, allowed),
             KindConfig::Smtp(config) => self.smtp(config, allowed),
             KindConfig::Cap(config) => self.cap(config),
@@ -63,6 +65,26 @@ impl Checker<'_> {
         Some(KindPlan::Alertmanager {
             url,
             resend: resend?,
+            token: token?,
+        })
+    }
+
+    fn alertmanager_webhook(
+        &mut self,
+        config: &AlertmanagerWebhookConfig,
+        allowed: &Allowed,
+    ) -> Option<KindPlan> {
+        let url = self.url("url", &config.url, allowed);
+        let token = self.token(config.token_file.as_deref());
+        let external_url = config.external_url.as_deref().unwrap_or_default();
+        if !external_url.is_empty()
+            && let Err(why) = http_url(external_url)
+        {
+            self.problem("external_url", why);
+        }
+        Some(KindPlan::AlertmanagerWebhook {
+            url: url?,
+            external_url: external_url.trim_end_matches('/').to_owned(),
             token: token?,
         })
     }
