@@ -14,6 +14,14 @@ pub enum IngestError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// A port on loopback cannot be opened.
+    #[error("listen on {address}: {detail}")]
+    Loopback {
+        /// The address.
+        address: SocketAddr,
+        /// What is wrong, or what the system said.
+        detail: String,
+    },
     /// A client for a feed cannot be made.
     #[error("set up feed {feed}: {detail}")]
     Setup {

@@ -45,6 +45,8 @@
 //! Beside that, a [`SchemaRegistry`] is asked which schemas feeds' messages have: by a person who
 //! writes a feed's file, never on the way of bytes into Kafka.
 //!
+//! Other commands open ports on loopback by [`LocalServer`]: all HTTP that is served is served here.
+//!
 //! Limits: at most 1,000 feeds of a kind; bodies and payloads of at most 16 MiB; every queue, wait
 //! and memory is bounded by a key of `ingest.toml` or a constant beside its use.
 
@@ -70,12 +72,15 @@ mod receive;
 
 mod registry;
 
+mod loopback;
+
 pub use config::{
     IngestConfig, MqttConfig, MqttTlsConfig, PollConfig, ReceiveConfig, ReceiveFeedConfig,
 };
 pub use counts::{FeedCounts, Refusal, Summary, Trouble};
 pub use error::IngestError;
 pub use ingest::Ingest;
+pub use loopback::{Answering, LocalAnswer, LocalServer};
 pub use plan::IngestPlan;
 pub use problem::ConfigProblem;
 pub use receive::Receiver;

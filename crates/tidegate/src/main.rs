@@ -12,7 +12,6 @@ mod progress;
 
 mod drive;
 mod live;
-mod loopback;
 
 mod batch;
 mod checkpoint;

@@ -410,7 +410,7 @@ const ALL: &str = r"
 channel = [
   { name = 'webhook', kind = 'webhook', url = 'http://{at}/webhook', secret_files = ['secret'], allow_internal = ['{at}'] },
   { name = 'alertmanager', kind = 'alertmanager', url = 'http://{at}/alertmanager', allow_internal = ['{at}'] },
-  { name = 'alertmanager_webhook', kind = 'alertmanager_webhook', url = 'http://{at}/alertmanager_webhook', external_url = 'https://alerts.example/', allow_internal = ['{at}'] },
+  { name = 'alertmanager-webhook', kind = 'alertmanager_webhook', url = 'http://{at}/alertmanager-webhook', external_url = 'https://alerts.example/', allow_internal = ['{at}'] },
   { name = 'ntfy', kind = 'ntfy', url = 'http://{at}/ntfy', topic = 't', allow_internal = ['{at}'] },
   { name = 'feishu', kind = 'feishu', url_file = 'feishu.url', secret_files = ['feishu.secret'], allow_internal = ['{at}'] },
   { name = 'dingtalk', kind = 'dingtalk', url_file = 'dingtalk.url', secret_files = ['dingtalk.secret'], allow_internal = ['{at}'] },
@@ -447,7 +447,7 @@ async fn a_service_with_every_kind_doubles_nothing() {
     let kinds = [
         "webhook",
         "alertmanager",
-        "alertmanager_webhook",
+        "alertmanager-webhook",
         "ntfy",
         "feishu",
         "dingtalk",

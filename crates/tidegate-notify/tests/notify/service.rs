@@ -303,7 +303,7 @@ fn the_readme_example_of_settings_has_every_kind_once() {
             *kinds.entry(channel.kind.name()).or_insert(0) += 1;
         }
     }
-    assert_eq!(kinds.len(), 10, "{kinds:?}");
+    assert_eq!(kinds.len(), 11, "{kinds:?}");
 }
 
 /// Not used by a test of its own: that a service can be moved to another thread.

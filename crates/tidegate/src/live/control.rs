@@ -5,11 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use axum::Router;
-use axum::body::Body;
-use axum::extract::State;
-use axum::http::{Response, StatusCode};
-use axum::routing::{get, post};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -17,9 +12,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use serde_json::{Value, json};
+use tidegate_ingest::{LocalAnswer, LocalServer};
 
 use super::reloads::Reloads;
-use crate::loopback::{self, answer, respond};
 
 /// How long the tasks may take to take up the rules: one may be in the middle of a commit.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -36,19 +31,23 @@ pub(super) fn serve(address: SocketAddr, pipeline: &str, reloads: Arc<Reloads>) 
         pipeline: pipeline.into(),
         reloads,
     };
-    let router = Router::new()
-        .route("/metrics", get(metrics))
-        .route("/rules/reload", post(reload))
-        .with_state(served);
-    loopback::serve(address, "control", router)
+    let asked = served.clone();
+    LocalServer::new("control")
+        .get("/metrics", move || {
+            let answer = metrics(&served);
+            Box::pin(async { answer })
+        })
+        .post("/rules/reload", move |_| Box::pin(reload(asked.clone())))
+        .serve(address)?;
+    Ok(())
 }
 
 /// Has all tasks of this process look at the file now, and waits for what they make of it.
-async fn reload(State(served): State<Served>) -> Response<Body> {
+async fn reload(served: Served) -> LocalAnswer {
     let mut tasks = served.reloads.tasks();
     if tasks.borrow().is_empty() {
         let error = "this instance has no task now; ask the one that has";
-        return answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": error }));
+        return LocalAnswer::json(503, &json!({ "error": error }));
     }
     let number = served.reloads.ask();
     let answered = tasks.wait_for(|tasks| tasks.values().all(|task| task.answered >= number));
@@ -57,7 +56,7 @@ async fn reload(State(served): State<Served>) -> Response<Body> {
             "not every task looked at the rules within {} s; they will: ask again",
             ANSWER_WITHIN.as_secs()
         );
-        return answer(StatusCode::GATEWAY_TIMEOUT, &json!({ "error": error }));
+        return LocalAnswer::json(504, &json!({ "error": error }));
     };
     let is_ok = answered.values().all(|task| task.problems.is_empty());
     let tasks: Vec<Value> = answered
@@ -66,13 +65,9 @@ async fn reload(State(served): State<Served>) -> Response<Body> {
             json!({ "task": task, "version": rules.version, "problems": rules.problems })
         })
         .collect();
-    let status = if is_ok {
-        StatusCode::OK
-    } else {
-        StatusCode::UNPROCESSABLE_ENTITY
-    };
+    let status = if is_ok { 200 } else { 422 };
     let body = json!({ "ok": is_ok, "pipeline": *served.pipeline, "tasks": tasks });
-    answer(status, &body)
+    LocalAnswer::json(status, &body)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -88,14 +83,16 @@ struct OutcomeLabels {
     outcome: &'static str,
 }
 
-async fn metrics(State(served): State<Served>) -> Response<Body> {
-    let mut text = String::new();
-    if let Err(error) = encode(&mut text, &registry(&served)) {
-        let error = json!({ "error": error.to_string() });
-        return answer(StatusCode::INTERNAL_SERVER_ERROR, &error);
+fn metrics(served: &Served) -> LocalAnswer {
+    let mut body = String::new();
+    if let Err(error) = encode(&mut body, &registry(served)) {
+        return LocalAnswer::json(500, &json!({ "error": error.to_string() }));
     }
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    respond(StatusCode::OK, kind, text)
+    LocalAnswer {
+        status: 200,
+        kind: "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        body,
+    }
 }
 
 /// What is known now, as metrics: tasks come and go, so they are made anew for each scrape.

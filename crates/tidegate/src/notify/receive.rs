@@ -6,18 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{Response, StatusCode};
-use axum::routing::post;
 use serde_json::json;
 use tidegate_alerts::wire::AlertRecord;
+use tidegate_ingest::{LocalAnswer, LocalServer};
 use tidegate_notify::form::alertmanager_webhook::{ReadLimits, read, record};
 use tokio::sync::{mpsc, oneshot};
 
 use super::relay::Incoming;
-use crate::loopback::{self, answer};
 
 /// How long it may take until the alerts are on disk.
 const KEPT_WITHIN: Duration = Duration::from_secs(20);
@@ -39,22 +34,23 @@ pub(super) fn serve(
         pipeline: pipeline.into(),
         send: send.downgrade(),
     };
-    let router = Router::new()
-        .route("/alertmanager", post(take))
-        .layer(DefaultBodyLimit::max(ReadLimits::default().bytes_max))
-        .with_state(inlet);
-    loopback::serve(address, "receive", router)
+    LocalServer::new("receive")
+        .post("/alertmanager", move |body| {
+            Box::pin(take(inlet.clone(), body))
+        })
+        .serve(address)?;
+    Ok(())
 }
 
 /// Answers 200 once the alerts are on disk; anything else has Alertmanager push them again, but 400,
 /// which is for what never will be right.
-async fn take(State(inlet): State<Inlet>, body: Bytes) -> Response<Body> {
+async fn take(inlet: Inlet, body: Vec<u8>) -> LocalAnswer {
     let group = match read(&body, ReadLimits::default()) {
         Ok(group) => group,
         Err(fault) => {
             tracing::warn!(%fault, "What was pushed is no webhook of an Alertmanager.");
             let error = fault.to_string();
-            return answer(StatusCode::BAD_REQUEST, &json!({ "error": error }));
+            return LocalAnswer::json(400, &json!({ "error": error }));
         }
     };
     let alerts = group.alerts.iter();
@@ -84,10 +80,10 @@ async fn take(State(inlet): State<Inlet>, body: Bytes) -> Response<Body> {
         is_kept.await.ok()
     };
     match tokio::time::timeout(KEPT_WITHIN, keeping).await {
-        Ok(Some(())) => answer(StatusCode::OK, &counts),
+        Ok(Some(())) => LocalAnswer::json(200, &counts),
         Ok(None) | Err(_) => {
             let error = "the alerts are not on disk yet; push them again";
-            answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": error }))
+            LocalAnswer::json(503, &json!({ "error": error }))
         }
     }
 }
