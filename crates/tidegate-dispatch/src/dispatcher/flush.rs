@@ -34,6 +34,9 @@ impl Dispatcher {
             group.due = None;
             let remind = std::mem::take(&mut group.remind);
             again.extend(remind.iter().map(Arc::clone));
+            for id in remind.iter() {
+                self.alerts.touch(id);
+            }
             ready = self.ready(key);
         }
         if repeats && let Some(group) = self.groups.get(&key) {

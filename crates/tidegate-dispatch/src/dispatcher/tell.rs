@@ -37,8 +37,9 @@ impl Dispatcher {
     pub(super) fn tell(&mut self, mut telling: Telling, notices: &mut Vec<Notice>) {
         let storm = self.plan.storm();
         let (shown_max, sent_max) = (storm.alerts_per_notice as usize, storm.notices_per_minute);
-        let lane = &mut self.lanes[usize::from(telling.lane)];
-        lane.turn(self.now);
+        let now = self.now;
+        let lane = self.lane_mut(telling.lane);
+        lane.turn(now);
         let shown_max = if lane.sent < sent_max { shown_max } else { 0 };
         self.sort_worst_first(&mut telling.ids);
         let held = telling.ids.split_off(shown_max.min(telling.ids.len()));
@@ -67,7 +68,7 @@ impl Dispatcher {
         if let Some(seat) = self.seat_mut(id, &key) {
             seat.is_held = true;
         }
-        self.lanes[usize::from(lane)].held.insert(Arc::clone(id));
+        self.lane_mut(lane).held.insert(Arc::clone(id));
         self.begin_watch(id);
     }
 
@@ -173,14 +174,14 @@ impl Dispatcher {
             NoticeKind::Digest => self.totals.digests += 1,
             NoticeKind::Alert | NoticeKind::Summary | NoticeKind::Test => {}
         }
-        self.lanes[usize::from(telling.lane)].sent += 1;
+        self.lane_mut(telling.lane).sent += 1;
         let hash = crate::digest::unhex(&notice.id).expect("it was written by `hex`");
         for id in &telling.ids {
             let Some(key) = self.seat_on(id, telling.lane) else {
                 continue;
             };
             self.totals.told += self.take_pending(id, &key);
-            self.lanes[usize::from(telling.lane)].held.remove(id);
+            self.lane_mut(telling.lane).held.remove(id);
             let now = self.now;
             if let Some(seat) = self.seat_mut(id, &key) {
                 seat.is_held = false;
@@ -211,7 +212,7 @@ impl Dispatcher {
     pub(super) fn digest(&mut self, lane: u16, notices: &mut Vec<Notice>) {
         let shown_max = self.plan.storm().alerts_per_notice as usize;
         let now = self.now;
-        let it = &mut self.lanes[usize::from(lane)];
+        let it = self.lane_mut(lane);
         it.scheduled = None;
         it.turn(now);
         it.digests += 1;
