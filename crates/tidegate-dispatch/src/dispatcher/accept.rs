@@ -237,7 +237,8 @@ impl Dispatcher {
             let Some(group) = self.groups.get_mut(&key) else {
                 continue;
             };
-            if group.pending.contains(id) && group.due.is_none() {
+            let has_something = group.pending.contains(id) || group.remind.contains(id);
+            if has_something && group.due.is_none() {
                 let wait = self.plan.routes()[usize::from(group.route)].group_wait;
                 group.due = Some(after(self.now, wait));
                 self.schedule(key);
@@ -416,7 +417,6 @@ impl Dispatcher {
         if let Some(span) = span
             && is_open
             && active.goes_up.is_none()
-            && active.level == 0
         {
             self.set_going_up(id, Some(after(self.now, span)));
         }

@@ -4,6 +4,7 @@
 mod commands;
 #[path = "../../tests/support/mod.rs"]
 mod support;
+mod together;
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;

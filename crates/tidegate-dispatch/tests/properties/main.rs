@@ -1,6 +1,7 @@
 //! Random days of alerts, silences and acknowledgements. Tries to make the dispatcher forget an
 //! alert, tell one twice, tell what nobody may hear, or go on differently after a restart.
 
+mod laws;
 mod restart;
 mod run;
 #[path = "../support/mod.rs"]
