@@ -50,9 +50,9 @@ fn check(args: &[&str], code: i32, parts: &[&str]) -> String {
 fn routes_and_channels_are_checked_with_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     for (number, (file, text, parts)) in [
-        ("routes.toml", "[[route]]\nname = \"default\"\nchannels = [\"hal\"]\n", &["routes.toml", "\"hal\" is not a channel"][..]),
+        ("routes.toml", "[[route]]\nname = \"default\"\nchannels = [\"hal\"]\n", &["routes.toml:3", "\"hal\" is not a channel"][..]),
         ("routes.toml", "[[route]]\nname = \"default\"\nchannel = [\"log\"]\n", &["routes.toml:3", "channel"]),
-        ("routes.toml", "[[duty]]\nrole = \"x\"\ngrid_unit = \"moon\"\nchannels = [\"log\"]\n[[route]]\nname = \"default\"\nchannels = [\"log\"]\n", &["routes.toml", "moon"]),
+        ("routes.toml", "[[duty]]\nrole = \"x\"\ngrid_unit = \"moon\"\nchannels = [\"log\"]\n[[route]]\nname = \"default\"\nchannels = [\"log\"]\n", &["routes.toml:3", "moon"]),
         ("channels.toml", "[[channel]]\nname = \"log\"\nkind = \"pigeon\"\n", &["channels.toml", "pigeon"]),
         ("channels.toml", "[[channel]]\nname = \"log\"\nkind = \"stdout\"\nsecret = \"x\"\n", &["channels.toml:4", "secret"]),
     ]

@@ -8,6 +8,7 @@ mod flush;
 mod tell;
 
 mod acknowledge;
+mod changes;
 mod escalate;
 mod listing;
 mod restore;
@@ -23,7 +24,9 @@ use crate::digest::Hash;
 use crate::notice::Notice;
 use crate::plan::Plan;
 use crate::precision::Precision;
+use crate::state::StatePart;
 use crate::totals::Totals;
+use crate::tracked::Tracked;
 
 pub use acknowledge::{AcknowledgeError, AcknowledgeRequest};
 pub use held::Acknowledged;
@@ -58,8 +61,8 @@ pub const TOLD_MAX: usize = 16;
 /// say; the first two answer with notices. After a command of a person the next deadline may be
 /// at once.
 ///
-/// The same inputs with the same times give the same notices, ids included, also when
-/// [`Dispatcher::state`] was stored between any two of them and restored.
+/// The same inputs with the same times give the same notices, ids included, also when what
+/// [`Dispatcher::take_changes`] gave was stored between any two of them and restored.
 ///
 /// ```
 /// use tidegate_dispatch::{Dispatcher, GridTree, NoticeKind, Plan, RoutesConfig};
@@ -90,13 +93,15 @@ pub struct Dispatcher {
     plan: Plan,
     /// The latest time it was told; it never goes back.
     now: Timestamp,
-    alerts: BTreeMap<Id, Active>,
-    resolved: BTreeMap<Id, Resolved>,
+    alerts: Tracked<Id, Active>,
+    resolved: Tracked<Id, Resolved>,
     /// `resolved` in the order in which they ended.
     ended: VecDeque<Id>,
-    groups: BTreeMap<Hash, Group>,
-    lanes: Vec<Lane>,
-    silences: BTreeMap<Hash, HeldSilence>,
+    /// How many more ended before those.
+    ended_before: u64,
+    groups: Tracked<Hash, Group>,
+    lanes: Tracked<u16, Lane>,
+    silences: Tracked<Hash, HeldSilence>,
     /// For each inhibition of the plan: by the values that must be equal, the sources that stand.
     sources: Vec<BTreeMap<String, BTreeSet<Id>>>,
     /// By source: alerts with something untold that it keeps quiet.
@@ -104,6 +109,8 @@ pub struct Dispatcher {
     deadlines: BTreeSet<(Timestamp, Due)>,
     precision: Precision,
     totals: Totals,
+    /// What is to be stored beside what changes from now on.
+    unsaved: Vec<StatePart>,
 }
 
 impl Dispatcher {
@@ -113,17 +120,19 @@ impl Dispatcher {
         Self {
             plan,
             now: Timestamp::MIN,
-            alerts: BTreeMap::new(),
-            resolved: BTreeMap::new(),
+            alerts: Tracked::default(),
+            resolved: Tracked::default(),
             ended: VecDeque::new(),
-            groups: BTreeMap::new(),
-            lanes: Vec::new(),
-            silences: BTreeMap::new(),
+            ended_before: 0,
+            groups: Tracked::default(),
+            lanes: Tracked::default(),
+            silences: Tracked::default(),
             sources,
             quiet: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             precision: Precision::default(),
             totals: Totals::default(),
+            unsaved: Vec::new(),
         }
     }
 
@@ -222,17 +231,25 @@ impl Dispatcher {
     }
 
     fn channel(&self, lane: u16) -> &str {
-        &self.lanes[usize::from(lane)].channel
+        &self.lanes[&lane].channel
     }
 
     /// The lane of a channel, made when it is asked for first.
     fn lane(&mut self, channel: &str) -> u16 {
-        let found = self.lanes.iter().position(|lane| lane.channel == channel);
-        let lane = found.unwrap_or_else(|| {
-            self.lanes.push(Lane::new(channel.to_owned()));
-            self.lanes.len() - 1
-        });
-        u16::try_from(lane).expect("a plan names fewer channels than 65,536")
+        let mut lanes = self.lanes.iter();
+        let found = lanes.find(|(_, lane)| lane.channel == channel);
+        if let Some((lane, _)) = found {
+            return *lane;
+        }
+        let lane = u16::try_from(self.lanes.len());
+        let lane = lane.expect("a plan names fewer channels than 65,536");
+        self.lanes.insert(lane, Lane::new(channel.to_owned()));
+        lane
+    }
+
+    fn lane_mut(&mut self, lane: u16) -> &mut Lane {
+        let found = self.lanes.get_mut(&lane);
+        found.expect("lanes are never taken away")
     }
 
     /// Puts a group where it belongs in the list of deadlines.
@@ -255,15 +272,15 @@ impl Dispatcher {
 
     /// Puts a channel's digest where it belongs in the list of deadlines.
     fn schedule_lane(&mut self, index: u16) {
-        let lane = &mut self.lanes[usize::from(index)];
+        let lane = self.lane_mut(index);
         let next = lane.next();
-        if let Some(at) = lane.scheduled {
+        let before = std::mem::replace(&mut lane.scheduled, next);
+        if let Some(at) = before {
             self.deadlines.remove(&(at, Due::Lane(index)));
         }
         if let Some(at) = next {
             self.deadlines.insert((at, Due::Lane(index)));
         }
-        lane.scheduled = next;
     }
 
     /// Sets when the next one up is told of an alert.

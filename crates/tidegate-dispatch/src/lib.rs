@@ -7,8 +7,8 @@
 //! This crate promises:
 //! - no clock, no I/O: the same inputs at the same times give the same notices, ids included, and
 //!   no id twice;
-//! - [`Dispatcher::state`] is complete: a dispatcher restored from it goes on as if nothing had
-//!   happened, also under another plan, and tells nothing a second time;
+//! - [`Dispatcher::take_changes`] is complete: a dispatcher restored from all that it gave goes on as
+//!   if nothing had happened, also under another plan, and tells nothing a second time;
 //! - nothing vanishes unseen: what is not told is counted with the reason ([`Totals`]), and what is
 //!   kept quiet is listed with what keeps it so;
 //! - a shadow record never makes a notice.
@@ -19,6 +19,7 @@ mod digest;
 mod hours;
 mod problem;
 mod record;
+mod tracked;
 
 mod config;
 mod matcher;

@@ -1,6 +1,7 @@
 //! A `routes.toml` whose every part was checked, and what it says of an alert.
 
 mod check;
+mod lines;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +18,7 @@ use crate::problem::Problem;
 use crate::tree::GridTree;
 
 use check::Check;
+use lines::{line_at, name_lines};
 
 /// The word in a route's channels that stands for those of whoever is on duty.
 pub const DUTY: &str = "duty";
@@ -200,6 +202,24 @@ impl Plan {
         };
         plan.hash = plan.content_hash();
         problems.ok(plan)
+    }
+
+    /// Reads the text of a `routes.toml` and checks it as [`Plan::try_new`] does.
+    ///
+    /// # Errors
+    /// All problems, each with its line; of those that keep the text from being read, the first.
+    pub fn from_toml(text: &str, tree: GridTree, channels: &[&str]) -> Result<Self, Vec<Problem>> {
+        let config: RoutesConfig = toml::from_str(text).map_err(|error| {
+            vec![Problem {
+                line: error.span().map(|span| line_at(text, span.start)),
+                key: String::new(),
+                message: error.message().to_owned(),
+            }]
+        })?;
+        Self::try_new(&config, tree, channels).map_err(|mut problems| {
+            name_lines(text, &mut problems);
+            problems
+        })
     }
 
     /// Thirty-two hexadecimal digits that change with anything in `routes.toml`, but not with the

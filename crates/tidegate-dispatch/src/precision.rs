@@ -1,6 +1,6 @@
 //! How often a rule was right, by what people said of its alerts.
 
-use std::collections::BTreeMap;
+use crate::tracked::Tracked;
 
 /// The most rules that are counted. Alerts of more rules are told, but not counted here.
 pub const RULES_MAX: usize = 10_000;
@@ -83,8 +83,8 @@ impl Verdicts {
 }
 
 /// The verdicts on all rules.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Precision(pub(crate) BTreeMap<String, Verdicts>);
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Precision(pub(crate) Tracked<String, Verdicts>);
 
 impl Precision {
     fn of(&mut self, rule: &str) -> Option<&mut Verdicts> {
@@ -94,7 +94,7 @@ impl Precision {
             }
             self.0.insert(rule.to_owned(), Verdicts::default());
         }
-        self.0.get_mut(rule)
+        self.0.get_mut(&rule.to_owned())
     }
 
     pub(crate) fn raised(&mut self, rule: &str) {

@@ -10,7 +10,9 @@ const NAME_CHARS_MAX: usize = 64;
 /// One thing that is wrong with `routes.toml` or the tree of grid units.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// The key, as a path from the file: `route[2].group_wait`.
+    /// The line in the file, from 1, where it is known.
+    pub line: Option<usize>,
+    /// The key, as a path from the file: `route[2].group_wait`; empty for the file as a whole.
     pub key: String,
     /// What is wrong, with the value and what to do.
     pub message: String,
@@ -18,7 +20,13 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.key, self.message)
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.message)
     }
 }
 
@@ -29,6 +37,7 @@ pub(crate) struct Problems(Vec<Problem>);
 impl Problems {
     pub(crate) fn add(&mut self, key: impl Into<String>, message: impl Into<String>) {
         self.0.push(Problem {
+            line: None,
             key: key.into(),
             message: message.into(),
         });

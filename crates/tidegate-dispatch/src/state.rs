@@ -1,8 +1,11 @@
-//! The stored form of a [`crate::Dispatcher`].
+//! The stored form of a [`crate::Dispatcher`]: parts that each have a key ([`StoredParts`]), and all
+//! of them together ([`DispatcherState`]).
 //!
 //! A stored format (postcard): the order and the types of the fields are a promise, and a change of
 //! them is a new [`VERSION`]. The plan is not in it; what was told, to whom and when is. Hashes and
 //! packed records are bytes; times are RFC 3339.
+
+mod parts;
 
 use std::collections::BTreeMap;
 
@@ -14,11 +17,18 @@ use crate::precision::{Verdict, Verdicts};
 use crate::silence::Silence;
 use crate::totals::Totals;
 
-/// The number of this form.
-pub const VERSION: u32 = 1;
+pub(crate) use parts::Part;
+pub use parts::{StatePart, StoredParts};
 
-/// Everything that a dispatcher remembers beside its plan.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The number of this form.
+pub const VERSION: u32 = 2;
+
+/// The number of the form that was stored as a whole.
+const WHOLE_VERSION: u32 = 1;
+
+/// Everything that a dispatcher remembers beside its plan. It is not written any more as a whole;
+/// what was, is read.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct DispatcherState {
     /// [`VERSION`].
     pub version: u32,
@@ -38,6 +48,9 @@ pub struct DispatcherState {
     pub verdicts: BTreeMap<String, Verdicts>,
     /// What became of all that came in.
     pub totals: Totals,
+    /// How many alerts ended before the first of `resolved`, and are forgotten.
+    #[serde(skip)]
+    pub ended_before: u64,
 }
 
 /// One alert.

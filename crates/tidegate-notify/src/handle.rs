@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use tidegate_dispatch::Notice;
+use tidegate_dispatch::state::StatePart;
 use tokio::sync::Notify;
 
 use crate::outbox::{Batch, Outbox, OutboxError, ReadUpTo};
@@ -52,13 +53,13 @@ impl OutboxHandle {
     pub async fn accept(
         &self,
         notices: Vec<Notice>,
-        dispatch_state: Vec<u8>,
+        dispatch_parts: Vec<StatePart>,
         positions: Vec<ReadUpTo>,
         now: Timestamp,
     ) -> Result<usize, OutboxError> {
         let batch = Batch {
             notices,
-            dispatch_state,
+            dispatch_parts,
             positions,
             done_orders: Vec::new(),
         };

@@ -1,7 +1,7 @@
 //! Notices on disk: nothing that was accepted is lost, and nothing is told under another id.
 //!
-//! [`Outbox::accept`] stores notices, the dispatcher's state and the reader's position in one
-//! transaction that is on disk when it returns. Killed before it, the reader begins where it was
+//! [`Outbox::accept`] stores notices, what changed of the dispatcher's state and the reader's position
+//! in one transaction that is on disk when it returns. Killed before it, the reader begins where it was
 //! and makes the same notices with the same ids; killed after it, they are here. A notice is
 //! pending until it is delivered or dead, and what is pending for one alert on one channel is due
 //! one after the other. What was sent but not yet recorded is sent again after a restart: at least
@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rusqlite::Connection;
 use tidegate_dispatch::Notice;
+use tidegate_dispatch::state::StoredParts;
 
 pub use accept::Batch;
 pub use list::{Attempt, Counts, Filter, Kept, KeptState};
@@ -30,7 +31,7 @@ pub use record::{Done, End};
 pub use standing::Standing;
 
 /// Version of the tables; `user_version` of the file.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// Longest reason that is kept, in characters.
 const WHY_CHARS_MAX: usize = 500;
 /// Most attempts that are kept of one notice; later ones are only counted.
@@ -64,8 +65,8 @@ pub struct ReadUpTo {
 /// What was stored with the newest notices.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Resume {
-    /// The dispatcher's state; `None` in a new outbox.
-    pub dispatch_state: Option<Vec<u8>>,
+    /// The dispatcher's state; without any part in a new outbox.
+    pub dispatch_parts: StoredParts,
     /// Where to go on reading.
     pub positions: Vec<ReadUpTo>,
 }
@@ -253,6 +254,9 @@ impl Outbox {
             if found < 2 {
                 db.execute_batch(include_str!("outbox/orders.sql"))?;
             }
+            if found < 3 {
+                db.execute_batch(include_str!("outbox/parts.sql"))?;
+            }
             if found < VERSION {
                 db.pragma_update(None, "user_version", VERSION)?;
             }
@@ -285,9 +289,9 @@ impl Outbox {
     /// # Errors
     /// [`OutboxError::Sqlite`].
     pub fn resume(&self) -> Result<Resume> {
-        use rusqlite::OptionalExtension as _;
         self.run(|db| {
-            let state = db.query_row("SELECT state FROM dispatch", [], |row| row.get(0));
+            let mut parts = db.prepare("SELECT key, bytes FROM dispatch_part")?;
+            let parts = parts.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
             let sql = "SELECT topic, partition, offset FROM read_up_to ORDER BY topic, partition";
             let mut positions = db.prepare(sql)?;
             let positions = positions.query_map([], |row| {
@@ -298,7 +302,7 @@ impl Outbox {
                 })
             })?;
             Ok(Resume {
-                dispatch_state: state.optional()?,
+                dispatch_parts: parts.collect::<rusqlite::Result<_>>()?,
                 positions: positions.collect::<rusqlite::Result<_>>()?,
             })
         })

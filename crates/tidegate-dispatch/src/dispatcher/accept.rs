@@ -79,7 +79,7 @@ impl Dispatcher {
         let packed = Packed::new(record);
         for channel in channels {
             let lane = self.lane(&channel);
-            self.lanes[usize::from(lane)].count_gone(&record.rule, &packed);
+            self.lane_mut(lane).count_gone(&record.rule, &packed);
             self.schedule_lane(lane);
         }
     }
@@ -142,6 +142,8 @@ impl Dispatcher {
             return id;
         };
         self.settle(&id);
+        // Whether it is kept quiet is judged anew when it is to be told.
+        self.set_quiet(&id, None);
         let sooner = self
             .plan
             .escalates_after(rank)
@@ -217,6 +219,9 @@ impl Dispatcher {
         }
         if left {
             for target in self.quiet.remove(id).unwrap_or_default() {
+                if let Some(target) = self.alerts.get_mut(&target) {
+                    target.quiet_by = None;
+                }
                 self.wake(&target);
             }
         }
@@ -232,7 +237,8 @@ impl Dispatcher {
             let Some(group) = self.groups.get_mut(&key) else {
                 continue;
             };
-            if group.pending.contains(id) && group.due.is_none() {
+            let has_something = group.pending.contains(id) || group.remind.contains(id);
+            if has_something && group.due.is_none() {
                 let wait = self.plan.routes()[usize::from(group.route)].group_wait;
                 group.due = Some(after(self.now, wait));
                 self.schedule(key);
@@ -276,7 +282,10 @@ impl Dispatcher {
         }
         let route = u16::try_from(route).expect("a plan has at most 10,000 routes");
         let new = || Group::new(route, lane, is_overflow);
-        let group = self.groups.entry(key).or_insert_with(new);
+        if !self.groups.contains_key(&key) {
+            self.groups.insert(key, new());
+        }
+        let group = self.groups.get_mut(&key).expect("it is there by now");
         group.members.insert(Arc::clone(id));
         let seat = Seat {
             group: key,
@@ -330,6 +339,7 @@ impl Dispatcher {
         };
         group.pending.insert(Arc::clone(id));
         group.remind.remove(id);
+        self.alerts.touch(id);
         let at = if at_once {
             self.now
         } else {
@@ -347,7 +357,7 @@ impl Dispatcher {
     fn leave_untold(&mut self, id: &Id, key: &Hash, record: &AlertRecord) {
         let is_held = self.seat(id, key).is_some_and(|seat| seat.is_held);
         if let (true, Some(group)) = (is_held, self.groups.get(key)) {
-            let lane = &mut self.lanes[usize::from(group.lane)];
+            let lane = self.lane_mut(group.lane);
             lane.held.remove(id);
             lane.count_gone(&record.rule, &Packed::new(record));
         }
@@ -380,6 +390,7 @@ impl Dispatcher {
             return;
         };
         let resolved = Resolved {
+            number: self.ended_before + self.ended.len() as u64,
             rule: active.record.unpack().rule,
             window_end: active.window_end,
             verdict: active.acknowledged.as_ref().and_then(|it| it.verdict),
@@ -391,6 +402,7 @@ impl Dispatcher {
         self.ended.push_back(Arc::clone(id));
         while self.ended.len() > RESOLVED_MAX {
             if let Some(oldest) = self.ended.pop_front() {
+                self.ended_before += 1;
                 self.resolved.remove(&oldest);
             }
         }
@@ -405,7 +417,6 @@ impl Dispatcher {
         if let Some(span) = span
             && is_open
             && active.goes_up.is_none()
-            && active.level == 0
         {
             self.set_going_up(id, Some(after(self.now, span)));
         }

@@ -69,12 +69,14 @@ impl Dispatcher {
             self.acknowledge_open(&id, request);
             return Ok(());
         }
-        let Some(resolved) = self.resolved.get_mut(key) else {
+        let Some((id, _)) = self.resolved.get_key_value(key) else {
             return Err(AcknowledgeError::Unknown(alert));
         };
         let Some(verdict) = request.verdict else {
             return Err(AcknowledgeError::Over(alert));
         };
+        let id = Arc::clone(id);
+        let resolved = self.resolved.get_mut(&id).expect("it was found above");
         let before = resolved.verdict.replace(verdict);
         self.precision.judged(&resolved.rule, before, verdict);
         Ok(())

@@ -33,7 +33,11 @@ impl Dispatcher {
         if is_due {
             group.due = None;
             let remind = std::mem::take(&mut group.remind);
-            again.extend(remind.iter().map(Arc::clone));
+            for id in remind.iter() {
+                self.alerts.touch(id);
+                self.wait_for_source(id, &key);
+                again.push(Arc::clone(id));
+            }
             ready = self.ready(key);
         }
         if repeats && let Some(group) = self.groups.get(&key) {
@@ -87,8 +91,8 @@ impl Dispatcher {
         ready
     }
 
-    /// Whether an alert is to be told again: it stands, nobody took it, nothing mutes it, and it
-    /// has nothing new to tell.
+    /// Whether an alert is to be told again: it stands, nobody who heard of it took it, nothing mutes
+    /// it, and it has nothing new to tell.
     fn stands_told(&self, id: &Id, key: &Hash) -> bool {
         let Some(active) = self.alerts.get(id) else {
             return false;
@@ -97,10 +101,24 @@ impl Dispatcher {
             .groups
             .get(key)
             .is_none_or(|group| group.pending.contains(id));
+        let is_untold = self.seat(id, key).is_some_and(|seat| seat.told.is_empty());
         !is_pending
             && !active.is_over()
-            && active.acknowledged.is_none()
+            && (active.acknowledged.is_none() || is_untold)
             && self.mute(&active.record.unpack()).is_none()
+    }
+
+    /// What stands and is kept quiet by another alert is told again when that is over.
+    pub(super) fn wait_for_source(&mut self, id: &Id, key: &Hash) {
+        let Some(active) = self.alerts.get(id).filter(|it| !it.is_over()) else {
+            return;
+        };
+        if let Some(Mute::Inhibition(source)) = self.mute(&active.record.unpack())
+            && let Some(group) = self.groups.get_mut(key)
+        {
+            group.remind.insert(Arc::clone(id));
+            self.set_quiet(id, Some(source.as_str().into()));
+        }
     }
 
     fn tell_group(&mut self, key: Hash, kind: NoticeKind, ids: Vec<Id>, notices: &mut Vec<Notice>) {

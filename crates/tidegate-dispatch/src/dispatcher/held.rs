@@ -69,6 +69,8 @@ pub struct Acknowledged {
 /// An alert that is over, kept for verdicts and so that a repeated record is known.
 #[derive(Debug, Clone)]
 pub(super) struct Resolved {
+    /// Its place in the order of ends, counted from the first ever.
+    pub(super) number: u64,
     pub(super) rule: String,
     pub(super) window_end: EventTime,
     pub(super) verdict: Option<Verdict>,

@@ -18,15 +18,21 @@ use crate::state::{
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RestoreError {
     /// It is of another version.
-    #[error("read the dispatcher's state: version {0} is not {VERSION}")]
-    Version(u32),
+    #[error("read the dispatcher's state: version {found} is not {expected}")]
+    Version {
+        /// Its version.
+        found: u32,
+        /// The version that can be read.
+        expected: u32,
+    },
     /// It contradicts itself.
     #[error("read the dispatcher's state: {0}")]
     Broken(String),
 }
 
 impl Dispatcher {
-    /// Everything that must be stored to go on later.
+    /// All that has to be known to go on later, put together. It costs what everything that stands
+    /// does; [`Dispatcher::take_changes`] gives what is to be stored.
     pub fn state(&self) -> DispatcherState {
         let silences = self.silences.values();
         DispatcherState {
@@ -47,16 +53,17 @@ impl Dispatcher {
                 .iter()
                 .map(|(key, group)| self.store_group(*key, group))
                 .collect(),
-            channels: self.lanes.iter().map(store_lane).collect(),
+            channels: self.lanes.values().map(store_lane).collect(),
             silences: silences
                 .map(|it| (it.silence.clone(), it.is_ended))
                 .collect(),
-            verdicts: self.precision.0.clone(),
+            verdicts: (*self.precision.0).clone(),
             totals: self.totals,
+            ended_before: self.ended_before,
         }
     }
 
-    fn store_alert(&self, id: &Id, active: &Active) -> AlertHeld {
+    pub(super) fn store_alert(&self, id: &Id, active: &Active) -> AlertHeld {
         let seat = |seat: &Seat| {
             let group = self.groups.get(&seat.group);
             SeatHeld {
@@ -67,8 +74,6 @@ impl Dispatcher {
                 is_reminded: group.is_some_and(|group| group.remind.contains(id)),
             }
         };
-        let quiet_by = active.quiet_by.as_ref();
-        let waits = |source: &&Id| self.quiet.get(*source).is_some_and(|ids| ids.contains(id));
         AlertHeld {
             record: active.record.bytes().to_vec(),
             is_worse: active.change == Change::Worse,
@@ -77,11 +82,11 @@ impl Dispatcher {
             goes_up: active.goes_up,
             level: active.level,
             reached: active.reached,
-            quiet_by: quiet_by.filter(waits).map(ToString::to_string),
+            quiet_by: active.quiet_by.as_ref().map(ToString::to_string),
         }
     }
 
-    fn store_resolved(&self, id: &Id) -> ResolvedHeld {
+    pub(super) fn store_resolved(&self, id: &Id) -> ResolvedHeld {
         let resolved = &self.resolved[id];
         ResolvedHeld {
             id: id.to_string(),
@@ -91,7 +96,7 @@ impl Dispatcher {
         }
     }
 
-    fn store_group(&self, key: Hash, group: &Group) -> GroupHeld {
+    pub(super) fn store_group(&self, key: Hash, group: &Group) -> GroupHeld {
         GroupHeld {
             key,
             route: self.plan.routes()[usize::from(group.route)].name.clone(),
@@ -112,12 +117,15 @@ impl Dispatcher {
     /// [`RestoreError`]: of another version, or it contradicts itself.
     pub fn restore(plan: Plan, state: &DispatcherState) -> Result<Self, RestoreError> {
         if state.version != VERSION {
-            return Err(RestoreError::Version(state.version));
+            let (found, expected) = (state.version, VERSION);
+            return Err(RestoreError::Version { found, expected });
         }
         let mut this = Self::new(plan);
         this.now = state.now;
         this.totals = state.totals;
-        this.precision.0.clone_from(&state.verdicts);
+        for (rule, verdicts) in &state.verdicts {
+            this.precision.0.insert(rule.clone(), *verdicts);
+        }
         for held in &state.channels {
             this.restore_lane(held)?;
         }
@@ -135,9 +143,11 @@ impl Dispatcher {
         for held in &state.alerts {
             this.restore_alert(held)?;
         }
-        for held in &state.resolved {
+        this.ended_before = state.ended_before;
+        for (held, number) in state.resolved.iter().zip(state.ended_before..) {
             let id: Id = held.id.as_str().into();
             let resolved = Resolved {
+                number,
                 rule: held.rule.clone(),
                 window_end: EventTime::from_micros(held.window_end),
                 verdict: held.verdict,
@@ -152,7 +162,7 @@ impl Dispatcher {
 
     fn restore_lane(&mut self, held: &ChannelHeld) -> Result<(), RestoreError> {
         let lane = self.lane(&held.channel);
-        let lane = &mut self.lanes[usize::from(lane)];
+        let lane = self.lane_mut(lane);
         lane.minute = held.minute;
         lane.sent = held.sent;
         lane.gone.clone_from(&held.gone);
@@ -196,9 +206,8 @@ impl Dispatcher {
                 group.remind.insert(Arc::clone(&id));
             }
             if seat.is_held {
-                self.lanes[usize::from(group.lane)]
-                    .held
-                    .insert(Arc::clone(&id));
+                let lane = group.lane;
+                self.lane_mut(lane).held.insert(Arc::clone(&id));
             }
             active.seats.push(Seat {
                 group: seat.group,
@@ -268,7 +277,7 @@ fn packed(bytes: &[u8]) -> Result<Packed, RestoreError> {
     Packed::from_bytes(bytes).ok_or_else(broken)
 }
 
-fn store_lane(lane: &Lane) -> ChannelHeld {
+pub(super) fn store_lane(lane: &Lane) -> ChannelHeld {
     ChannelHeld {
         channel: lane.channel.clone(),
         minute: lane.minute,

@@ -133,6 +133,7 @@ impl Dispatcher {
                 };
                 if !group.pending.contains(&id) {
                     group.remind.insert(Arc::clone(&id));
+                    self.alerts.touch(&id);
                 }
                 group.due_by(self.now);
                 self.schedule(key);

@@ -9,7 +9,7 @@ use tidegate_alerts::wire::AlertRecord;
 use tidegate_model::Span;
 
 use super::held::{Id, after};
-use super::{Dispatcher, TOLD_MAX};
+use super::{Dispatcher, Mute, TOLD_MAX};
 use crate::digest::{Hash, digest, hex};
 use crate::notice::{Notice, NoticeAlert, NoticeKind, Told};
 
@@ -37,8 +37,9 @@ impl Dispatcher {
     pub(super) fn tell(&mut self, mut telling: Telling, notices: &mut Vec<Notice>) {
         let storm = self.plan.storm();
         let (shown_max, sent_max) = (storm.alerts_per_notice as usize, storm.notices_per_minute);
-        let lane = &mut self.lanes[usize::from(telling.lane)];
-        lane.turn(self.now);
+        let now = self.now;
+        let lane = self.lane_mut(telling.lane);
+        lane.turn(now);
         let shown_max = if lane.sent < sent_max { shown_max } else { 0 };
         self.sort_worst_first(&mut telling.ids);
         let held = telling.ids.split_off(shown_max.min(telling.ids.len()));
@@ -67,7 +68,7 @@ impl Dispatcher {
         if let Some(seat) = self.seat_mut(id, &key) {
             seat.is_held = true;
         }
-        self.lanes[usize::from(lane)].held.insert(Arc::clone(id));
+        self.lane_mut(lane).held.insert(Arc::clone(id));
         self.begin_watch(id);
     }
 
@@ -81,8 +82,11 @@ impl Dispatcher {
     /// Takes an alert from what its group has to tell: 1 if it was there.
     fn take_pending(&mut self, id: &Id, key: &Hash) -> u64 {
         self.set_quiet(id, None);
-        let group = self.groups.get_mut(key);
-        group.map_or(0, |group| u64::from(group.pending.remove(id)))
+        let Some(group) = self.groups.get_mut(key) else {
+            return 0;
+        };
+        group.remind.remove(id);
+        u64::from(group.pending.remove(id))
     }
 
     /// From when it is first told or counted, somebody has to take it.
@@ -173,14 +177,14 @@ impl Dispatcher {
             NoticeKind::Digest => self.totals.digests += 1,
             NoticeKind::Alert | NoticeKind::Summary | NoticeKind::Test => {}
         }
-        self.lanes[usize::from(telling.lane)].sent += 1;
+        self.lane_mut(telling.lane).sent += 1;
         let hash = crate::digest::unhex(&notice.id).expect("it was written by `hex`");
         for id in &telling.ids {
             let Some(key) = self.seat_on(id, telling.lane) else {
                 continue;
             };
             self.totals.told += self.take_pending(id, &key);
-            self.lanes[usize::from(telling.lane)].held.remove(id);
+            self.lane_mut(telling.lane).held.remove(id);
             let now = self.now;
             if let Some(seat) = self.seat_mut(id, &key) {
                 seat.is_held = false;
@@ -211,7 +215,7 @@ impl Dispatcher {
     pub(super) fn digest(&mut self, lane: u16, notices: &mut Vec<Notice>) {
         let shown_max = self.plan.storm().alerts_per_notice as usize;
         let now = self.now;
-        let it = &mut self.lanes[usize::from(lane)];
+        let it = self.lane_mut(lane);
         it.scheduled = None;
         it.turn(now);
         it.digests += 1;
@@ -222,7 +226,7 @@ impl Dispatcher {
         let (mut shown, mut rest): (Vec<Id>, Vec<Id>) = held
             .into_iter()
             .filter(|id| self.alerts.contains_key(id))
-            .partition(|id| self.mute(&self.alerts[id].record.unpack()).is_none());
+            .partition(|id| self.may_be_shown(id));
         self.sort_worst_first(&mut shown);
         rest.extend(shown.split_off(shown_max.min(shown.len())));
         for id in &rest {
@@ -259,7 +263,17 @@ impl Dispatcher {
         self.schedule_lane(lane);
     }
 
-    /// A held alert was counted in a digest.
+    /// Whoever was told that an alert began is told that it is over, inhibited or not.
+    fn may_be_shown(&self, id: &Id) -> bool {
+        let active = &self.alerts[id];
+        match self.mute(&active.record.unpack()) {
+            None => true,
+            Some(Mute::Inhibition(_)) => active.is_over(),
+            Some(Mute::Silence(_)) => false,
+        }
+    }
+
+    /// A held alert was counted in a digest. What another keeps quiet is told after its end.
     fn release(&mut self, id: &Id, lane: u16) {
         let Some(key) = self.seat_on(id, lane) else {
             return;
@@ -267,8 +281,8 @@ impl Dispatcher {
         if let Some(seat) = self.seat_mut(id, &key) {
             seat.is_held = false;
         }
-        let is_pending = self.groups[&key].pending.contains(id);
-        if !is_pending {
+        if !self.groups[&key].pending.contains(id) {
+            self.wait_for_source(id, &key);
             self.let_go_if_over(id, &key);
         }
     }

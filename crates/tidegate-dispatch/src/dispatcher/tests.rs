@@ -4,6 +4,7 @@
 mod commands;
 #[path = "../../tests/support/mod.rs"]
 mod support;
+mod together;
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -11,6 +12,7 @@ use std::fmt::Write as _;
 use super::*;
 use crate::config::RoutesConfig;
 use crate::silence::SilenceRequest;
+use crate::state::StoredParts;
 use crate::tree::{GridTree, GridUnit};
 use support::{at, record};
 
@@ -120,13 +122,19 @@ fn check_laws(dispatcher: &Dispatcher) {
 fn check(toml: &str, steps: &str, expected: &[&str]) {
     let mut out = Vec::new();
     let mut dispatcher = dispatcher(toml);
+    let mut stored = StoredParts::new();
     for line in steps.lines().map(str::trim).filter(|line| !line.is_empty()) {
         step(&mut dispatcher, line, &mut out);
         check_laws(&dispatcher);
-        let bytes = postcard::to_stdvec(&dispatcher.state()).unwrap();
-        let state = postcard::from_bytes(&bytes).unwrap();
-        let restored = Dispatcher::restore(dispatcher.plan().clone(), &state).unwrap();
-        assert_eq!(restored.state(), state, "after {line}");
+        for part in dispatcher.take_changes() {
+            match part.bytes {
+                Some(bytes) => stored.insert(part.key, bytes),
+                None => stored.remove(&part.key),
+            };
+        }
+        let plan = dispatcher.plan().clone();
+        let restored = Dispatcher::restore_parts(plan, stored.clone()).unwrap();
+        assert_eq!(restored.state(), dispatcher.state(), "after {line}");
         assert_eq!(
             restored.next_deadline(),
             dispatcher.next_deadline(),

@@ -94,6 +94,94 @@ fn what_is_wrong_is_said() {
     );
 }
 
+/// The lines and keys of the problems of a whole file.
+#[track_caller]
+fn check_lines(toml: &str, expected: &[(usize, &str)]) {
+    let problems = Plan::from_toml(toml, tree(), &["mail", "hall"])
+        .err()
+        .unwrap_or_default();
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(line, key)| (Some(*line), *key))
+        .collect();
+    let found: Vec<_> = problems
+        .iter()
+        .map(|it| (it.line, it.key.as_str()))
+        .collect();
+    assert_eq!(found, expected, "{toml}\n{problems:?}");
+}
+
+#[test]
+fn every_problem_names_its_line() {
+    // Without the array's brackets a `[2]` would be found in the first route, or nowhere.
+    check_lines(
+        "[[route]]\n# fax\nname = 'a'\nmatch = { grid_unit = 'g9' }\nchannels = [\n  'mail',\n  \
+         'fax',\n]\n\n[[route]]\nname = 'a'\nchannels = ['mail']\n\n[route.active]\nfrom = '08:00'\n\
+         to = '8'\ntime_zone = 'Moon/Base'\n",
+        &[
+            (4, "route[1].match.grid_unit"),
+            (5, "route[1].channels"),
+            (10, "route[2]"),
+            (11, "route[2].name"),
+            (16, "route[2].active.to"),
+            (17, "route[2].active.time_zone"),
+        ],
+    );
+    check_lines(
+        "[[duty]]\nrole = 'a'\ngrid_unit = 'g9'\nchannels = ['mail']\n\n  [[duty]]\nrole = 'a'\n\
+         grid_unit = 'g9'\nchannels = ['mail']\n\n[[duty]]\nrole = 'b'\nkind = 'market'\n\
+         hours.weekdays = ['someday']\nhours.from = '08:00'\nhours.to = '08:00'\n\
+         hours.time_zone = 'Asia/Shanghai'\nchannels = ['mail']\n\
+         [[route]]\nname = 'default'\nchannels = ['mail']\n",
+        &[
+            (3, "duty[1].grid_unit"),
+            (6, "duty[2]"),
+            (8, "duty[2].grid_unit"),
+            (14, "duty[3].hours.weekdays"),
+            (16, "duty[3].hours.to"),
+        ],
+    );
+    check_lines(
+        "silences.max = 'x'\n[storm]\nalerts_per_notice = 0\n[escalation]\ncritical = '0s'\n\
+         [[inhibit]]\nsource = {}\ntarget.tags.'a.b' = []\nequal = []\n\
+         [[route]]\nname = 'default'\nchannels = ['mail']\ngroup_interval = '5h'\n",
+        &[
+            (1, "silences.max"),
+            (3, "storm.alerts_per_notice"),
+            (5, "escalation.critical"),
+            (7, "inhibit[1].source"),
+            (8, "inhibit[1].target.tags.a.b"),
+            (9, "inhibit[1].equal"),
+            // Nothing says how often: it is the default that is below what is written.
+            (10, "route[1].repeat_interval"),
+        ],
+    );
+    check_lines(
+        "route = [\n  { name = 'a', match = { rule = 'x' }, channels = ['mail'] },\n  \
+         { name = 'b', channels = ['fax'] },\n]\n",
+        &[(3, "route[2].channels")],
+    );
+}
+
+#[test]
+fn what_cannot_be_read_names_its_line() {
+    for (toml, line) in [
+        ("[[route]]\nname = 'a'\nname = 'b'\n", 3),
+        ("[[route]]\nname = 'a'\nchannel = ['mail']\n", 3),
+        ("\n[[route]]\nname = 'a'\n", 2),
+        (
+            "[[route]]\nname = 'a'\nchannels = ['mail']\nmatch = { severity_min = 'bad' }\n",
+            4,
+        ),
+        (
+            "[[route]]\nname = 'a'\nchannels = ['mail']\n[route.match]\nrule = 7\n",
+            5,
+        ),
+    ] {
+        check_lines(toml, &[(line, "")]);
+    }
+}
+
 #[test]
 fn a_default_route_is_needed() {
     for (toml, expected) in [

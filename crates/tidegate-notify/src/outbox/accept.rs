@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use tidegate_dispatch::Notice;
+use tidegate_dispatch::state::StatePart;
 
 use super::{Outbox, OutboxError, ReadUpTo, Result, orders, standing};
 
@@ -16,8 +17,8 @@ const ID_LENGTH_MAX: usize = 128;
 pub struct Batch {
     /// What is to be told. A notice whose id is known is passed over.
     pub notices: Vec<Notice>,
-    /// The dispatcher's state after all of it.
-    pub dispatch_state: Vec<u8>,
+    /// What changed of the dispatcher's state, by all of it.
+    pub dispatch_parts: Vec<StatePart>,
     /// How far its reader is.
     pub positions: Vec<ReadUpTo>,
     /// Orders that the state has taken in: number and result.
@@ -32,21 +33,21 @@ impl Outbox {
     pub fn accept(
         &mut self,
         notices: &[Notice],
-        dispatch_state: &[u8],
+        dispatch_parts: &[StatePart],
         positions: &[ReadUpTo],
         now: Timestamp,
     ) -> Result<usize> {
         let batch = Batch {
             notices: notices.to_vec(),
-            dispatch_state: dispatch_state.to_vec(),
+            dispatch_parts: dispatch_parts.to_vec(),
             positions: positions.to_vec(),
             done_orders: Vec::new(),
         };
         self.accept_batch(&batch, now)
     }
 
-    /// Stores notices, the dispatcher's state, how far its reader is and which orders were applied,
-    /// all or nothing, and gives how many of the notices are new.
+    /// Stores notices, what changed of the dispatcher's state, how far its reader is and which orders
+    /// were applied, all or nothing, and gives how many of the notices are new.
     ///
     /// # Errors
     /// [`OutboxError::Full`] where more would be pending than it may hold,
@@ -107,8 +108,16 @@ fn resume_from(db: &Connection, batch: &Batch) -> rusqlite::Result<()> {
         db.prepare_cached("INSERT OR REPLACE INTO read_up_to VALUES (?1, ?2, ?3)")?
             .execute(params![topic, partition, offset])?;
     }
-    db.prepare_cached("INSERT OR REPLACE INTO dispatch VALUES (1, ?1)")?
-        .execute([&batch.dispatch_state])?;
+    let sql = "INSERT INTO dispatch_part VALUES (?1, ?2)
+               ON CONFLICT (key) DO UPDATE SET bytes = excluded.bytes";
+    let mut put = db.prepare_cached(sql)?;
+    let mut remove = db.prepare_cached("DELETE FROM dispatch_part WHERE key = ?1")?;
+    for StatePart { key, bytes } in &batch.dispatch_parts {
+        match bytes {
+            Some(bytes) => put.execute(params![key, bytes])?,
+            None => remove.execute([key])?,
+        };
+    }
     Ok(())
 }
 

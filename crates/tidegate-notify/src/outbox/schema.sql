@@ -1,4 +1,4 @@
--- Version 1 of the outbox; orders.sql makes version 2 of it. `user_version` holds the number.
+-- Version 1 of the outbox; orders.sql makes version 2 of it, and parts.sql version 3. `user_version` holds the number.
 -- Times are milliseconds since 1970 in UTC.
 
 -- Notices. `seq` is the order in which they were accepted.

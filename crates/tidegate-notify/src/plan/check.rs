@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use reqwest::Url;
+use tidegate_dispatch::DUTY;
 use tidegate_model::Span;
 
 use super::{ChannelPlan, ChannelsPlan, KindPlan};
@@ -111,6 +112,10 @@ impl Checker<'_> {
             let message = format!(
                 "{name:?} must be of 1 to {NAME_LENGTH_MAX} lower-case letters, digits and -"
             );
+            self.problem("name", message);
+        }
+        if name == DUTY {
+            let message = "it stands for those on duty in routes.toml; give the channel another";
             self.problem("name", message);
         }
     }

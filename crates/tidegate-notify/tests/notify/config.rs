@@ -222,6 +222,12 @@ fn two_of_one_name_and_faults_of_several_channels_are_told() {
             (9, "channel.B.topic")
         ]
     );
+    // The word of routes.toml for those on duty.
+    let found = problems("[[channel]]\nname = 'duty'\nkind = 'stdout'\n");
+    assert_eq!(
+        (found[0].line, found[0].key.as_str()),
+        (Some(1), "channel.duty.name")
+    );
     let toml = "[[channel]]\nname = 'a'\nkind = 'stdout'\n# more\ncolour = 1\n\n[[channel]]\n\
                 kind = 'stdout'\nrate = 5\n\n[other]\nx = 1\n";
     let found = problems(toml);

@@ -15,7 +15,7 @@ use tidegate_notify::{
 };
 
 use crate::server::{Reply, Server, answer, text};
-use crate::support::{SECRET, notice, until, webhook, write_secret};
+use crate::support::{SECRET, notice, state, stored, until, webhook, write_secret};
 
 /// Names the folder of the child; without it there is nothing to do.
 const FOLDER: &str = "TIDEGATE_TEST_NOTIFY_CHILD";
@@ -39,11 +39,8 @@ async fn work(folder: &Path) {
         .positions
         .first()
         .map_or(0, |p| p.offset.unsigned_abs());
-    let state = resume
-        .dispatch_state
-        .map(|state| String::from_utf8(state).unwrap());
     assert_eq!(
-        state,
+        stored(&outbox),
         (next > 0).then(|| next.to_string()),
         "state and position differ"
     );
@@ -69,7 +66,7 @@ async fn work(folder: &Path) {
             partition: 0,
             offset: end.cast_signed(),
         };
-        let state = end.to_string().into_bytes();
+        let state = state(&end.to_string());
         let accepted = outbox
             .accept(all, state, vec![position], Timestamp::now())
             .await;

@@ -1,6 +1,7 @@
 //! Orders of operators: a chain that tells on whoever changes it, and a process that is killed at
 //! random instants while it applies them, which must neither lose one nor apply one twice.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tidegate_notify::{Batch, Outbox, OutboxError, OutboxLimits};
 
-use crate::support::{LONG, notice, until};
+use crate::support::{LONG, notice, state, stored, until};
 
 /// Names the folder of the child; without it there is nothing to do.
 const FOLDER: &str = "TIDEGATE_TEST_ORDERS_CHILD";
@@ -26,7 +27,7 @@ fn raw(folder: &Path) -> rusqlite::Connection {
 fn batch(done_orders: &[(i64, &str)]) -> Batch {
     let pair = |(number, result): &(i64, &str)| (*number, (*result).to_owned());
     Batch {
-        dispatch_state: b"state".to_vec(),
+        dispatch_parts: state("one"),
         done_orders: done_orders.iter().map(pair).collect(),
         ..Batch::default()
     }
@@ -60,11 +61,11 @@ fn an_order_is_open_until_it_is_applied_with_the_state_that_has_it() {
         &[(1, "x"), (1, "y")],
     ] {
         let mut again = batch(wrong);
-        again.dispatch_state = b"other".to_vec();
+        again.dispatch_parts = state("other");
         let error = outbox.accept_batch(&again, now).unwrap_err();
         assert!(matches!(error, OutboxError::OrderNotOpen { .. }), "{error}");
     }
-    assert_eq!(outbox.resume().unwrap().dispatch_state.unwrap(), b"state");
+    assert_eq!(stored(&outbox).unwrap(), "one");
     assert_eq!(numbers(&outbox), [1, 3]);
     let listed = outbox.orders(2).unwrap();
     assert_eq!((listed[0].number, listed[1].number), (3, 2));
@@ -197,13 +198,15 @@ fn an_outbox_of_version_1_gets_orders_and_keeps_what_it_has() {
     drop(db);
     for number in 1..3 {
         let mut outbox = open(folder.path());
-        assert_eq!(outbox.resume().unwrap().dispatch_state.unwrap(), b"abc");
+        // What was the whole state is the part without a key.
+        let parts = outbox.resume().unwrap().dispatch_parts;
+        assert_eq!(parts, BTreeMap::from([(Vec::new(), b"abc".to_vec())]));
         assert_eq!(outbox.order("a", "{}", Timestamp::now()).unwrap(), number);
     }
     let version: i64 = raw(folder.path())
         .query_row("PRAGMA user_version", [], |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 2);
+    assert_eq!(version, 3);
 }
 
 /// The child: its state is the list of the orders it applied, until it is killed.
@@ -213,8 +216,7 @@ fn child_that_applies_orders() {
         return;
     };
     let mut outbox = open(Path::new(&folder));
-    let state = outbox.resume().unwrap().dispatch_state.unwrap_or_default();
-    let mut state = String::from_utf8(state).unwrap();
+    let mut applied = stored(&outbox).unwrap_or_default();
     let started = Instant::now();
     // It ends by itself where nobody is left to kill it.
     while started.elapsed() < LONG {
@@ -223,8 +225,8 @@ fn child_that_applies_orders() {
             std::thread::sleep(Duration::from_millis(1));
         }
         for order in open.iter().take(2) {
-            state += &order.number.to_string();
-            state.push(' ');
+            applied += &order.number.to_string();
+            applied.push(' ');
         }
         let done = open
             .iter()
@@ -232,7 +234,7 @@ fn child_that_applies_orders() {
             .map(|order| (order.number, order.body.clone()));
         let batch = Batch {
             done_orders: done.collect(),
-            dispatch_state: state.clone().into_bytes(),
+            dispatch_parts: state(&applied),
             ..Batch::default()
         };
         outbox.accept_batch(&batch, Timestamp::now()).unwrap();
@@ -292,9 +294,8 @@ async fn killed_at_any_instant_each_order_is_applied_once() {
     })
     .await;
     drop(child);
-    let state = outbox.resume().unwrap().dispatch_state.unwrap();
-    let state = String::from_utf8(state).unwrap();
-    let applied: Vec<i64> = state
+    let applied: Vec<i64> = stored(&outbox)
+        .unwrap()
         .split_whitespace()
         .map(|number| number.parse().unwrap())
         .collect();

@@ -1,15 +1,17 @@
 //! The outbox alone: acceptance, order, ends, bounds, restarts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
+use tidegate_dispatch::Notice;
+use tidegate_dispatch::state::StatePart;
 use tidegate_notify::{
     Done, End, Filter, KeptState, Outbox, OutboxError, OutboxLimits, ReadUpTo, Resume,
 };
 
-use crate::support::{alert, notice};
+use crate::support::{alert, notice, state};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::now() + Duration::from_secs(seconds.unsigned_abs())
@@ -33,18 +35,28 @@ fn notices_state_and_position_are_stored_together_and_once() {
         offset,
     };
     let all = [notice("n-1", "a"), notice("n-2", "b")];
-    assert_eq!(outbox.accept(&all, b"one", &[position(7)], now).unwrap(), 2);
-    assert_eq!(outbox.accept(&all, b"two", &[position(9)], now).unwrap(), 0);
+    assert_eq!(
+        outbox
+            .accept(&all, &state("one"), &[position(7)], now)
+            .unwrap(),
+        2
+    );
+    assert_eq!(
+        outbox
+            .accept(&all, &state("two"), &[position(9)], now)
+            .unwrap(),
+        0
+    );
     // Nothing of what fails is stored.
     let bad = [notice("n-3", "a"), notice("n.4", "a")];
     let error = outbox
-        .accept(&bad, b"three", &[position(11)], now)
+        .accept(&bad, &state("three"), &[position(11)], now)
         .unwrap_err();
     assert!(matches!(error, OutboxError::Id { .. }), "{error}");
     drop(outbox);
     let outbox = Outbox::open(&path, OutboxLimits::default()).unwrap();
     let expected = Resume {
-        dispatch_state: Some(b"two".to_vec()),
+        dispatch_parts: BTreeMap::from([(b"state".to_vec(), b"two".to_vec())]),
         positions: vec![position(9)],
     };
     assert_eq!(outbox.resume().unwrap(), expected);
@@ -59,6 +71,41 @@ fn notices_state_and_position_are_stored_together_and_once() {
             .mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
+}
+
+#[test]
+fn parts_are_put_and_taken_with_the_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut outbox = Outbox::open(&folder.path().join("o"), OutboxLimits::default()).unwrap();
+    let now = Timestamp::now();
+    let part = |key: &str, bytes: Option<&str>| StatePart {
+        key: key.as_bytes().to_vec(),
+        bytes: bytes.map(|bytes| bytes.as_bytes().to_vec()),
+    };
+    let mut check = |parts: &[StatePart], notices: &[Notice], expected: &[(&str, &str)]| {
+        // A notice of a wrong id undoes all of the batch.
+        drop(outbox.accept(notices, parts, &[], now));
+        let stored = outbox.resume().unwrap().dispatch_parts;
+        let stored: Vec<_> = stored
+            .iter()
+            .map(|(key, bytes)| [key, bytes].map(|text| std::str::from_utf8(text).unwrap()))
+            .collect();
+        let expected: Vec<_> = expected.iter().map(|(key, bytes)| [*key, *bytes]).collect();
+        assert_eq!(stored, expected);
+    };
+    let two = [part("b", Some("1")), part("a", Some("2"))];
+    check(&two, &[], &[("a", "2"), ("b", "1")]);
+    check(&[], &[], &[("a", "2"), ("b", "1")]);
+    let wrong = [part("b", Some("3")), part("a", None)];
+    check(&wrong, &[notice("n.1", "a")], &[("a", "2"), ("b", "1")]);
+    // A later part takes the place of an earlier one.
+    let again = [
+        part("a", None),
+        part("b", Some("3")),
+        part("b", Some("4")),
+        part("z", None),
+    ];
+    check(&again, &[], &[("b", "4")]);
 }
 
 #[test]
@@ -77,7 +124,7 @@ fn one_of_an_alert_waits_for_those_before_it() {
         notice("n-4", "b"),
         elsewhere,
     ];
-    outbox.accept(&all, b"", &[], now).unwrap();
+    outbox.accept(&all, &[], &[], now).unwrap();
     assert_eq!(ids(&outbox, now), ["n-1", "n-2"]);
     outbox.delivered("n-1", now).unwrap();
     assert_eq!(ids(&outbox, now), ["n-2"]);
@@ -109,7 +156,7 @@ fn what_expires_is_a_dead_letter_and_can_be_sent_again() {
     let mut outbox = Outbox::open(&folder.path().join("o"), OutboxLimits::default()).unwrap();
     let now = Timestamp::now();
     outbox
-        .accept(&[notice("n-1", "a"), notice("n-2", "a")], b"", &[], now)
+        .accept(&[notice("n-1", "a"), notice("n-2", "a")], &[], &[], now)
         .unwrap();
     outbox.retry_at("n-1", now, at(1), "status 500").unwrap();
     let late = at(601);
@@ -139,7 +186,7 @@ fn the_bound_forgets_what_is_done_and_never_what_waits() {
     let limits = OutboxLimits { rows_max: 4 };
     let mut outbox = Outbox::open(&folder.path().join("o"), limits).unwrap();
     let now = Timestamp::now();
-    let take = |outbox: &mut Outbox, id: &str| outbox.accept(&[notice(id, id)], b"", &[], now);
+    let take = |outbox: &mut Outbox, id: &str| outbox.accept(&[notice(id, id)], &[], &[], now);
     for id in ["n-1", "n-2", "n-3", "n-4"] {
         take(&mut outbox, id).unwrap();
     }
@@ -174,11 +221,11 @@ fn other_files_and_later_versions_are_refused() {
     let path = folder.path().join("p");
     drop(Outbox::open(&path, OutboxLimits::default()).unwrap());
     let db = rusqlite::Connection::open(&path).unwrap();
-    db.pragma_update(None, "user_version", 3).unwrap();
+    db.pragma_update(None, "user_version", 4).unwrap();
     drop(db);
     let error = Outbox::open(&path, OutboxLimits::default()).unwrap_err();
     assert!(
-        matches!(error, OutboxError::Version { found: 3, .. }),
+        matches!(error, OutboxError::Version { found: 4, .. }),
         "{error}"
     );
 }
@@ -205,7 +252,7 @@ fn the_last_word_on_an_alert_stands_by_its_labels() {
     let mut elsewhere = notice("n-0", "z");
     elsewhere.channel = "d".to_owned();
     let all = [notice("n-1", "a"), notice("n-2", "b"), elsewhere];
-    outbox.accept(&all, b"", &[], now).unwrap();
+    outbox.accept(&all, &[], &[], now).unwrap();
     let pair = |what: &str, ended| (what.to_owned(), ended);
     assert_eq!(
         standing(&outbox),
@@ -217,12 +264,12 @@ fn the_last_word_on_an_alert_stands_by_its_labels() {
     // An escalation is the same alert; another owner makes it another one, and the old one ends.
     let mut worse = notice("n-3", "a");
     "critical".clone_into(&mut worse.alerts[0].record.severity);
-    outbox.accept(&[worse.clone()], b"", &[], now).unwrap();
+    outbox.accept(&[worse.clone()], &[], &[], now).unwrap();
     assert_eq!(standing(&outbox)[0], pair("market-office critical", false));
     assert_eq!(outbox.standing_of("c", "a").unwrap().len(), 1);
     worse.id = "n-4".to_owned();
     "city".clone_into(&mut worse.alerts[0].record.owner);
-    outbox.accept(&[worse.clone()], b"", &[], now).unwrap();
+    outbox.accept(&[worse.clone()], &[], &[], now).unwrap();
     let changed = [
         pair("city critical", false),
         pair("market-office critical", true),
@@ -280,7 +327,7 @@ proptest! {
                     let mut notice = notice(&format!("n-{}", accepted.len()), "x");
                     let one = |of: &u8| alert(&of.to_string(), "firing", "watch");
                     notice.alerts = alerts.iter().map(one).collect();
-                    prop_assert_eq!(outbox.accept(&[notice], b"", &[], now).unwrap(), 1);
+                    prop_assert_eq!(outbox.accept(&[notice], &[], &[], now).unwrap(), 1);
                     accepted.push(alerts);
                 }
                 Step::Try(which, end) => {

@@ -255,7 +255,7 @@ async fn one_process_delivers_and_others_may_look() {
     let path = place.folder.path().join("outbox.sqlite");
     let mut other = Outbox::open(&path, OutboxLimits::default()).unwrap();
     other
-        .accept(&[notice("n-1", "a")], b"", &[], Timestamp::now())
+        .accept(&[notice("n-1", "a")], &[], &[], Timestamp::now())
         .unwrap();
     assert_eq!(place.settled("n-1").await.0.state, KeptState::Delivered);
     running.stop().await;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tempfile::TempDir;
 use tidegate_alerts::wire::AlertRecord;
+use tidegate_dispatch::state::StatePart;
 use tidegate_dispatch::{Notice, NoticeAlert, NoticeKind};
 use tidegate_notify::{
     Attempt, Channels, ChannelsConfig, Counters, Environment, Kept, KeptState, Outbox,
@@ -87,6 +88,22 @@ pub(crate) fn notice(id: &str, alert_id: &str) -> Notice {
         text_en: None,
     }
 }
+
+/// A dispatcher's state of one part.
+pub(crate) fn state(text: &str) -> Vec<StatePart> {
+    let key = STATE.as_bytes().to_vec();
+    let bytes = Some(text.as_bytes().to_vec());
+    vec![StatePart { key, bytes }]
+}
+
+/// What [`state`] stored.
+pub(crate) fn stored(outbox: &Outbox) -> Option<String> {
+    let resume = outbox.resume().unwrap();
+    let bytes = resume.dispatch_parts.get(STATE.as_bytes())?;
+    Some(String::from_utf8(bytes.clone()).unwrap())
+}
+
+const STATE: &str = "state";
 
 /// A folder with secrets and an outbox.
 pub(crate) struct Place {

@@ -11,7 +11,6 @@ use tidegate_notify::OutboxHandle;
 
 use crate::cli::{Alerts, NotifyPlace, Routes, Silence, Silenced};
 
-use super::relay::dispatcher;
 use super::setup::{self, Setup};
 use super::{open_of, orders};
 
@@ -192,7 +191,7 @@ impl Seen {
         let setup = setup::load(&place.pipeline).await?;
         let outbox = open_of(place.state.as_deref(), &setup.pipeline.name)?;
         let resume = outbox.with(|outbox| outbox.resume()).await?;
-        let dispatcher = dispatcher(setup.plan.clone(), resume.dispatch_state.as_deref())?;
+        let dispatcher = Dispatcher::restore_parts(setup.plan.clone(), resume.dispatch_parts)?;
         Ok(Self { setup, dispatcher })
     }
 }

@@ -126,12 +126,11 @@ mod tests {
     //! Tries to have an order do nothing without saying so.
 
     use super::*;
-    use tidegate_dispatch::{GridTree, Plan, RoutesConfig};
+    use tidegate_dispatch::{GridTree, Plan};
 
     fn dispatcher() -> Dispatcher {
-        let config: RoutesConfig =
-            toml::from_str("[[route]]\nname = \"default\"\nchannels = [\"hall\"]\n").unwrap();
-        Dispatcher::new(Plan::try_new(&config, GridTree::default(), &["hall"]).unwrap())
+        let routes = "[[route]]\nname = \"default\"\nchannels = [\"hall\"]\n";
+        Dispatcher::new(Plan::from_toml(routes, GridTree::default(), &["hall"]).unwrap())
     }
 
     #[test]

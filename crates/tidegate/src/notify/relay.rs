@@ -1,13 +1,13 @@
 //! From alerts that come in to notices that are on disk: the dispatcher decides who is told, the
-//! outbox keeps it together with the dispatcher's state and the reader's position, and the service
-//! delivers behind that.
+//! outbox keeps it together with what changed of the dispatcher's state and the reader's position, and
+//! the service delivers behind that.
 //!
 //! Killed at any instant, it begins where the outbox stands: alerts after that are read again and
 //! make the same notices with the same ids.
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use jiff::Timestamp;
 use tidegate_alerts::wire::AlertRecord;
 use tidegate_dispatch::{Dispatcher, Notice, Plan};
@@ -67,7 +67,7 @@ impl Relay {
         outbox: OutboxHandle,
     ) -> Result<(Self, Vec<ReadUpTo>)> {
         let resume = outbox.with(|outbox| outbox.resume()).await?;
-        let dispatcher = dispatcher(plan, resume.dispatch_state.as_deref())?;
+        let dispatcher = Dispatcher::restore_parts(plan, resume.dispatch_parts)?;
         let relay = Self {
             dispatcher,
             outbox,
@@ -144,11 +144,10 @@ impl Relay {
 
     /// Keeps what was decided. A full outbox is waited for: nothing is dropped, and nothing more is
     /// read meanwhile.
-    async fn keep(&self, decided: Decided) -> Result<()> {
-        let state = postcard::to_stdvec(&self.dispatcher.state());
+    async fn keep(&mut self, decided: Decided) -> Result<()> {
         let batch = Batch {
             notices: decided.notices,
-            dispatch_state: state.context("alerts are plain data")?,
+            dispatch_parts: self.dispatcher.take_changes(),
             positions: decided.position.into_iter().collect(),
             done_orders: decided.orders,
         };
@@ -164,14 +163,4 @@ impl Relay {
             }
         }
     }
-}
-
-/// The dispatcher as it was stored, or a new one.
-pub(crate) fn dispatcher(plan: Plan, state: Option<&[u8]>) -> Result<Dispatcher> {
-    let Some(state) = state else {
-        return Ok(Dispatcher::new(plan));
-    };
-    let state = postcard::from_bytes(state)
-        .context("the outbox holds alerts in a form that this version does not know")?;
-    Ok(Dispatcher::restore(plan, &state)?)
 }

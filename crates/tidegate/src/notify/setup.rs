@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use tidegate_dispatch::{GridTree, GridUnit, Plan, RoutesConfig};
+use tidegate_dispatch::{GridTree, GridUnit, Plan};
 use tidegate_notify::{ChannelsConfig, ChannelsPlan};
 use tidegate_pipeline::{Pipeline, Problem};
 
@@ -14,6 +14,8 @@ use crate::live::default_state;
 
 /// Who is told of which alert.
 pub(crate) const ROUTES: &str = "routes.toml";
+/// What names the file of the grid units.
+const MAIN: &str = "pipeline.toml";
 /// How they are told.
 pub(crate) const CHANNELS: &str = "channels.toml";
 
@@ -101,23 +103,17 @@ pub(crate) fn check(
         name_en: unit.name_en.clone(),
     };
     let units = pipeline.reference.grid_units.iter().map(unit).collect();
-    let plan = match (
-        toml::from_str::<RoutesConfig>(routes),
-        GridTree::try_new(units),
-    ) {
-        (Ok(config), Ok(tree)) => Plan::try_new(&config, tree, &names),
-        (Err(error), _) => {
-            let at = error.span().map(|span| span.start).unwrap_or_default();
-            let line = routes
-                .get(..at)
-                .map(|before| before.matches('\n').count() + 1);
-            problems.push(Problem::new(ROUTES, "", error.message()).at(line));
-            Err(Vec::new())
-        }
-        (_, Err(found)) => Err(found),
-    };
-    match plan {
-        Ok(plan) if channels_are_known => {
+    let tree = GridTree::try_new(units);
+    let tree_is_known = tree.is_ok();
+    let tree = tree.unwrap_or_else(|found| {
+        let problem = |found: tidegate_dispatch::Problem| {
+            Problem::new(MAIN, "reference.grid_units", found.to_string())
+        };
+        problems.extend(found.into_iter().map(problem));
+        GridTree::default()
+    });
+    match Plan::from_toml(routes, tree, &names) {
+        Ok(plan) if channels_are_known && tree_is_known => {
             return Ok(Setup {
                 pipeline,
                 plan,
@@ -125,12 +121,13 @@ pub(crate) fn check(
             });
         }
         Ok(_) => {}
-        // Without the channels' names none of them is known.
+        // Without the channels' names none of them is known, and without the tree no unit is.
         Err(found) => problems.extend(
             found
                 .into_iter()
                 .filter(|found| channels_are_known || !found.key.ends_with("channels"))
-                .map(|found| Problem::new(ROUTES, &found.key, found.message)),
+                .filter(|found| tree_is_known || !found.key.ends_with("grid_unit"))
+                .map(|found| Problem::new(ROUTES, &found.key, found.message).at(found.line)),
         ),
     }
     Err(problems)

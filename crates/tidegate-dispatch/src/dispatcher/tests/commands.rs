@@ -166,6 +166,79 @@ fn another_plan_tells_nothing_again() {
     let error = Dispatcher::restore(other, &state).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "read the dispatcher's state: version 9 is not 1"
+        "read the dispatcher's state: version 9 is not 2"
+    );
+}
+
+#[test]
+fn a_state_that_was_stored_as_a_whole_is_read() {
+    let mut dispatcher = dispatcher(DUTIES);
+    dispatcher.handle_record(at(0), &record("a", "firing", "warning", 0));
+    dispatcher.handle_time(at(30));
+    dispatcher
+        .add_silence(at(31), &silence("m2", Some(at(60))))
+        .unwrap();
+    let it = dispatcher.state();
+    // The fields in their order, as version 1 had them.
+    let alerts = (&it.alerts, &it.resolved, &it.groups);
+    let rest = (&it.channels, &it.silences, &it.verdicts, it.totals);
+    let whole = |version: u32| {
+        let bytes = postcard::to_stdvec(&(version, it.now, alerts, rest)).unwrap();
+        StoredParts::from([(Vec::new(), bytes)])
+    };
+    let plan = dispatcher.plan().clone();
+    let mut restored = Dispatcher::restore_parts(plan.clone(), whole(1)).unwrap();
+    assert_eq!(restored.state(), it);
+    // From now on it is stored in parts.
+    let mut stored = whole(1);
+    for part in restored.take_changes() {
+        match part.bytes {
+            Some(bytes) => stored.insert(part.key, bytes),
+            None => stored.remove(&part.key),
+        };
+    }
+    assert!(!stored.contains_key(&[][..]));
+    let mut again = Dispatcher::restore_parts(plan.clone(), stored.clone()).unwrap();
+    assert_eq!(again.state(), it);
+    assert_eq!(
+        again.take_changes().len(),
+        1,
+        "only the head is always given"
+    );
+    let check = |stored: StoredParts, expected: &str| {
+        let error = Dispatcher::restore_parts(plan.clone(), stored).unwrap_err();
+        let text = format!("read the dispatcher's state: {expected}");
+        assert_eq!(error.to_string(), text);
+    };
+    check(whole(2), "version 2 is not 1");
+    let mut headless = stored.clone();
+    headless.remove(&b"h"[..]);
+    check(headless, "it has no head");
+    stored.insert(b"x".to_vec(), Vec::new());
+    check(stored, "a part of an unknown kind");
+}
+
+#[test]
+fn what_changed_is_little_however_much_stands() {
+    let mut dispatcher = dispatcher(DEFAULT);
+    let records: Vec<_> = (0..500)
+        .map(|n| {
+            let mut record = record(&format!("a{n}"), "firing", "warning", 0);
+            record.subject = format!("m{n}");
+            record
+        })
+        .collect();
+    dispatcher.handle_records(at(0), &records);
+    dispatcher.handle_time(at(30));
+    assert!(dispatcher.take_changes().len() > 1_000);
+    let mut worse = records[7].clone();
+    worse.state = "escalated".to_owned();
+    worse.window_end = at(60).to_string();
+    dispatcher.handle_record(at(61), &worse);
+    let parts = dispatcher.take_changes();
+    let kinds: Vec<u8> = parts.iter().map(|part| part.key[0]).collect();
+    assert_eq!(
+        kinds, *b"hcag",
+        "the head, the channel, the alert, its group"
     );
 }
