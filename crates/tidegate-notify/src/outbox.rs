@@ -15,6 +15,7 @@ mod list;
 mod orders;
 mod record;
 mod standing;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,12 +26,13 @@ use tidegate_dispatch::Notice;
 
 pub use accept::Batch;
 pub use list::{Attempt, Counts, Filter, Kept, KeptState};
-pub use orders::{Order, OrdersHead};
+pub use orders::{ORDER_BYTES_MAX, Order, OrdersHead};
 pub use record::{Done, End};
 pub use standing::Standing;
+pub use turns::Turn;
 
 /// Version of the tables; `user_version` of the file.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// Longest reason that is kept, in characters.
 const WHY_CHARS_MAX: usize = 500;
 /// Most attempts that are kept of one notice; later ones are only counted.
@@ -252,6 +254,9 @@ impl Outbox {
             }
             if found < 2 {
                 db.execute_batch(include_str!("outbox/orders.sql"))?;
+            }
+            if found < 3 {
+                db.execute_batch(include_str!("outbox/turns.sql"))?;
             }
             if found < VERSION {
                 db.pragma_update(None, "user_version", VERSION)?;

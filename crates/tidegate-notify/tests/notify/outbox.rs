@@ -174,11 +174,11 @@ fn other_files_and_later_versions_are_refused() {
     let path = folder.path().join("p");
     drop(Outbox::open(&path, OutboxLimits::default()).unwrap());
     let db = rusqlite::Connection::open(&path).unwrap();
-    db.pragma_update(None, "user_version", 3).unwrap();
+    db.pragma_update(None, "user_version", 4).unwrap();
     drop(db);
     let error = Outbox::open(&path, OutboxLimits::default()).unwrap_err();
     assert!(
-        matches!(error, OutboxError::Version { found: 3, .. }),
+        matches!(error, OutboxError::Version { found: 4, .. }),
         "{error}"
     );
 }
