@@ -1,6 +1,8 @@
 //! The commands of those who are told and those who tune: tries to have a wrong file taken, a
 //! silence without an end, an order that leaves no trail, and a channel said to work that does not.
 
+mod summaries;
+
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;

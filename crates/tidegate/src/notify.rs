@@ -1,10 +1,11 @@
-//! `tidegate notify`: tells people of the alerts that a run publishes.
+//! `tidegate notify`: tells people of the alerts that a run publishes, and of days and shifts.
 
 mod alerts;
 mod kafka;
 pub(crate) mod orders;
 mod relay;
 mod setup;
+mod summaries;
 mod topic;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ pub(crate) use relay::{Incoming, Relay};
 pub(crate) use setup::{CHANNELS, ROUTES, Scratch, Setup, check, check_folder, outbox_path};
 
 use kafka::KafkaChannel;
+use summaries::Summaries;
 
 /// Batches of alerts between the reading thread and the dispatcher.
 const QUEUE: usize = 8;
@@ -42,7 +44,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(30);
 /// Runs the command.
 pub(crate) async fn notify(command: &Notify, print: fn(&str)) -> Result<ExitCode> {
     match command {
-        Notify::Run(place) => run(place).await,
+        Notify::Run { place, data } => run(place, data.as_deref()).await,
         Notify::Test { place, channel } => test(place, channel, print).await,
         Notify::List {
             place,
@@ -70,8 +72,9 @@ pub(crate) async fn notify(command: &Notify, print: fn(&str)) -> Result<ExitCode
 }
 
 /// Tells people until it is stopped.
-async fn run(place: &NotifyPlace) -> Result<ExitCode> {
+async fn run(place: &NotifyPlace, data: Option<&Path>) -> Result<ExitCode> {
     let setup = setup::load(&place.pipeline).await?;
+    let summaries = Summaries::of(&setup, place, data)?;
     for warning in &setup.channels.warnings {
         tracing::warn!(key = warning.key, "{}", warning.message);
     }
@@ -85,6 +88,7 @@ async fn run(place: &NotifyPlace) -> Result<ExitCode> {
     let names = setup.channel_names();
     let (mut relay, positions) = Relay::resume(setup.plan, names, outbox).await?;
     let (send, incoming) = mpsc::channel(QUEUE);
+    let summaries = summaries.start(stop.clone());
     let reading = topic::read((bootstrap, pipeline), positions, stop, send);
     let (end, ended) = oneshot::channel::<()>();
     let serving = tokio::spawn(service.run(async {
@@ -94,12 +98,13 @@ async fn run(place: &NotifyPlace) -> Result<ExitCode> {
     // Ends when the reading thread does.
     let relayed = relay.run(incoming).await;
     drop(end);
-    let summary = serving.await.context("the deliveries")?;
+    let notices = serving.await.context("the deliveries")?;
+    let summaries = summaries.finish().await;
     let read = tokio::task::spawn_blocking(move || reading.join());
     let read = read
         .await?
         .map_err(|_| anyhow::anyhow!("the reader of alerts panicked"))?;
-    tracing::info!(?summary, "No more notices are sent.");
+    tracing::info!(?notices, ?summaries, "No more notices are sent.");
     relayed?;
     read?;
     Ok(ExitCode::SUCCESS)

@@ -8,11 +8,19 @@ use tidegate_notify::KeptState;
 /// See [`crate::cli::Command::Notify`].
 #[derive(Debug, Subcommand)]
 pub(crate) enum Notify {
-    /// Tell people of the alerts that `tidegate run` publishes, until it is stopped.
+    /// Tell people of the alerts that `tidegate run` publishes, and of the summaries of routes.toml
+    /// when they are due, until it is stopped.
     #[command(
-        after_help = "Example: tidegate notify run pipelines/city --bootstrap 127.0.0.1:9092"
+        after_help = "Example: tidegate notify run pipelines/city --bootstrap 127.0.0.1:9092 --data out"
     )]
-    Run(NotifyPlace),
+    Run {
+        /// Where it is.
+        #[command(flatten)]
+        place: NotifyPlace,
+        /// The folder that a backfill, or a run with --out, writes: what summaries are made of.
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+    },
     /// Send a test over one channel and say what came of it; exit 1 where it was not delivered.
     #[command(after_help = "Example: tidegate notify test pipelines/city duty-room")]
     Test {
