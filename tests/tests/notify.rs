@@ -297,7 +297,7 @@ fn a_test_of_a_topic_is_in_the_topic() {
     let topic = vec![(FeedId::new("notice"), "tidegate.notice".to_owned())];
     let config = SourceConfig::new(broker.bootstrap(), topic, Stop::CaughtUp);
     let mut source = KafkaSource::open(config).unwrap();
-    let read = wait_until(Duration::from_secs(60), || {
+    let read = wait_until(Duration::from_mins(1), || {
         match source.next(LOOK).unwrap() {
             Some(SourceEvent::Batch(batch)) => {
                 let bytes = batch.iter().next().unwrap().bytes.unwrap().to_vec();

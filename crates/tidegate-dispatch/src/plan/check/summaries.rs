@@ -96,7 +96,10 @@ impl Check<'_> {
             let message = format!("{{{word}}} is none of {{{}}}", WORDS.join("}, {"));
             self.problems.add(&key, message);
         }
-        if !out.ends_with(".html") {
+        if out
+            .rsplit_once('.')
+            .is_none_or(|(_, ending)| ending != "html")
+        {
             let message = format!("{out:?} must end with .html");
             self.problems.add(&key, message);
         }
