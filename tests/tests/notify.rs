@@ -1,14 +1,22 @@
 //! The commands of those who are told and those who tune: tries to have a wrong file taken, a
 //! silence without an end, an order that leaves no trail, and a channel said to work that does not.
 
+mod summaries;
+
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use serde_json::Value;
+use tidegate_connect::{EmbeddedBroker, KafkaSource, SourceConfig, SourceEvent, Stop};
+use tidegate_model::FeedId;
 
-use crate::support::{binary, root, write_file};
+use crate::support::{binary, root, wait_until, write_file};
+
+/// How long one look at a topic waits.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// The city in a folder of its own, with these texts in place of its files.
 fn city(folder: &Path, changed: &[(&str, &str)]) -> String {
@@ -267,6 +275,39 @@ fn a_test_of_a_channel_says_what_came_of_it() {
         1,
         &["no channel \"hook\" is here", "duty-room"],
     );
+}
+
+/// A notice without alerts once left nothing in the topic and was said to be delivered.
+#[test]
+fn a_test_of_a_topic_is_in_the_topic() {
+    let folder = tempfile::tempdir().unwrap();
+    let channels = "[[channel]]\nname = \"systems\"\nkind = \"kafka\"\n";
+    let routes = "[[route]]\nname = \"default\"\nchannels = [\"systems\"]\n";
+    let changed = [("channels.toml", channels), ("routes.toml", routes)];
+    let city = city(folder.path(), &changed);
+    let broker = EmbeddedBroker::start(&[("tidegate.notice", 1)]).unwrap();
+    check_words(
+        &format!(
+            "notify test {city} systems --bootstrap {}",
+            broker.bootstrap()
+        ),
+        0,
+        &["systems: delivered"],
+    );
+    let topic = vec![(FeedId::new("notice"), "tidegate.notice".to_owned())];
+    let config = SourceConfig::new(broker.bootstrap(), topic, Stop::CaughtUp);
+    let mut source = KafkaSource::open(config).unwrap();
+    let read = wait_until(Duration::from_mins(1), || {
+        match source.next(LOOK).unwrap() {
+            Some(SourceEvent::Batch(batch)) => {
+                let bytes = batch.iter().next().unwrap().bytes.unwrap().to_vec();
+                Some(serde_json::from_slice::<Value>(&bytes).unwrap())
+            }
+            Some(SourceEvent::Ended) => panic!("nothing is in the topic"),
+            _ => None,
+        }
+    });
+    assert_eq!(read.unwrap()["type"], "org.tidegate.notice.test");
 }
 
 #[test]

@@ -46,6 +46,9 @@ pub struct RoutesConfig {
     /// How long silences may last.
     #[serde(default)]
     pub silences: SilencesConfig,
+    /// Summaries that are told when a day or a shift is over.
+    #[serde(default, rename = "summary")]
+    pub summaries: Vec<SummaryConfig>,
 }
 
 /// One `[[duty]]`: a role that answers for a grid unit, or for a kind of venue, at some hours.
@@ -262,6 +265,47 @@ impl Default for SilencesConfig {
             keep: silence_keep(),
         }
     }
+}
+
+/// One `[[summary]]`: what a day or a shift was like in a grid unit, told when it is over.
+///
+/// Each time of `at` ends a period that began at the one before, by the clock of the pipeline's time
+/// zone. A time that the clocks skip comes as much later as they skip; of one that comes twice the
+/// first counts.
+///
+/// ```toml
+/// [[summary]]
+/// grid_unit = "old-town"
+/// at = ["08:00", "20:00"]
+/// channels = ["mail"]
+/// out = "summaries/{grid_unit}-{date}-{time}.html"
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SummaryConfig {
+    /// The grid unit, with all below it.
+    pub grid_unit: String,
+    /// When its periods end, `HH:MM`: one time for days, several for shifts. At most 24.
+    pub at: Vec<String>,
+    /// The days on whose times it is told: `mon`, `tue`, `wed`, `thu`, `fri`, `sat`, `sun`. Without
+    /// any, all seven. A period is never longer for that: on Mondays a day's is of the Sunday.
+    #[serde(default)]
+    pub weekdays: Vec<String>,
+    /// The channels that it is told on; at least one.
+    pub channels: Vec<String>,
+    /// A file for it as well, `.html`, relative to the pipeline folder. `{grid_unit}`, `{kind}`
+    /// (`day` or `shift`), `{date}` and `{time}` (of the end, `2026-03-02` and `0800`) stand for
+    /// what they say; each period needs a file of its own.
+    #[serde(default)]
+    pub out: Option<String>,
+    /// How long after the end it is made, so that the windows of the period have closed: up to
+    /// `12h`, default `10m`.
+    #[serde(default = "summary_after")]
+    pub after: String,
+}
+
+fn summary_after() -> String {
+    "10m".to_owned()
 }
 
 fn silence_max() -> String {

@@ -18,7 +18,7 @@ const DAYS: [(&str, Weekday); 7] = [
 ];
 
 /// A day's minutes.
-const DAY: u16 = 24 * 60;
+pub(crate) const DAY: u16 = 24 * 60;
 
 /// Checked hours.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -37,16 +37,7 @@ pub(crate) struct Hours {
 impl Hours {
     /// Checks hours; `None` with problems told under `key`.
     pub(crate) fn check(config: &HoursConfig, key: &str, problems: &mut Problems) -> Option<Self> {
-        let mut weekdays = [config.weekdays.is_empty(); 7];
-        for name in &config.weekdays {
-            match DAYS.iter().position(|(day, _)| day == name) {
-                Some(day) => weekdays[day] = true,
-                None => problems.add(
-                    format!("{key}.weekdays"),
-                    format!("{name:?} is not one of mon, tue, wed, thu, fri, sat, sun"),
-                ),
-            }
-        }
+        let weekdays = weekdays(&config.weekdays, key, problems);
         let mut minute = |part: &str, text: &str| {
             let minute = minute(text);
             if minute.is_none() {
@@ -93,8 +84,23 @@ impl Hours {
     }
 }
 
+/// Which days are named, Monday first; all of them where none is.
+pub(crate) fn weekdays(names: &[String], key: &str, problems: &mut Problems) -> [bool; 7] {
+    let mut weekdays = [names.is_empty(); 7];
+    for name in names {
+        match DAYS.iter().position(|(day, _)| day == name) {
+            Some(day) => weekdays[day] = true,
+            None => problems.add(
+                format!("{key}.weekdays"),
+                format!("{name:?} is not one of mon, tue, wed, thu, fri, sat, sun"),
+            ),
+        }
+    }
+    weekdays
+}
+
 /// The minute of the day that `HH:MM` says.
-fn minute(text: &str) -> Option<u16> {
+pub(crate) fn minute(text: &str) -> Option<u16> {
     let (hour, minute) = text.split_once(':')?;
     let digits = |part: &str| {
         (part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit())).then(|| part.parse())

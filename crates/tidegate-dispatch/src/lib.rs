@@ -30,13 +30,14 @@ mod dispatcher;
 mod notice;
 mod precision;
 mod silence;
+mod summary;
 mod totals;
 
 pub mod state;
 
 pub use config::{
     DutyConfig, EscalationConfig, HoursConfig, InhibitConfig, MatchConfig, RouteConfig,
-    RoutesConfig, SilencesConfig, StormConfig,
+    RoutesConfig, SilencesConfig, StormConfig, SummaryConfig,
 };
 pub use dispatcher::{
     ALERTS_MAX, ALL_CLEAR_LIFE_MIN, AcknowledgeError, AcknowledgeRequest, Acknowledged,
@@ -50,6 +51,10 @@ pub use precision::{RULES_MAX, Verdict, Verdicts};
 pub use problem::Problem;
 pub use silence::{
     COMMENT_CHARS_MAX, SILENCES_MAX, Silence, SilenceError, SilenceRequest, SilenceState,
+};
+pub use summary::{
+    SUMMARIES_SKIPPED_DAYS_MAX, SUMMARY_AFTER_MAX, SUMMARY_LIFE, SUMMARY_TIMES_MAX, SummaryDue,
+    SummaryKind, SummaryPeriod, SummaryPlan,
 };
 pub use totals::Totals;
 pub use tree::{GRID_DEPTH_MAX, GRID_UNITS_MAX, GridTree, GridUnit};

@@ -54,6 +54,9 @@ pub struct Notice {
     pub text_zh: Option<String>,
     /// The same in English.
     pub text_en: Option<String>,
+    /// What the texts of a summary say, as JSON, for channels that draw it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
 }
 
 /// One alert in a [`Notice`].

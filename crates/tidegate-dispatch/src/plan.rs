@@ -15,6 +15,7 @@ use crate::digest::{digest, hex};
 use crate::hours::Hours;
 use crate::matcher::{Matchers, field, severity, unit_of};
 use crate::problem::Problem;
+use crate::summary::SummaryPlan;
 use crate::tree::GridTree;
 
 use check::Check;
@@ -23,7 +24,7 @@ use lines::{line_at, name_lines};
 /// The word in a route's channels that stands for those of whoever is on duty.
 pub const DUTY: &str = "duty";
 
-/// The most routes, duties and inhibitions, each. Beyond it the file is refused.
+/// The most routes, duties, inhibitions and summaries, each. Beyond it the file is refused.
 pub const ENTRIES_MAX: usize = 10_000;
 
 /// Who answers for a place.
@@ -145,6 +146,7 @@ pub struct Plan {
     storm: StormConfig,
     silence_max: Span,
     silence_keep: Span,
+    summaries: Vec<SummaryPlan>,
     hash: String,
 }
 
@@ -181,6 +183,7 @@ impl Plan {
         let inhibits = check.inhibits(&config.inhibits);
         let escalation = check.escalation(&config.escalation);
         let (silence_max, silence_keep) = check.limits(&config.storm, &config.silences);
+        let summaries = check.summaries(&config.summaries);
         let problems = check.into_problems();
         let mut duties_of: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (at, duty) in duties.iter().enumerate() {
@@ -198,6 +201,7 @@ impl Plan {
             storm: config.storm.clone(),
             silence_max,
             silence_keep,
+            summaries,
             hash: String::new(),
         };
         plan.hash = plan.content_hash();
@@ -243,8 +247,20 @@ impl Plan {
             [self.storm.alerts_per_notice, self.storm.notices_per_minute],
             [self.silence_max.as_micros(), self.silence_keep.as_micros()],
         );
-        let bytes = postcard::to_stdvec(&form).expect("lists of texts and numbers can be written");
-        hex(&digest([bytes.as_slice()]))
+        let bytes = |written: postcard::Result<Vec<u8>>| {
+            written.expect("lists of texts and numbers can be written")
+        };
+        let routes = bytes(postcard::to_stdvec(&form));
+        if self.summaries.is_empty() {
+            return hex(&digest([routes.as_slice()]));
+        }
+        let summaries = bytes(postcard::to_stdvec(&self.summaries));
+        hex(&digest([routes.as_slice(), summaries.as_slice()]))
+    }
+
+    /// The summaries that are told when their time is over.
+    pub fn summaries(&self) -> &[SummaryPlan] {
+        &self.summaries
     }
 
     pub(crate) fn routes(&self) -> &[Route] {
@@ -405,7 +421,7 @@ impl Plan {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-fn micros<S: serde::Serializer>(span: &Span, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn micros<S: serde::Serializer>(span: &Span, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_i64(span.as_micros())
 }
 

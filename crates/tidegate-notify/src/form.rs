@@ -23,6 +23,7 @@
 //!     title_en: None,
 //!     text_zh: None,
 //!     text_en: None,
+//!     summary: None,
 //! };
 //! let config = CapConfig::new(Sender::new("tidegate@cdc.example")?);
 //! let places = |_kind: &str, _id: &str| -> Option<Place> { None };

@@ -73,8 +73,8 @@ pub use guard::{Allowed, internal};
 pub use handle::OutboxHandle;
 pub use http::{JudgeBody, NetworkPlan, Poster};
 pub use outbox::{
-    Attempt, Batch, Counts, Done, Due, End, Filter, Kept, KeptState, Order, OrdersHead, Outbox,
-    OutboxError, OutboxLimits, ReadUpTo, Resume, Standing,
+    Attempt, Batch, Counts, Done, Due, End, Filter, Kept, KeptState, ORDER_BYTES_MAX, Order,
+    OrdersHead, Outbox, OutboxError, OutboxLimits, ReadUpTo, Resume, Standing, Turn,
 };
 pub use plan::{CapPlan, ChannelPlan, ChannelsPlan, KindPlan, RobotPlan, SmtpPlan};
 pub use problem::ConfigProblem;

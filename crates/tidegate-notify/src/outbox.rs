@@ -15,6 +15,7 @@ mod list;
 mod orders;
 mod record;
 mod standing;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,9 +27,10 @@ use tidegate_dispatch::state::StoredParts;
 
 pub use accept::Batch;
 pub use list::{Attempt, Counts, Filter, Kept, KeptState};
-pub use orders::{Order, OrdersHead};
+pub use orders::{ORDER_BYTES_MAX, Order, OrdersHead};
 pub use record::{Done, End};
 pub use standing::Standing;
+pub use turns::Turn;
 
 /// Version of the tables; `user_version` of the file.
 const VERSION: i64 = 3;
@@ -256,6 +258,7 @@ impl Outbox {
             }
             if found < 3 {
                 db.execute_batch(include_str!("outbox/parts.sql"))?;
+                db.execute_batch(include_str!("outbox/turns.sql"))?;
             }
             if found < VERSION {
                 db.pragma_update(None, "user_version", VERSION)?;

@@ -87,7 +87,7 @@ pub enum KindPlan {
     /// Mail.
     Smtp(SmtpPlan),
     /// CAP messages in a folder.
-    Cap(CapPlan),
+    Cap(Box<CapPlan>),
     /// A Feishu robot.
     Feishu(RobotPlan),
     /// A `DingTalk` robot.

@@ -202,6 +202,7 @@ fn test_notice(channel: &str, now: Timestamp, chance: u64) -> Notice {
         title_en: Some(format!("Tidegate: test of channel {channel}")),
         text_zh: Some("这是一条测试消息，无需处理。".to_owned()),
         text_en: Some("This is a test; there is nothing to do.".to_owned()),
+        summary: None,
     }
 }
 

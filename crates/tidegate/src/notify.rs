@@ -1,4 +1,4 @@
-//! `tidegate notify`: tells people of the alerts that a run publishes.
+//! `tidegate notify`: tells people of the alerts that a run publishes, and of days and shifts.
 
 mod alerts;
 mod kafka;
@@ -6,6 +6,7 @@ pub(crate) mod orders;
 mod receive;
 mod relay;
 mod setup;
+mod summaries;
 mod topic;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ pub(crate) use relay::{Incoming, Relay};
 pub(crate) use setup::{CHANNELS, ROUTES, Scratch, Setup, check, check_folder, outbox_path};
 
 use kafka::KafkaChannel;
+use summaries::Summaries;
 
 /// Batches of alerts between the reading thread and the dispatcher.
 const QUEUE: usize = 8;
@@ -74,6 +76,7 @@ pub(crate) async fn notify(command: &Notify, print: fn(&str)) -> Result<ExitCode
 async fn run(args: &NotifyRun) -> Result<ExitCode> {
     let place = &args.place;
     let setup = setup::load(&place.pipeline).await?;
+    let summaries = Summaries::of(&setup, place, args.data.as_deref())?;
     for warning in &setup.channels.warnings {
         tracing::warn!(key = warning.key, "{}", warning.message);
     }
@@ -90,6 +93,7 @@ async fn run(args: &NotifyRun) -> Result<ExitCode> {
     if let Some(address) = args.receive {
         receive::serve(address, &pipeline, &send)?;
     }
+    let summaries = summaries.start(stop.clone());
     let reading = topic::read((bootstrap, pipeline), positions, stop, send);
     let (end, ended) = oneshot::channel::<()>();
     let serving = tokio::spawn(service.run(async {
@@ -99,12 +103,13 @@ async fn run(args: &NotifyRun) -> Result<ExitCode> {
     // Ends when the reading thread does.
     let relayed = relay.run(incoming).await;
     drop(end);
-    let summary = serving.await.context("the deliveries")?;
+    let notices = serving.await.context("the deliveries")?;
+    let summaries = summaries.finish().await;
     let read = tokio::task::spawn_blocking(move || reading.join());
     let read = read
         .await?
         .map_err(|_| anyhow::anyhow!("the reader of alerts panicked"))?;
-    tracing::info!(?summary, "No more notices are sent.");
+    tracing::info!(?notices, ?summaries, "No more notices are sent.");
     relayed?;
     read?;
     Ok(ExitCode::SUCCESS)

@@ -2,16 +2,19 @@
 //! backfill has written.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tidegate_alerts::Rule;
 use tidegate_model::Venue;
-use tidegate_notify::form::Language;
 use tidegate_notify::form::summary::{
     self, Acknowledgement, AlertCounts, AlertLine, FeedHealth, Gap, Peak, Period, Summary,
 };
+use tidegate_notify::form::{Language, TEXT_CHARS_MAX};
 use tidegate_notify::{Order, OutboxHandle};
 use tidegate_pipeline::Pipeline;
 use tidegate_query::Session;
@@ -23,16 +26,44 @@ use crate::sql::register;
 
 /// Alerts that a summary reads at most.
 const ALERTS_MAX: usize = 100_000;
+/// Characters of a text that is told: a little more than channels show, so that they say that it
+/// goes on, and few enough for an order in two languages.
+const TOLD_CHARS_MAX: usize = 4 * TEXT_CHARS_MAX + 1;
+
+/// Of what a summary is, and what it is made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// The folder that a run has written.
+    pub(crate) data: &'a Path,
+    /// With all below it.
+    pub(crate) grid_unit: &'a str,
+    pub(crate) period: Period,
+    pub(crate) from: Timestamp,
+    pub(crate) to: Timestamp,
+}
 
 /// Writes the file, and gives its plain text.
 pub(crate) async fn summary(args: &SummaryArgs) -> Result<String> {
     let pipeline = crate::folder::load(&args.pipeline).await?;
-    let of = read(args, &pipeline).await?;
-    let languages = [Language::Chinese, Language::English];
-    let languages: &[Language] = match args.language.as_deref() {
-        Some("zh-CN") => &languages[..1],
-        Some("en") => &languages[1..],
-        _ => &languages,
+    let asked = Asked {
+        data: &args.data,
+        grid_unit: &args.grid_unit,
+        period: if args.shift {
+            Period::Shift
+        } else {
+            Period::Day
+        },
+        from: args.from,
+        to: args.to,
+    };
+    let open = || open_of(args.state.as_deref(), &pipeline.name);
+    let is_there = outbox_path(args.state.as_deref(), &pipeline.name)?.exists();
+    let trail = is_there.then(open).transpose()?;
+    let of = read(asked, &pipeline, trail.as_ref()).await?;
+    let languages = match args.language.as_deref() {
+        Some("zh-CN") => &Language::BOTH[..1],
+        Some("en") => &Language::BOTH[1..],
+        _ => Language::BOTH,
     };
     let zone = &pipeline.zone;
     if let Some(out) = &args.out {
@@ -41,10 +72,7 @@ pub(crate) async fn summary(args: &SummaryArgs) -> Result<String> {
             .with_context(|| format!("{} cannot be written", out.display()))?;
     }
     if let (Some(channel), Some(by)) = (&args.tell, &args.by) {
-        let rendered = |language| summary::mail(&of, &[language], zone);
-        let [zh, en] = [Language::Chinese, Language::English].map(rendered);
-        let body = orders::summary(channel, [&zh.subject, &en.subject], [&zh.text, &en.text]);
-        order_on(&open_of(args.state.as_deref(), &pipeline.name)?, by, &body).await?;
+        order_on(&open()?, by, &order_of(&of, channel, zone)?).await?;
     }
     if args.json {
         return Ok(serde_json::to_string_pretty(&of)?);
@@ -52,58 +80,64 @@ pub(crate) async fn summary(args: &SummaryArgs) -> Result<String> {
     Ok(summary::mail(&of, languages, zone).text)
 }
 
-/// Everything that the summary says.
-async fn read(args: &SummaryArgs, pipeline: &Pipeline) -> Result<Summary> {
-    ensure!(
-        args.from < args.to,
-        "--from {} is not before --to {}",
-        args.from,
-        args.to
-    );
+/// The body of an order to tell it on a channel.
+///
+/// # Errors
+/// A number that JSON has no word for.
+pub(crate) fn order_of(of: &Summary, channel: &str, zone: &TimeZone) -> Result<Value> {
+    let [zh, en] = [Language::Chinese, Language::English].map(|language| {
+        let rendered = summary::mail(of, &[language], zone);
+        let text: String = rendered.text.chars().take(TOLD_CHARS_MAX).collect();
+        (rendered.subject, text)
+    });
+    let all = serde_json::to_value(of)?;
+    Ok(orders::summary(
+        channel,
+        [&zh.0, &en.0],
+        [&zh.1, &en.1],
+        all,
+    ))
+}
+
+/// Everything that the summary says; acknowledgements are those of the trail.
+pub(crate) async fn read(
+    asked: Asked<'_>,
+    pipeline: &Pipeline,
+    trail: Option<&OutboxHandle>,
+) -> Result<Summary> {
+    let (from, to) = (asked.from, asked.to);
+    ensure!(from < to, "--from {from} is not before --to {to}");
     let units = &pipeline.reference.grid_units;
-    let unit = units.iter().find(|unit| unit.id == args.grid_unit);
+    let unit = units.iter().find(|unit| unit.id == asked.grid_unit);
     let Some(unit) = unit else {
         let known: Vec<&str> = units.iter().map(|unit| unit.id.as_str()).collect();
         bail!(
             "grid unit {:?} is none of {}",
-            args.grid_unit,
+            asked.grid_unit,
             known.join(", ")
         );
     };
     let within = units_within(pipeline, &unit.id);
     let session = Session::new();
-    register(&session, &args.data).await?;
-    let trail = outbox_path(args.state.as_deref(), &pipeline.name)?;
-    let acknowledged = if trail.exists() {
-        acknowledged(
-            &open_of(args.state.as_deref(), &pipeline.name)?,
-            (args.from, args.to),
-        )
-        .await?
-    } else {
-        Vec::new()
+    register(&session, asked.data).await?;
+    let acknowledged = match trail {
+        Some(outbox) => acknowledged(outbox, (from, to)).await?,
+        None => Vec::new(),
     };
-    let lake = Lake {
-        session,
-        from: args.from,
-        to: args.to,
-    };
+    let lake = Lake { session, from, to };
     let (alerts, acknowledgements) = lake.alerts(&within, &acknowledged).await?;
     Ok(Summary {
         grid_unit: unit.id.clone(),
         name_zh: unit.name_zh.clone(),
         name_en: unit.name_en.clone(),
-        period: if args.shift {
-            Period::Shift
-        } else {
-            Period::Day
-        },
-        start: args.from,
-        end: args.to,
+        period: asked.period,
+        start: from,
+        end: to,
         peaks: lake.peaks(pipeline, &within).await?,
         alerts,
         acknowledgements,
         feeds: lake.feeds().await?,
+        missing_from: lake.missing_from().await?,
     })
 }
 
@@ -126,7 +160,7 @@ async fn acknowledged(
         let is_taken = order
             .result
             .is_some_and(|result| result.ends_with("is acknowledged"));
-        let body: serde_json::Value = serde_json::from_str(&order.body).ok()?;
+        let body: Value = serde_json::from_str(&order.body).ok()?;
         let text = |key: &str| body["acknowledge"][key].as_str().map(str::to_owned);
         let within = from <= order.made_at && order.made_at < to;
         (is_taken && within).then_some(Said {
@@ -191,6 +225,11 @@ struct FeedRow {
     coverage: Option<f64>,
     window_start: Timestamp,
     window_end: Timestamp,
+}
+
+#[derive(serde::Deserialize)]
+struct ReachedRow {
+    reached: Option<Timestamp>,
 }
 
 impl Lake {
@@ -339,6 +378,19 @@ impl Lake {
             since: raised.window_end,
             minutes: u32::try_from(minutes).unwrap_or(0),
         })
+    }
+
+    /// From when on the lake has nothing, if it does not reach the end of the period.
+    async fn missing_from(&self) -> Result<Option<Timestamp>> {
+        let sql = format!(
+            "SELECT max(window_end) AS reached FROM feed_quality
+             WHERE window_start < TIMESTAMP '{}'",
+            self.to
+        );
+        let rows: Vec<ReachedRow> = self.rows("feed_quality", &sql).await?;
+        let reached = rows.into_iter().find_map(|row| row.reached);
+        let reached = reached.map_or(self.from, |reached| reached.max(self.from));
+        Ok((reached < self.to).then_some(reached))
     }
 
     /// Each feed with its mean coverage and the stretches of windows without anything.

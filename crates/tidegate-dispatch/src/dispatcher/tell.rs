@@ -127,6 +127,7 @@ impl Dispatcher {
             title_en: None,
             text_zh: None,
             text_en: None,
+            summary: None,
             alerts,
         };
         if telling.kind == NoticeKind::Digest && telling.number == 0 {

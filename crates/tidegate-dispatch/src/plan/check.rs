@@ -1,5 +1,7 @@
 //! The check of `routes.toml`, part by part.
 
+mod summaries;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate_model::Span;
@@ -54,6 +56,7 @@ impl<'a> Check<'a> {
             ("duty", config.duties.len()),
             ("route", config.routes.len()),
             ("inhibit", config.inhibits.len()),
+            ("summary", config.summaries.len()),
         ] {
             if count > ENTRIES_MAX {
                 self.problems

@@ -183,6 +183,48 @@ fn what_cannot_be_read_names_its_line() {
 }
 
 #[test]
+fn what_is_wrong_with_a_summary_is_said() {
+    check(
+        "[[summary]]\ngrid_unit = 'g1'\nat = ['08:00', '20:00']\nchannels = ['mail', 'hall']\n\
+         weekdays = ['mon']\nafter = '0s'\nout = 's/{grid_unit}-{kind}-{date}-{time}.html'\n\
+         [[summary]]\ngrid_unit = 'g1'\nat = ['08:00']\nchannels = ['mail']\n\
+         out = 's/{grid_unit}-{kind}-{date}.html'\n\
+         [[summary]]\ngrid_unit = 's1'\nat = ['00:00']\nchannels = ['mail']",
+        &[],
+    );
+    check(
+        "[[summary]]\ngrid_unit = 'g9'\nat = ['8', '24:00']\nchannels = ['fax']\n\
+         weekdays = ['someday']\nafter = '13h'\nout = '{week}.htm'",
+        &[
+            "summary[1].grid_unit: \"g9\" is not a grid unit: name one of the tree",
+            "summary[1].at: \"24:00\" is not a time of day such as 08:00",
+            "summary[1].at: \"8\" is not a time of day such as 08:00",
+            "summary[1].weekdays: \"someday\" is not one of mon, tue, wed, thu, fri, sat, sun",
+            "summary[1].channels: \"fax\" is not a channel: name one of hall, mail",
+            "summary[1].after: 13h is not from 0s to 12h",
+            "summary[1].out: {week} is none of {grid_unit}, {kind}, {date}, {time}",
+            "summary[1].out: \"{week}.htm\" must end with .html",
+            "summary[1].out: \"{week}.htm\" lacks {date}: each would replace the one before",
+        ],
+    );
+    check(
+        "[[summary]]\ngrid_unit = 'g1'\nat = ['08:00', '20:00']\nchannels = ['mail']\n\
+         out = '{date}-{time}.html'\n\
+         [[summary]]\ngrid_unit = 'g1'\nat = ['06:00', '06:00', '18:00']\nchannels = ['mail']\n\
+         after = '-1m'\nout = '{date}-{time}.html'\n\
+         [[summary]]\ngrid_unit = 's1'\nat = []\nchannels = []",
+        &[
+            "summary[2].at: \"06:00\" is there twice: leave one out",
+            "summary[2].after: \"-1m\" is not a duration such as 30s, 5m or 1h 30m",
+            "summary[2]: is summary[1] again, the shift of \"g1\" on \"mail\": join the two",
+            "summary[2].out: \"{date}-{time}.html\" is also the file of summary[1]",
+            "summary[3].at: 0 times are not from 1 to 24",
+            "summary[3].channels: names no channel: nobody would be told",
+        ],
+    );
+}
+
+#[test]
 fn a_default_route_is_needed() {
     for (toml, expected) in [
         (
@@ -296,5 +338,12 @@ fn the_way_a_plan_is_written_does_not_change_its_hash() {
     assert_ne!(
         plain,
         hash(&format!("{DEFAULT}[escalation]\ncritical = '5m'"))
+    );
+    let summary = "[[summary]]\ngrid_unit = 'g1'\nat = ['08:00']\nchannels = ['mail']\n";
+    let with_summary = hash(&format!("{DEFAULT}{summary}"));
+    assert_ne!(plain, with_summary);
+    assert_ne!(
+        with_summary,
+        hash(&format!("{DEFAULT}{summary}after = '11m'"))
     );
 }

@@ -17,7 +17,7 @@ use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
 use tidegate_dispatch::Notice;
 
-use super::summary::Rendered;
+use super::summary::{self, Rendered};
 use super::text::{self, Language};
 
 /// Most alerts that one mail shows; the rest is counted.
@@ -120,6 +120,11 @@ pub fn mail(notice: &Notice, config: &MailConfig) -> Result<Mail, MailFault> {
 
 /// Subject and bodies of a notice, as a preview or for a mail that is put together elsewhere.
 pub fn render(notice: &Notice, config: &MailConfig) -> Rendered {
+    // One that cannot be read is told by its texts.
+    let drawn = notice.summary.as_deref();
+    if let Some(of) = drawn.and_then(|json| serde_json::from_str(json).ok()) {
+        return summary::mail(&of, config.languages(), &config.zone);
+    }
     Rendered {
         subject: text::notice_title(notice, config.languages()[0]),
         text: body::text(notice, config),

@@ -49,6 +49,10 @@ pub struct Summary {
     pub acknowledgements: Vec<Acknowledgement>,
     /// The feeds that it all rests on.
     pub feeds: Vec<FeedHealth>,
+    /// From when on there were no data at all when it was made, its start included; `None` where
+    /// they reach the end of the period.
+    #[serde(default)]
+    pub missing_from: Option<Timestamp>,
 }
 
 /// The highest value of a venue.

@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Outbox, OutboxError, Result, time};
 
 /// Longest body of an order.
-const BODY_BYTES_MAX: usize = 64 * 1024;
+pub const ORDER_BYTES_MAX: usize = 64 * 1024;
 /// Longest name of who orders.
 const BY_CHARS_MAX: usize = 200;
 /// Longest result that is kept; what is longer is cut.
@@ -68,29 +68,8 @@ impl Outbox {
     /// is empty, longer than 200 characters or has control characters, and where 1,000 orders are
     /// open; [`OutboxError::Sqlite`].
     pub fn order(&mut self, by: &str, body: &str, now: Timestamp) -> Result<i64> {
-        if let Err(why) = judge(by, body) {
-            return Err(OutboxError::OrderRefused { why });
-        }
-        let made_at = now.as_millisecond();
-        self.transaction(|db| {
-            let sql = "SELECT count(*) FROM orders WHERE applied_at IS NULL";
-            let open: i64 = db.query_row(sql, [], |row| row.get(0))?;
-            if open >= OPEN_MAX {
-                let why = format!(
-                    "{open} orders are open and none is applied; see whether the notifier runs"
-                );
-                return Ok(Err(OutboxError::OrderRefused { why }));
-            }
-            let head = newest(db)?;
-            let number = head.number + 1;
-            let hash = hash(number, made_at, by, body, &head.hash);
-            db.execute(
-                "INSERT INTO orders (number, made_at, made_by, body, previous, hash)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![number, made_at, by, body, head.hash, hash],
-            )?;
-            Ok(Ok(number))
-        })
+        judge(by, body)?;
+        self.transaction(|db| append(db, by, body, now))
     }
 
     /// The orders that are not applied yet, in their order: at most 1,000. Those of other processes
@@ -151,6 +130,31 @@ impl Outbox {
     }
 }
 
+/// Appends an order that was judged, within a transaction.
+pub(super) fn append(
+    db: &Connection,
+    by: &str,
+    body: &str,
+    now: Timestamp,
+) -> rusqlite::Result<Result<i64>> {
+    let sql = "SELECT count(*) FROM orders WHERE applied_at IS NULL";
+    let open: i64 = db.query_row(sql, [], |row| row.get(0))?;
+    if open >= OPEN_MAX {
+        let why =
+            format!("{open} orders are open and none is applied; see whether the notifier runs");
+        return Ok(Err(OutboxError::OrderRefused { why }));
+    }
+    let head = newest(db)?;
+    let (number, made_at) = (head.number + 1, now.as_millisecond());
+    let hash = hash(number, made_at, by, body, &head.hash);
+    db.execute(
+        "INSERT INTO orders (number, made_at, made_by, body, previous, hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![number, made_at, by, body, head.hash, hash],
+    )?;
+    Ok(Ok(number))
+}
+
 /// Records that an order was applied, within the transaction of what it led to.
 pub(super) fn done(
     db: &Connection,
@@ -192,22 +196,25 @@ fn follows(
     })
 }
 
-fn judge(by: &str, body: &str) -> std::result::Result<(), String> {
+/// Whether it may be an order at all.
+pub(super) fn judge(by: &str, body: &str) -> Result<()> {
+    let refused = |why: String| Err(OutboxError::OrderRefused { why });
     let length = by.chars().count();
     if by.trim().is_empty() || length > BY_CHARS_MAX || by.chars().any(char::is_control) {
-        return Err(format!(
+        return refused(format!(
             "who orders must be of 1 to {BY_CHARS_MAX} characters without control characters"
         ));
     }
-    if body.len() > BODY_BYTES_MAX {
+    if body.len() > ORDER_BYTES_MAX {
         let length = body.len();
-        return Err(format!(
-            "it has {length} bytes, {BODY_BYTES_MAX} are allowed"
+        return refused(format!(
+            "it has {length} bytes, {ORDER_BYTES_MAX} are allowed"
         ));
     }
-    let read: std::result::Result<serde::de::IgnoredAny, _> = serde_json::from_str(body);
-    read.map(drop)
-        .map_err(|error| format!("it is not JSON: {error}"))
+    match serde_json::from_str::<serde::de::IgnoredAny>(body) {
+        Ok(_) => Ok(()),
+        Err(error) => refused(format!("it is not JSON: {error}")),
+    }
 }
 
 fn nothing() -> OrdersHead {

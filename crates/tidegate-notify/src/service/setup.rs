@@ -93,7 +93,7 @@ pub(super) fn own(
         })),
         KindPlan::Stdout => Some(Arc::new(StdoutChannel::new())),
         KindPlan::Smtp(of) => Some(Arc::new(smtp(plan, of, around)?)),
-        KindPlan::Cap(of) => Some(Arc::new(cap(plan, of, around))),
+        KindPlan::Cap(of) => Some(Arc::new(cap(plan, *of, around))),
         KindPlan::Feishu(of) => Some(Arc::new(robot(plan, of, Platform::Feishu, around)?)),
         KindPlan::Dingtalk(of) => Some(Arc::new(robot(plan, of, Platform::Dingtalk, around)?)),
         KindPlan::Wecom(of) => Some(Arc::new(robot(plan, of, Platform::Wecom, around)?)),

@@ -78,6 +78,7 @@ pub(crate) fn notice(kind: NoticeKind, alerts: Vec<NoticeAlert>) -> Notice {
         title_en: None,
         text_zh: None,
         text_en: None,
+        summary: None,
     }
 }
 

@@ -9,7 +9,7 @@ use tidegate_dispatch::{Notice, NoticeKind};
 use tidegate_notify::form::alertmanager_webhook::{ReadLimits, WebhookConfig, payload, read};
 use tidegate_notify::form::atom::{AtomConfig, FEED_BYTES_MAX, feed};
 use tidegate_notify::form::cap::{self, check};
-use tidegate_notify::form::mail::{MailConfig, mail};
+use tidegate_notify::form::mail::{MailConfig, mail, render};
 use tidegate_notify::form::summary::{self, Summary};
 use tidegate_notify::form::{Language, RobotStyle, cloudevents, dingtalk, feishu, wecom};
 
@@ -186,4 +186,24 @@ fn a_summary_as_mail_and_as_file() {
     let mut long = day();
     long.peaks = vec![long.peaks[0].clone(); summary::ROWS_MAX + 7];
     assert!(summary::mail(&long, &[], &zone).html.contains("… 7 more"));
+}
+
+#[test]
+fn a_summary_that_is_told_is_drawn_in_mail() {
+    let config = MailConfig::new("Tidegate <alerts@cdc.example>").unwrap();
+    let mut notice = notice(NoticeKind::Summary, Vec::new());
+    notice.text_en = Some("words alone".to_owned());
+    notice.summary = Some("{}".to_owned());
+    assert!(render(&notice, &config).html.contains("words alone"));
+    notice.summary = Some(serde_json::to_string(&day()).unwrap());
+    let drawn = render(&notice, &config);
+    assert_eq!(drawn, summary::mail(&day(), Language::BOTH, &config.zone));
+    assert!(drawn.html.contains("<table"), "{}", drawn.html);
+    // A night without data is not a quiet one.
+    let mut short = day();
+    assert!(!drawn.text.contains("Incomplete"));
+    short.missing_from = Some(short.start);
+    let short = summary::mail(&short, &[Language::English], &config.zone);
+    let (lack, alerts) = (short.text.find("Incomplete"), short.text.find("Alerts by"));
+    assert!(lack.is_some() && lack < alerts, "{}", short.text);
 }

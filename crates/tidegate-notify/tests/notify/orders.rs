@@ -7,7 +7,7 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tidegate_notify::{Batch, Outbox, OutboxError, OutboxLimits};
+use tidegate_notify::{Batch, Outbox, OutboxError, OutboxLimits, Turn};
 
 use crate::support::{LONG, notice, state, stored, until};
 
@@ -184,6 +184,74 @@ fn tampering_is_found() {
             "{sql}: {error}"
         );
     }
+}
+
+fn turn(series: &str, at: &str) -> Turn {
+    Turn {
+        series: series.to_owned(),
+        at: at.parse().unwrap(),
+    }
+}
+
+const EIGHT: &str = "2026-03-02T00:00:00Z";
+
+#[test]
+fn each_turn_of_a_schedule_is_ordered_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = Timestamp::now();
+    let (mut one, mut other) = (open(folder.path()), open(folder.path()));
+    let order = |outbox: &mut Outbox, series: &str, at: &str| {
+        outbox
+            .order_once(&turn(series, at), "schedule", "{}", now)
+            .unwrap()
+    };
+    assert_eq!(one.last_turn("a").unwrap(), None);
+    assert_eq!(order(&mut one, "a", EIGHT), Some(1));
+    assert_eq!(order(&mut other, "a", EIGHT), None);
+    assert_eq!(order(&mut one, "a", EIGHT), None);
+    assert_eq!(order(&mut other, "b", EIGHT), Some(2));
+    assert_eq!(order(&mut one, "a", "2026-03-02T12:00:00Z"), Some(3));
+    // An older one that had none is another, and not the newest.
+    assert_eq!(order(&mut one, "a", "2026-03-01T12:00:00Z"), Some(4));
+    let last = other.last_turn("a").unwrap().unwrap();
+    assert_eq!(last.to_string(), "2026-03-02T12:00:00Z");
+    // Applied, forgotten by nobody.
+    other.accept_batch(&batch(&[(1, "told")]), now).unwrap();
+    drop(one);
+    assert_eq!(order(&mut open(folder.path()), "a", EIGHT), None);
+    assert_eq!(other.verify_orders().unwrap().number, 4);
+    let db = raw(folder.path());
+    for sql in ["DELETE FROM order_turn", "UPDATE order_turn SET turn = 1"] {
+        let error = db.execute(sql, []).unwrap_err().to_string();
+        assert!(error.contains("turns are never"), "{sql}: {error}");
+    }
+}
+
+#[test]
+fn a_turn_whose_order_is_refused_has_had_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut outbox = open(folder.path());
+    let now = Timestamp::now();
+    for (series, by, body, part) in [
+        ("a", "", "{}", "who orders"),
+        ("a", "schedule", "{", "not JSON"),
+        ("", "schedule", "{}", "0 characters"),
+        (&*"x".repeat(501), "schedule", "{}", "501 characters"),
+    ] {
+        let refused = outbox.order_once(&turn(series, EIGHT), by, body, now);
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    }
+    for _ in 0..1_000 {
+        outbox.order("a", "{}", now).unwrap();
+    }
+    let refused = outbox.order_once(&turn("a", EIGHT), "schedule", "{}", now);
+    let error = refused.unwrap_err().to_string();
+    assert!(error.contains("1000 orders are open"), "{error}");
+    assert_eq!(outbox.last_turn("a").unwrap(), None);
+    outbox.accept_batch(&batch(&[(1, "done")]), now).unwrap();
+    let number = outbox.order_once(&turn("a", EIGHT), "schedule", "{}", now);
+    assert_eq!(number.unwrap(), Some(1_001));
 }
 
 #[test]

@@ -86,6 +86,7 @@ pub(crate) fn notice(id: &str, alert_id: &str) -> Notice {
         title_en: None,
         text_zh: None,
         text_en: None,
+        summary: None,
     }
 }
 

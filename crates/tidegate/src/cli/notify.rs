@@ -11,9 +11,10 @@ use super::loopback;
 /// See [`crate::cli::Command::Notify`].
 #[derive(Debug, Subcommand)]
 pub(crate) enum Notify {
-    /// Tell people of the alerts that `tidegate run` publishes, until it is stopped.
+    /// Tell people of the alerts that `tidegate run` publishes, and of the summaries of routes.toml
+    /// when they are due, until it is stopped.
     #[command(
-        after_help = "Example: tidegate notify run pipelines/city --bootstrap 127.0.0.1:9092"
+        after_help = "Example: tidegate notify run pipelines/city --bootstrap 127.0.0.1:9092 --data out"
     )]
     Run(NotifyRun),
     /// Send a test over one channel and say what came of it; exit 1 where it was not delivered.
@@ -65,6 +66,9 @@ pub(crate) struct NotifyRun {
     /// Whose.
     #[command(flatten)]
     pub place: NotifyPlace,
+    /// The folder that a backfill, or a run with --out, writes: what summaries are made of.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
     /// Take alerts of an Alertmanager there, on loopback: `POST /alertmanager` in its webhook form.
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = loopback)]
     pub receive: Option<SocketAddr>,

@@ -42,10 +42,7 @@ impl std::fmt::Debug for KafkaChannel {
 
 impl Deliver for KafkaChannel {
     fn deliver<'a>(&'a self, notice: &'a Notice, _: Timestamp) -> Delivering<'a> {
-        let records = notice.alerts.iter();
-        let events: Vec<_> = records
-            .map(|alert| cloudevents::event(&alert.record, &self.source))
-            .collect();
+        let events = cloudevents::events(notice, &self.source);
         let (sink, bootstrap) = (Arc::clone(&self.sink), self.bootstrap.clone());
         let topic = self.topic.clone();
         Box::pin(async move {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tidegate_dispatch::{AcknowledgeRequest, Dispatcher, Notice, NoticeKind, SilenceRequest};
+use tidegate_notify::ORDER_BYTES_MAX;
 
 /// How long a summary is of use.
 const SUMMARY_HOURS: i64 = 24;
@@ -29,6 +30,9 @@ struct SummaryOrder {
     title_en: String,
     text_zh: String,
     text_en: String,
+    /// All that it says, for channels that draw it.
+    #[serde(default)]
+    summary: Option<Value>,
 }
 
 /// The body of an order to silence what matches.
@@ -46,12 +50,17 @@ pub(crate) fn acknowledge(alert: &str, by: &str, note: &str, verdict: Option<&st
     json!({ "acknowledge": { "alert": alert, "by": by, "note": note, "verdict": verdict } })
 }
 
-/// The body of an order to tell a summary; texts are in Chinese and in English.
-pub(crate) fn summary(channel: &str, titles: [&str; 2], texts: [&str; 2]) -> Value {
-    json!({ "summary": {
+/// The body of an order to tell a summary; texts are in Chinese and in English. One that is too
+/// large for an order is told by its texts alone.
+pub(crate) fn summary(channel: &str, titles: [&str; 2], texts: [&str; 2], all: Value) -> Value {
+    let mut order = json!({ "summary": {
         "channel": channel, "title_zh": titles[0], "title_en": titles[1],
-        "text_zh": texts[0], "text_en": texts[1],
-    } })
+        "text_zh": texts[0], "text_en": texts[1], "summary": all,
+    } });
+    if order.to_string().len() > ORDER_BYTES_MAX {
+        order["summary"]["summary"] = Value::Null;
+    }
+    order
 }
 
 /// What an order led to: for its trail, and for people.
@@ -118,6 +127,7 @@ fn told(order: SummaryOrder, number: i64, now: Timestamp) -> Notice {
         title_en: Some(order.title_en),
         text_zh: Some(order.text_zh),
         text_en: Some(order.text_en),
+        summary: order.summary.map(|all| all.to_string()),
     }
 }
 
@@ -157,12 +167,18 @@ mod tests {
         check(&acknowledge("a", "duty", "", None), "refused: ");
         check(&json!({ "burn": {} }), "refused: unknown variant");
         let summed = check(
-            &summary("hall", ["一", "one"], ["二", "two"]),
+            &summary("hall", ["一", "one"], ["二", "two"], json!({ "a": 1 })),
             "told on hall",
         );
         assert_eq!(summed.notices[0].id, "summary-7");
+        assert_eq!(summed.notices[0].summary.as_deref(), Some("{\"a\":1}"));
+        let large = json!("x".repeat(ORDER_BYTES_MAX));
+        let large = summary("hall", ["一", "one"], ["二", "two"], large);
+        let cut = check(&large, "told on hall");
+        assert_eq!(cut.notices[0].text_en.as_deref(), Some("two"));
+        assert_eq!(cut.notices[0].summary, None);
         check(
-            &summary("well", ["一", "one"], ["二", "two"]),
+            &summary("well", ["一", "one"], ["二", "two"], Value::Null),
             "is no channel",
         );
     }

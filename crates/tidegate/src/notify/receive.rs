@@ -79,11 +79,9 @@ async fn take(inlet: Inlet, body: Vec<u8>) -> LocalAnswer {
         inlet.send.upgrade()?.send(incoming).await.ok()?;
         is_kept.await.ok()
     };
-    match tokio::time::timeout(KEPT_WITHIN, keeping).await {
-        Ok(Some(())) => LocalAnswer::json(200, &counts),
-        Ok(None) | Err(_) => {
-            let error = "the alerts are not on disk yet; push them again";
-            LocalAnswer::json(503, &json!({ "error": error }))
-        }
+    if let Ok(Some(())) = tokio::time::timeout(KEPT_WITHIN, keeping).await {
+        return LocalAnswer::json(200, &counts);
     }
+    let error = "the alerts are not on disk yet; push them again";
+    LocalAnswer::json(503, &json!({ "error": error }))
 }

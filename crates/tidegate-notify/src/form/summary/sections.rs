@@ -1,5 +1,6 @@
 //! A summary as tables of words, the same for text and HTML.
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{AlertLine, Summary};
@@ -27,7 +28,10 @@ impl Row {
 
 /// All sections, in order.
 pub(super) fn all(summary: &Summary, language: Language, zone: &TimeZone) -> Vec<Section> {
-    vec![
+    let missing = summary
+        .missing_from
+        .map(|from| missing(summary, from, language, zone));
+    let sections = [
         alerts(summary, language),
         rules(summary, language),
         longest(summary, language, zone),
@@ -35,7 +39,22 @@ pub(super) fn all(summary: &Summary, language: Language, zone: &TimeZone) -> Vec
         peaks(summary, language, zone),
         acknowledgements(summary, language, zone),
         feeds(summary, language, zone),
-    ]
+    ];
+    missing.into_iter().chain(sections).collect()
+}
+
+/// Before all else: no alert and no peak is known of a time without data.
+fn missing(summary: &Summary, from: Timestamp, language: Language, zone: &TimeZone) -> Section {
+    let times = [from, summary.end].map(|at| text::local(at, zone));
+    Section {
+        title: language.of(
+            "数据不完整：以下时段没有数据",
+            "Incomplete: a time without data",
+        ),
+        columns: language.of(vec!["从", "到"], vec!["From", "To"]),
+        rows: vec![Row::new(times.to_vec())],
+        none: "",
+    }
 }
 
 fn alerts(summary: &Summary, language: Language) -> Section {

@@ -57,12 +57,12 @@ impl Checker<'_> {
                 .unwrap_or(standard.forecast_methods),
             ..standard
         };
-        Some(KindPlan::Cap(CapPlan {
+        Some(KindPlan::Cap(Box::new(CapPlan {
             folder: self.folder.join(&config.folder),
             messages,
             public_url: public_url.ok()?,
             feed_max: config.feed_max,
-        }))
+        })))
     }
 
     /// The scope with what the standard asks for beside it, and nothing that it would not use.
@@ -118,9 +118,12 @@ impl Checker<'_> {
         };
         // As a URI: what is not ASCII is escaped.
         let url = http_url(page).map(|url| url.as_str().to_owned());
-        let url = url.and_then(|url| match cap::is_link(&url) {
-            true => Ok(url),
-            false => Err("it has characters that a URI must not have; escape them".to_owned()),
+        let url = url.and_then(|url| {
+            if cap::is_link(&url) {
+                Ok(url)
+            } else {
+                Err("it has characters that a URI must not have; escape them".to_owned())
+            }
         });
         match url {
             Ok(url) => Some(Some(url)),
