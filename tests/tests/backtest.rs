@@ -399,6 +399,20 @@ fn rules_are_checked_and_tested_beside_their_file() {
         text.contains("rules.toml:2: rule busy: runbook is missing"),
         "{text}"
     );
+    write_file(
+        Path::new(&pipeline),
+        "channels.toml",
+        "[[channel]]\nname = \"log\"\nkind = \"stdout\"\n",
+    );
+    let routes = "[[duty]]\nrole = \"night-duty\"\nkind = \"market\"\nchannels = [\"log\"]\n\
+                  [[route]]\nname = \"default\"\nchannels = [\"log\"]\n";
+    write_file(Path::new(&pipeline), "routes.toml", routes);
+    let output = tidegate(["rules", "check", &pipeline, "--strict"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        text.contains("owner") && text.contains("night-duty"),
+        "{text}"
+    );
     let case = "[[case]]\nname = \"c\"\nlayer = \"present\"\nfrom = \"2026-06-04T08:00:00Z\"\nevery = \"10m\"\n\
          [[case.given]]\nsubject = \"a\"\nsubject_kind = \"site\"\nvalues = [1, 6, \"-\", 2]\n\
          [[case.expect]]\nrule = \"busy\"\nsubject = \"a\"\nat = \"2026-06-04T08:20:00Z\"\nstate = \"STATE\"\n";

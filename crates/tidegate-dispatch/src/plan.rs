@@ -258,6 +258,11 @@ impl Plan {
         hex(&digest([routes.as_slice(), summaries.as_slice()]))
     }
 
+    /// The roles that are on duty somewhere, sometime.
+    pub fn roles(&self) -> BTreeSet<String> {
+        self.duties.iter().map(|duty| duty.role.clone()).collect()
+    }
+
     /// The summaries that are told when their time is over.
     pub fn summaries(&self) -> &[SummaryPlan] {
         &self.summaries

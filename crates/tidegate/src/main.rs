@@ -143,7 +143,7 @@ async fn check(args: &Folder) -> Result<ExitCode> {
     let checked = match folder::load(&args.pipeline).await {
         Ok(pipeline) => feed::check(&args.pipeline, &pipeline)
             .and_then(|()| notify::check_folder(&args.pipeline, &pipeline))
-            .map(|()| pipeline),
+            .map(|_| pipeline),
         Err(error) => Err(error),
     };
     let problems = match checked {

@@ -39,8 +39,9 @@ pub fn lint(rules: &[Rule], duties: Option<&BTreeSet<String>>) -> Vec<Warning> {
             let message = "is missing: who is woken by an alert reads there what to do";
             warn("runbook".to_owned(), message.to_owned());
         }
-        if duties.is_some_and(|known| !known.contains(&rule.owner)) {
-            let message = format!("{:?} is none of the known roles", rule.owner);
+        if let Some(known) = duties.filter(|known| !known.contains(&rule.owner)) {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let message = format!("{:?} is none of {}", rule.owner, known.join(", "));
             warn("owner".to_owned(), message);
         }
         texts("title", &rule.title, &mut warn);

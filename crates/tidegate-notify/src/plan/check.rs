@@ -195,6 +195,16 @@ impl Checker<'_> {
         let Some(text) = &common.proxy else {
             return Some(None);
         };
+        let kind = &self.config.kind;
+        if let KindConfig::Smtp(_)
+        | KindConfig::Kafka(_)
+        | KindConfig::Cap(_)
+        | KindConfig::Stdout(_) = kind
+        {
+            let message = format!("it is for HTTP; {} goes without: take it out", kind.name());
+            self.problem("proxy", message);
+            return None;
+        }
         let url = Url::parse(text).ok().filter(|url| {
             let plain = url.username().is_empty() && url.password().is_none();
             matches!(url.scheme(), "http" | "https") && plain

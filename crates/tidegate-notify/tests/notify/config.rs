@@ -98,6 +98,10 @@ fn each_mistake_is_told_with_what_to_do() {
         check(&format!("{HOOK}url = '{url}'"), &[("channel.c.url", part)]);
     }
     check(
+        "kind = 'stdout'\nproxy = 'http://127.0.0.1:3128'",
+        &[("channel.c.proxy", "stdout goes without")],
+    );
+    check(
         &format!(
             "{HOOK}url = 'https://h.example'\ntimeout = '1h'\nconcurrency = 0\nlanguages = []\n\
              rate = {{ per_minute = 0, burst = 1 }}\nretry = {{ tries = 0, first = '5m' }}\n\

@@ -51,8 +51,8 @@ pub(crate) async fn load(folder: &Path) -> Result<Setup> {
     Ok(check(pipeline, &routes, &channels, folder).map_err(BadPipeline)?)
 }
 
-/// Checks the routes and channels of a folder, where it has any.
-pub(crate) fn check_folder(folder: &Path, pipeline: &Arc<Pipeline>) -> Result<()> {
+/// Checks the routes and channels of a folder; gives them, where it has any.
+pub(crate) fn check_folder(folder: &Path, pipeline: &Arc<Pipeline>) -> Result<Option<Setup>> {
     let text = |name: &str| match std::fs::read_to_string(folder.join(name)) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -63,12 +63,12 @@ pub(crate) fn check_folder(folder: &Path, pipeline: &Arc<Pipeline>) -> Result<()
         Err(BadPipeline(vec![Problem::new(file, "", message)]).into())
     };
     match (text(ROUTES)?, text(CHANNELS)?) {
-        (None, None) => Ok(()),
+        (None, None) => Ok(None),
         (Some(_), None) => missing(CHANNELS, ROUTES),
         (None, Some(_)) => missing(ROUTES, CHANNELS),
         (Some(routes), Some(channels)) => {
-            check(Arc::clone(pipeline), &routes, &channels, folder).map_err(BadPipeline)?;
-            Ok(())
+            let setup = check(Arc::clone(pipeline), &routes, &channels, folder);
+            Ok(Some(setup.map_err(BadPipeline)?))
         }
     }
 }

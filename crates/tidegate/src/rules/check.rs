@@ -10,11 +10,19 @@ use tidegate_pipeline::{Problem, RULES};
 use super::Print;
 use crate::cli::RulesCheck;
 use crate::folder::{self, BadPipeline};
+use crate::notify::check_folder;
 
 /// Runs the command.
 pub(super) async fn check(args: &RulesCheck, print: Print) -> Result<ExitCode> {
-    let pipeline = match folder::load(&args.pipeline).await {
-        Ok(pipeline) => pipeline,
+    let loaded = match folder::load(&args.pipeline).await {
+        Ok(pipeline) if args.strict => {
+            check_folder(&args.pipeline, &pipeline).map(|setup| (pipeline, setup))
+        }
+        Ok(pipeline) => Ok((pipeline, None)),
+        Err(error) => Err(error),
+    };
+    let (pipeline, setup) = match loaded {
+        Ok(loaded) => loaded,
         Err(error) => {
             let bad = error.downcast::<BadPipeline>()?;
             if !args.json {
@@ -26,8 +34,11 @@ pub(super) async fn check(args: &RulesCheck, print: Print) -> Result<ExitCode> {
             return Ok(ExitCode::from(crate::EXIT_CONFIG));
         }
     };
+    // Without routes nobody says who is on duty.
+    let roles = setup.map(|setup| setup.plan.roles());
+    let roles = roles.filter(|roles| !roles.is_empty());
     let warnings: Vec<Problem> = if args.strict {
-        let found = lint(&pipeline.rules, None).into_iter();
+        let found = lint(&pipeline.rules, roles.as_ref()).into_iter();
         found
             .map(|warning| {
                 let line = pipeline.rule_line(&warning.rule, &warning.key);
