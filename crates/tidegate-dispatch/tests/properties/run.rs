@@ -251,7 +251,10 @@ impl Run {
         let all = all_parts(&self.dispatcher);
         let differs = |key: &&Vec<u8>| self.kept.parts.get(*key) != all.get(*key);
         let keys = self.kept.parts.keys().chain(all.keys());
-        let wrong: Vec<_> = keys.filter(differs).map(|key| key.escape_ascii()).collect();
+        let wrong: Vec<_> = keys
+            .filter(differs)
+            .map(|key| key.escape_ascii().to_string())
+            .collect();
         assert!(wrong.is_empty(), "not stored as they are: {wrong:?}");
     }
 
