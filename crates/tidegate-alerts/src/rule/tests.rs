@@ -352,7 +352,7 @@ fn what_is_seldom_meant_is_warned_of() {
              threshold raises and ends an alert again and again",
             "bad for: is zero: a single window raises the alert",
             "bad runbook: is missing: who is woken by an alert reads there what to do",
-            "bad owner: \"nobody\" is none of the known roles",
+            "bad owner: \"nobody\" is none of grid-duty",
             "bad title: is the same in both languages",
             "bad title.zh-CN: is without {name}",
             "bad title.zh-CN: is without {value}",
