@@ -109,6 +109,8 @@ fn who_would_be_told_is_explained() {
         "routes",
         "test",
         &city,
+        "--state",
+        state,
         "--rule",
         "venue-densty",
         "--subject",
