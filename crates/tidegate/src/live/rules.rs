@@ -82,6 +82,10 @@ impl RulesWatch {
     fn look(&mut self, task: &mut Task, is_settled: bool) {
         let text = match self.read() {
             Ok(text) => text,
+            // A pipeline without rules has no file of them.
+            Err(error) if is_away(&error) && task.runtime().rules_text().is_empty() => {
+                String::new()
+            }
             Err(error) => return self.refuse(task, &format!("{error:#}")),
         };
         if is_settled || self.found.as_ref() == Some(&text) {
@@ -171,8 +175,72 @@ impl RulesWatch {
     }
 }
 
+fn is_away(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}
+
 impl Drop for RulesWatch {
     fn drop(&mut self) {
         self.reloads.forget(self.task);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Tries to have a pipeline without rules complained of, and rules whose file is gone forgotten.
+
+    use tidegate_pipeline::{Pipeline, Source};
+
+    use super::*;
+
+    const RULE: &str = "[[rule]]\nname = \"r\"\nlayer = \"present\"\nfire_above = 2.0\n\
+                        clear_below = 1.0\nseverity = \"warning\"\nowner = \"duty\"\n\
+                        title = { zh-CN = \"{name}\", en = \"{name}\" }\n\
+                        do = { zh-CN = \"看\", en = \"look\" }\n";
+
+    async fn task(rules: &str) -> Task {
+        let files = [
+            (
+                "pipeline.toml",
+                "name = \"p\"\n[[window]]\nname = \"w\"\nsize = \"5m\"\n\
+                 [[layer]]\nname = \"present\"\non = \"w\"\n",
+            ),
+            (
+                "feeds/gates.toml",
+                "format = \"json\"\nunknown_site = \"accept\"\n",
+            ),
+            (
+                "windows/w.sql",
+                "SELECT site_id, sum(count) AS persons FROM observation GROUP BY site_id",
+            ),
+            (
+                "layers/present.sql",
+                "SELECT 'site' AS subject_kind, site_id AS subject, \
+                 CAST(persons AS DOUBLE) AS value, '1' AS unit, 'test/sum@1' AS method FROM w",
+            ),
+            (RULES, rules),
+        ];
+        let files = files.map(|(path, text)| (path.to_owned(), text.to_owned()));
+        let pipeline = Pipeline::load(&Source::new(files)).await;
+        let pipeline = pipeline.unwrap_or_else(|problems| panic!("{problems:#?}"));
+        Task::new(Arc::new(pipeline), 0).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn only_rules_that_are_in_force_miss_their_file() {
+        let folder = tempfile::tempdir().unwrap();
+        for (rules, problems) in [("", 0), (RULE, 1)] {
+            let reloads = Arc::new(Reloads::new());
+            let mut task = task(rules).await;
+            let mut watch = RulesWatch::new(folder.path(), &reloads, 0);
+            watch.begin(&mut task);
+            let asked = reloads.ask();
+            watch.follow(&mut task);
+            let told = reloads.tasks().borrow()[&0].clone();
+            assert_eq!((told.answered, told.version), (asked, 1));
+            assert_eq!(told.problems.len(), problems, "{:?}", told.problems);
+            assert_eq!(task.runtime().rules_text(), rules);
+        }
     }
 }

@@ -15,6 +15,8 @@ use crate::records::AUDIT;
 
 /// How long the brokers may take.
 const WITHIN: Duration = Duration::from_secs(30);
+/// What is said where there is no version.
+const NONE: &str = "no change of the rules is written down: has the pipeline run?";
 /// Each task has a chain of its own, with the same texts: all follow one file.
 const TASK: i32 = 0;
 
@@ -32,6 +34,10 @@ pub(super) async fn history(args: &RulesHistory, print: Print) -> Result<ExitCod
         }
         return Ok(ExitCode::SUCCESS);
     }
+    if entries.is_empty() {
+        print(NONE);
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut table = Table::new(&["version", "at", "who", "why", "changed"]);
     for entry in &entries {
         let changed = match &entry.changes[..] {
@@ -43,10 +49,7 @@ pub(super) async fn history(args: &RulesHistory, print: Print) -> Result<ExitCod
         table.row([&version, &entry.at, &entry.who, &entry.reason, &changed]);
     }
     print(&table.indented(0));
-    print(&format!(
-        "{} versions; each follows the one before, and none was altered",
-        entries.len()
-    ));
+    print("each version follows the one before, and none was altered");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -85,7 +88,7 @@ pub(super) fn text_of(entries: &[AuditEntry], version: u64) -> Result<&str> {
     let found = entries.iter().find(|entry| entry.number == version);
     let found = found.with_context(|| match entries.last() {
         Some(last) => format!("there is no version {version}, only 1 to {}", last.number),
-        None => "no change of the rules is written down: has the pipeline run?".to_owned(),
+        None => NONE.to_owned(),
     })?;
     Ok(&found.text)
 }
