@@ -87,7 +87,7 @@ fn main() {
         );
         generate(&lake, days, venues);
     }
-    let binary = std::env::var_os("TIDEGATE_BINARY").map_or_else(built, PathBuf::from);
+    let binary = std::env::var_os("TIDEGATE_BINARY").map_or_else(product, PathBuf::from);
     let results: Vec<Value> = [
         ("rules backtest, as of arrival", vec!["--as-of-arrival"]),
         ("rules backtest, as known now", vec!["--as-known-now"]),
@@ -103,18 +103,17 @@ fn number(name: &str, default: i64) -> i64 {
     text.map_or(default, |text| text.parse().expect("a whole number"))
 }
 
-/// The release binary, built first.
-fn built() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let status = Command::new(env!("CARGO"))
-        .current_dir(&root)
-        .args(["build", "--quiet", "--release", "--package", "tidegate"])
-        .status()
-        .expect("cargo runs");
-    assert!(status.success(), "the binary does not build");
-    let target = std::env::var_os("CARGO_TARGET_DIR");
-    let target = target.map_or_else(|| root.join("target"), PathBuf::from);
-    target.join("release/tidegate")
+/// The release binary beside this bench. A cargo within cargo would see its variables, which build
+/// scripts look at, and build DataFusion anew.
+fn product() -> PathBuf {
+    let bench = std::env::current_exe().expect("this program has a path");
+    let release: &Path = bench.ancestors().nth(2).expect("target/release/deps/bench");
+    let binary = release.join("tidegate");
+    assert!(
+        binary.exists(),
+        "build it first: cargo build --release --workspace --bin tidegate"
+    );
+    binary
 }
 
 fn measure(binary: &Path, folder: &Path, lake: &Path, name: &str, more: &[&str]) -> Value {
