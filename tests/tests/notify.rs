@@ -6,45 +6,21 @@ mod summaries;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Output};
 use std::time::Duration;
 
 use serde_json::Value;
 use tidegate_connect::{EmbeddedBroker, KafkaSource, SourceConfig, SourceEvent, Stop};
 use tidegate_model::FeedId;
 
-use crate::support::{binary, root, wait_until, write_file};
+use crate::support::{city, tidegate, wait_until};
 
 /// How long one look at a topic waits.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// The city in a folder of its own, with these texts in place of its files.
-fn city(folder: &Path, changed: &[(&str, &str)]) -> String {
-    let to = folder.join("city");
-    let copied = Command::new("cp")
-        .arg("-r")
-        .arg(root().join("pipelines/city"))
-        .arg(&to)
-        .status();
-    assert!(copied.unwrap().success());
-    for (path, text) in changed {
-        write_file(&to, path, text);
-    }
-    to.to_str().unwrap().to_owned()
-}
-
-fn tidegate(args: &[&str]) -> Output {
-    Command::new(binary())
-        .args(args)
-        .current_dir(root())
-        .output()
-        .unwrap()
-}
-
 /// Standard output of a command with this exit code.
 #[track_caller]
 fn check(args: &[&str], code: i32, parts: &[&str]) -> String {
-    let output = tidegate(args);
+    let output = tidegate(args.iter().copied());
     let said = String::from_utf8_lossy(&output.stdout).into_owned()
         + &String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{args:?}\n{said}");

@@ -81,6 +81,21 @@ pub(crate) fn write_file(folder: &Path, path: &str, text: &str) {
     std::fs::write(path, text).unwrap();
 }
 
+/// The city in a folder of its own, with these texts in place of its files.
+pub(crate) fn city(folder: &Path, changed: &[(&str, &str)]) -> String {
+    let to = folder.join("city");
+    let copied = Command::new("cp")
+        .arg("-r")
+        .arg(root().join("pipelines/city"))
+        .arg(&to)
+        .status();
+    assert!(copied.unwrap().success());
+    for (path, text) in changed {
+        write_file(&to, path, text);
+    }
+    to.to_str().unwrap().to_owned()
+}
+
 /// One request such as `GET /metrics` to a port of loopback: the status and the body; `None` where
 /// nobody answers.
 pub(crate) fn http(port: u16, request: &str, body: &str) -> Option<(u16, String)> {

@@ -4,57 +4,32 @@
 
 #[path = "../../tidegate-feeds/benches/cpu/mod.rs"]
 mod cpu;
-#[path = "../tests/support/mod.rs"]
-mod support;
+mod standing;
 
 use std::cell::RefCell;
 
 use criterion::{BatchSize, Throughput, criterion_group, criterion_main};
 use tidegate_alerts::wire::AlertRecord;
-use tidegate_dispatch::{ALERTS_MAX, Dispatcher, GridTree, Plan, RoutesConfig};
+use tidegate_dispatch::ALERTS_MAX;
 
 use cpu::CpuTime;
-use support::{at, record};
+use standing::{alert, at, standing};
 
 type Criterion = criterion::Criterion<CpuTime>;
 
 const TRANSITIONS: usize = 1_000;
 
-const ROUTES: &str = "
+/// A dead feed is told instead of what rests on it.
+const INHIBITION: &str = "
     [[inhibit]]
     source = { rule = 'feed-gap' }
     target = { subject_kind = 'venue' }
     equal = 'subject=feed'
-    [[route]]
-    name = 'default'
-    channels = ['hall', 'mail']
-    repeat_interval = '360d'
-    [storm]
-    notices_per_minute = 10000
 ";
-
-fn alert(n: usize, state: &str, severity: &str, seconds: i64) -> AlertRecord {
-    let mut record = record(&format!("{n:032x}"), state, severity, seconds);
-    record.subject = format!("m{n}");
-    record
-}
-
-/// A dispatcher with as many alerts as it may hold, all told.
-fn full() -> Dispatcher {
-    let config: RoutesConfig = toml::from_str(ROUTES).expect("it is valid");
-    let plan = Plan::try_new(&config, GridTree::default(), &["hall", "mail"]);
-    let mut dispatcher = Dispatcher::new(plan.expect("it is valid"));
-    for n in 0..ALERTS_MAX {
-        let seconds = i64::try_from(n / 4_000).expect("it is small") * 60;
-        dispatcher.handle_record(at(seconds), &alert(n, "firing", "warning", seconds));
-    }
-    dispatcher.handle_time(at(10_000));
-    dispatcher
-}
 
 fn transitions(criterion: &mut Criterion) {
     // Preparing and measuring take turns with it.
-    let dispatcher = RefCell::new(full());
+    let dispatcher = RefCell::new(standing(ALERTS_MAX, INHIBITION));
     let mut group = criterion.benchmark_group("dispatch");
     group.throughput(Throughput::Elements(TRANSITIONS as u64));
     group.sample_size(20);

@@ -100,11 +100,6 @@ impl AuditHead {
         self.number
     }
 
-    /// Whether the chain has no entry.
-    pub(crate) fn is_new(&self) -> bool {
-        self.number == 0
-    }
-
     /// The next entry, for a change from the text `before`; the head moves on to it.
     pub(crate) fn append(
         &mut self,

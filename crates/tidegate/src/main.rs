@@ -3,6 +3,7 @@
 mod cli;
 mod failpoint;
 mod folder;
+mod whole_file;
 
 mod records;
 mod rows;

@@ -4,13 +4,13 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use serde_json::Value;
 use tidegate_connect::{KafkaSink, Properties, Retention};
 
 use super::kafka::Kafka;
+use super::notices::{notices, told};
 use super::product::Product;
 use super::scenario::LONG;
-use crate::support::{binary, free_port, http, root, wait_until, write_file};
+use crate::support::{binary, city, free_port, http, wait_until, write_file};
 
 /// Where Debian and the project's own release put it.
 const NAMES: [&str; 2] = ["prometheus-alertmanager", "alertmanager"];
@@ -48,12 +48,11 @@ fn alertmanager(folder: &Path, port: u16, receiver: u16) -> Option<Product> {
     Some(running)
 }
 
-fn notifier(kafka: &Kafka, folder: &Path, port: u16, run: usize) -> Product {
-    let city = folder.join("city");
+fn notifier(kafka: &Kafka, (city, folder): (&str, &Path), port: u16, run: usize) -> Product {
     let args = [
         "notify",
         "run",
-        city.to_str().unwrap(),
+        city,
         "--bootstrap",
         &kafka.bootstrap(),
         "--state",
@@ -69,12 +68,13 @@ fn notifier(kafka: &Kafka, folder: &Path, port: u16, run: usize) -> Product {
 }
 
 /// States of the alerts that this output tells, in order.
-fn told(output: &str) -> Vec<String> {
-    let lines = output.lines().filter(|line| line.starts_with('{'));
-    let notices = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let alerts = notices.filter_map(|notice| notice["alerts"].as_array().cloned());
-    let state = |alert: Value| alert["record"]["state"].as_str().unwrap().to_owned();
-    alerts.flatten().map(state).collect()
+fn states(output: &str) -> Vec<String> {
+    let notices = notices(output);
+    notices
+        .iter()
+        .flat_map(told)
+        .map(|(_, state)| state)
+        .collect()
 }
 
 #[test]
@@ -84,29 +84,16 @@ fn real_alerts_of_an_alertmanager_are_told_once() {
     sink.ensure_topics(&[("tidegate.alert", 1, Retention::Broker)])
         .unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let city = root().join("pipelines/city");
-    let copied = std::process::Command::new("cp")
-        .arg("-r")
-        .arg(city)
-        .arg(folder.path())
-        .status();
-    assert!(copied.unwrap().success());
-    write_file(
-        &folder.path().join("city"),
-        "routes.toml",
-        "[[route]]\nname = \"default\"\nchannels = [\"log\"]\ngroup_wait = \"0s\"\n\
-         group_interval = \"1s\"\n",
-    );
-    write_file(
-        &folder.path().join("city"),
-        "channels.toml",
-        "[[channel]]\nname = \"log\"\nkind = \"stdout\"\n",
-    );
+    let routes = "[[route]]\nname = \"default\"\nchannels = [\"log\"]\ngroup_wait = \"0s\"\n\
+                  group_interval = \"1s\"\n";
+    let channels = "[[channel]]\nname = \"log\"\nkind = \"stdout\"\n";
+    let files = [("routes.toml", routes), ("channels.toml", channels)];
+    let city = city(folder.path(), &files);
     let (api, inlet) = (free_port(), free_port());
     let Some(_alertmanager) = alertmanager(folder.path(), api, inlet) else {
         return;
     };
-    let mut first = notifier(&kafka, folder.path(), inlet, 1);
+    let mut first = notifier(&kafka, (&city, folder.path()), inlet, 1);
     // What is no payload is refused for good, and what comes after is taken.
     let (status, answer) = http(inlet, "POST /alertmanager", "{\"version\":\"3\"}").unwrap();
     assert_eq!(status, 400, "{answer}");
@@ -121,13 +108,13 @@ fn real_alerts_of_an_alertmanager_are_told_once() {
     first.wait_for("DiskFull", LONG);
     // It is pushed again each second; then the notifier dies.
     std::thread::sleep(std::time::Duration::from_secs(3));
-    assert_eq!(told(&first.output()), ["firing"], "{}", first.output());
+    assert_eq!(states(&first.output()), ["firing"], "{}", first.output());
     first.kill();
-    let mut second = notifier(&kafka, folder.path(), inlet, 2);
+    let mut second = notifier(&kafka, (&city, folder.path()), inlet, 2);
     let now = jiff::Timestamp::now();
     change(&format!(r#","endsAt":"{now}""#));
     second.wait_for("resolved", LONG);
-    let changes = told(&second.output());
+    let changes = states(&second.output());
     assert_eq!(changes.last().unwrap(), "resolved", "{}", second.output());
     // What was on its way when it was killed may come twice, under one id.
     assert!(changes.len() <= 2, "{}", second.output());

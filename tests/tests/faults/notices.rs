@@ -31,14 +31,15 @@ fn published(scenario: &Scenario) -> Vec<(String, String)> {
 }
 
 /// The notices in the output of one notifier; a line that a kill cut short is none.
-fn notices(output: &str) -> Vec<Value> {
+pub(super) fn notices(output: &str) -> Vec<Value> {
     let lines = output.lines().filter(|line| line.starts_with('{'));
     lines
         .filter_map(|line| serde_json::from_str(line).ok())
         .collect()
 }
 
-fn told(notice: &Value) -> impl Iterator<Item = (String, String)> {
+/// The changes that a notice tells: each alert's id and state.
+pub(super) fn told(notice: &Value) -> impl Iterator<Item = (String, String)> {
     let alerts = notice["alerts"].as_array().cloned().unwrap_or_default();
     alerts.into_iter().map(|alert| {
         let text = |key: &str| alert["record"][key].as_str().unwrap().to_owned();

@@ -39,17 +39,14 @@ impl Runtime {
         task: i32,
         change: &RuleChange,
     ) -> Result<bool, RulesError> {
-        if change.text == self.rules.text && !self.rules.audit.is_new() {
+        let is_first = self.rules_version() == 0;
+        if change.text == self.rules.text && !is_first {
             return Ok(false);
         }
         let rules = self.pipeline.rules_of(&change.text).map_err(RulesError)?;
         let before = std::mem::replace(&mut self.rules.text, change.text.clone());
         // The first entry says what there is, not what became different.
-        let before = if self.rules.audit.is_new() {
-            ""
-        } else {
-            &before
-        };
+        let before = if is_first { "" } else { &before };
         let name = (&*self.pipeline.name, task);
         let entry = self.rules.audit.append(name, before, change);
         self.events.push_back(Event::Audit(Box::new(entry)));

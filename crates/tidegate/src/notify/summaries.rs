@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 use crate::cli::NotifyPlace;
 use crate::live::StopSignal;
 use crate::summary::{Asked, order_of, read};
+use crate::whole_file;
 
 use super::open_of;
 use super::setup::{ROUTES, Setup};
@@ -234,7 +235,9 @@ impl Maker {
         }
         if let Some(file) = plan.file(period, zone) {
             let html = summary::file(&of, Language::BOTH, zone);
-            write_whole(&self.folder.join(file), html.as_bytes())?;
+            let path = self.folder.join(file);
+            whole_file::write(&path, html.as_bytes())
+                .with_context(|| format!("{} cannot be written", path.display()))?;
         }
         let mut ordered = 0;
         for channel in channels {
@@ -254,19 +257,6 @@ impl Maker {
         }
         Ok(ordered)
     }
-}
-
-/// Makes `bytes` the content of a file that nobody sees half of.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let written = || {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder)?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let beside = folder.join(format!(".{name}.new"));
-        std::fs::write(&beside, bytes)?;
-        std::fs::rename(&beside, path)
-    };
-    written().with_context(|| format!("{} cannot be written", path.display()))
 }
 
 #[cfg(test)]

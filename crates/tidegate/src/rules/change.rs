@@ -10,7 +10,7 @@ use tidegate_pipeline::{AuditEntry, Pipeline, Problem, RULES, rule_changes};
 
 use super::{Print, audit, edit};
 use crate::cli::{RulesChanged, RulesPromote, RulesRollback};
-use crate::folder;
+use crate::{folder, whole_file};
 
 /// Makes a shadow rule live.
 pub(super) async fn promote(args: &RulesPromote, print: Print) -> Result<ExitCode> {
@@ -79,26 +79,15 @@ fn write(
             ));
         }
     }
-    let path = path.display();
+    let place = path.display();
     if changed.dry_run {
-        print(&format!("{path} is as it was: this was a dry run"));
+        print(&format!("{place} is as it was: this was a dry run"));
         return Ok(ExitCode::SUCCESS);
     }
-    put(folder, &text).with_context(|| format!("{path} cannot be written"))?;
+    whole_file::write(&path, text.as_bytes())
+        .with_context(|| format!("{place} cannot be written"))?;
     print(&format!(
-        "{path} is written; a run takes it up within seconds"
+        "{place} is written; a run takes it up within seconds"
     ));
     Ok(ExitCode::SUCCESS)
-}
-
-/// A reader finds the old text or the new one, never a part.
-fn put(folder: &Path, text: &str) -> std::io::Result<()> {
-    let place = folder.join(RULES);
-    let beside = folder.join(".rules.toml.new");
-    fs::write(&beside, text)?;
-    if let Ok(there) = fs::metadata(&place) {
-        fs::set_permissions(&beside, there.permissions())?;
-    }
-    fs::File::open(&beside)?.sync_all()?;
-    fs::rename(&beside, &place)
 }
