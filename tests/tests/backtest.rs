@@ -387,6 +387,15 @@ fn wrong_input_is_named() {
     backtest(&[], "layer \"present\", on which busy rests, is not in");
 }
 
+/// Whoever starts from them starts from rules without a warning.
+#[test]
+fn the_cities_rules_pass_strict_checks() {
+    for pipeline in ["pipelines/city", "pipelines/demo"] {
+        let said = stdout(["rules", "check", pipeline, "--strict"]);
+        assert!(said.contains("no problems, 0 warnings"), "{said}");
+    }
+}
+
 #[test]
 fn rules_are_checked_and_tested_beside_their_file() {
     let folder = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 
 /// What a placeholder stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Field {
+pub(crate) enum Field {
     Name,
     Value,
     Lo,
@@ -74,14 +74,9 @@ impl Template {
         Ok(Self(pieces))
     }
 
-    /// Whether it says what it is about.
-    pub(crate) fn names_subject(&self) -> bool {
-        self.0.contains(&Piece::Field(Field::Name))
-    }
-
-    /// Whether it says how much.
-    pub(crate) fn has_value(&self) -> bool {
-        self.0.contains(&Piece::Field(Field::Value))
+    /// Whether it has this placeholder.
+    pub(crate) fn has(&self, field: Field) -> bool {
+        self.0.contains(&Piece::Field(field))
     }
 
     /// The text with its placeholders filled; a value that is missing shows as a dash.

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tidegate_model::Span;
 
 use super::{Rule, Templates};
+use crate::template::Field;
+use crate::words::Compare;
 
 /// Something in a rule that deserves a second look.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,7 +24,7 @@ pub struct Warning {
 ///
 /// Warned of are: no hysteresis, `for` of zero, no runbook, an owner nobody knows, two rules of one
 /// severity on one layer and subject, texts that are the same in both languages, and titles that
-/// say neither who nor how much.
+/// do not say who or how much.
 pub fn lint(rules: &[Rule], duties: Option<&BTreeSet<String>>) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let mut first: BTreeMap<String, &str> = BTreeMap::new();
@@ -46,16 +48,7 @@ pub fn lint(rules: &[Rule], duties: Option<&BTreeSet<String>>) -> Vec<Warning> {
         }
         texts("title", &rule.title, &mut warn);
         texts("do", &rule.action, &mut warn);
-        for (language, title) in [("zh-CN", &rule.title.zh), ("en", &rule.title.en)] {
-            for (word, is_there) in [
-                ("{name}", title.names_subject()),
-                ("{value}", title.has_value()),
-            ] {
-                if !is_there {
-                    warn(format!("title.{language}"), format!("is without {word}"));
-                }
-            }
-        }
+        titles(rule, &mut warn);
         for step in &rule.steps {
             let times: Vec<&str> = rule.active().collect();
             let about = (&rule.layer, &rule.subject_kind, &rule.tags, times);
@@ -97,6 +90,24 @@ fn steps(rule: &Rule, warn: &mut impl FnMut(String, String)) {
         if step.hold_for == Span::ZERO {
             let message = "is zero: a single window raises the alert";
             warn(format!("{path}for"), message.to_owned());
+        }
+    }
+}
+
+/// What a title must say: who, where there are several, and how much: what the rule compares.
+fn titles(rule: &Rule, warn: &mut impl FnMut(String, String)) {
+    let is_one = rule.subject_kind.as_deref() == Some("city");
+    let (amounts, amount) = match rule.compare {
+        Compare::Value => (&[Field::Value][..], "{value}"),
+        Compare::Lo => (&[Field::Lo, Field::Value][..], "{lo}"),
+    };
+    for (language, title) in [("zh-CN", &rule.title.zh), ("en", &rule.title.en)] {
+        let mut lacks = |word| warn(format!("title.{language}"), format!("is without {word}"));
+        if !is_one && !title.has(Field::Name) {
+            lacks("{name}");
+        }
+        if !amounts.iter().any(|field| title.has(*field)) {
+            lacks(amount);
         }
     }
 }

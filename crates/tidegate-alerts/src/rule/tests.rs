@@ -367,6 +367,27 @@ fn what_is_seldom_meant_is_warned_of() {
             .iter()
             .all(|warning| warning.key != "owner")
     );
+    // There is one city, and a title may say what is compared instead of the value.
+    let city = |titles: [&str; 2], compare: &str| {
+        let mut changed = config(&[
+            ("{name}人群过密：{value} {unit}", titles[0]),
+            ("{name} is crushed: {value} {unit}", titles[1]),
+        ]);
+        changed.subject_kind = Some("city".to_owned());
+        changed.runbook = Some("a.md".to_owned());
+        changed.compare = toml::Value::from(compare).try_into().unwrap();
+        told(&[Rule::try_new(&changed).unwrap()])
+    };
+    assert!(city(["全市 {lo}", "City {lo}"], "lo").is_empty());
+    assert!(city(["全市 {value}", "City {value}"], "lo").is_empty());
+    assert_eq!(
+        city(["全市 {lo}", "City {value}"], "value"),
+        ["market-crush title.zh-CN: is without {value}"]
+    );
+    assert_eq!(
+        city(["全市 {hi}", "City {lo}"], "lo"),
+        ["market-crush title.zh-CN: is without {lo}"]
+    );
     let steps = "{ severity = 'watch', fire_above = 4, clear_below = 4, for = '1m' }, \
                  { severity = 'critical', fire_above = 8, clear_below = 7, for = '0s' }";
     let keys: Vec<String> = lint(&[ladder(steps).unwrap()], None)
