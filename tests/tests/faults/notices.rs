@@ -124,6 +124,18 @@ fn real_notices_survive_kills_under_their_ids() {
     check_ids(&outputs, &published);
 }
 
+#[test]
+fn real_alerts_do_not_wait_for_the_time_of_their_epoch() {
+    let Some(kafka) = Kafka::one() else { return };
+    let mut scenario = Scenario::new(&kafka, "urgent", 480);
+    scenario.send_some(&scenario.workload().records());
+    let mut product = scenario.run_with(&["--epoch-every", "1h"], None);
+    wait_until(LONG, || (!published(&scenario).is_empty()).then_some(()))
+        .unwrap_or_else(|| panic!("no alert: {}", product.output()));
+    product.terminate();
+    assert!(product.must_end(LONG).success(), "{}", product.output());
+}
+
 /// Nothing is made up, an id is one notice, and a change of an alert is in one.
 fn check_ids(outputs: &[String], published: &[(String, String)]) {
     let known: BTreeSet<&(String, String)> = published.iter().collect();

@@ -206,13 +206,14 @@ impl Scenario {
             "--json",
             "--state",
             state.to_str().unwrap(),
-            // Often, so that every step comes several times.
-            "--epoch-every",
-            "200ms",
             "--snapshot-every",
             "400ms",
         ];
         args.extend(more);
+        if !more.contains(&"--epoch-every") {
+            // Often, so that every step comes several times.
+            args.extend(["--epoch-every", "200ms"]);
+        }
         if let Some(instance) = self.instance {
             args.extend(["--instance-id", instance]);
         }

@@ -18,6 +18,7 @@ const RECORDS_MAX: usize = 50_000;
 pub(crate) struct EpochRecords {
     bytes: Vec<u8>,
     records: Vec<Place>,
+    is_urgent: bool,
 }
 
 #[derive(Debug)]
@@ -30,6 +31,7 @@ struct Place {
 impl EpochRecords {
     /// Adds what `event` of `pipeline` publishes.
     pub(crate) fn add(&mut self, event: &Event, pipeline: &str) -> Result<()> {
+        self.is_urgent |= matches!(event, Event::Alert(alert) if !alert.is_shadow);
         publish(event, pipeline, Bytes::Whole, |topic, key, value| {
             let key = self.append(key);
             let value = self.append(value);
@@ -51,7 +53,13 @@ impl EpochRecords {
         self.bytes.len() > BYTES_MAX || self.records.len() > RECORDS_MAX
     }
 
+    /// Whether somebody is to be told of it: who waits for the end of the epoch is a person.
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.is_urgent
+    }
+
     pub(crate) fn clear(&mut self) {
+        self.is_urgent = false;
         self.records.clear();
         self.bytes.clear();
         self.bytes.shrink_to(BYTES_MAX);

@@ -19,6 +19,8 @@ const AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// A task stops reading when so many epochs are in no snapshot: recovery reads back a bounded number
 /// of progress records, [`PROGRESS_READ_MAX`].
 const EPOCHS_MAX: u64 = PROGRESS_READ_MAX as u64 * 8 / 10;
+/// The state is saved ahead of its time after so many, as when alerts end one epoch after another.
+const EPOCHS_SOON: u64 = EPOCHS_MAX / 2;
 
 /// The snapshots of one task.
 #[derive(Debug)]
@@ -134,6 +136,9 @@ impl Snapshots {
         if !progress.steps.is_empty() {
             self.epochs += 1;
             self.unsaved += 1;
+            if self.epochs == EPOCHS_SOON {
+                self.due_at = Instant::now();
+            }
         }
         let Some(name) = self
             .news

@@ -27,6 +27,11 @@ use crate::outputs;
 const TICK: Duration = Duration::from_millis(100);
 /// How long one of several tasks waits for a record.
 const TURN: Duration = Duration::from_millis(2);
+/// An epoch with alerts that somebody is told of ends so soon after the one before…
+const URGENT_AFTER: Duration = Duration::from_millis(50);
+/// …and not before so many times as long as that took to commit, so that alerts in a row, as when a
+/// run catches up, cost a tenth of its time at most.
+const COMMIT_SHARE: u32 = 10;
 /// How long the group is asked for news before an epoch that it refused is committed again.
 const AGAIN_AFTER: Duration = Duration::from_millis(200);
 /// How long an epoch is committed again and again before the task begins anew.
@@ -99,6 +104,7 @@ pub(crate) struct Worker {
     /// The zero of the engine's processing time.
     zero: Instant,
     epoch_since: Instant,
+    commit_took: Duration,
     provisional_at: Option<Instant>,
 }
 
@@ -148,6 +154,7 @@ impl Worker {
             rules,
             zero: Instant::now(),
             epoch_since: Instant::now(),
+            commit_took: Duration::ZERO,
             provisional_at: every.map(|_| Instant::now()),
         })
     }
@@ -249,11 +256,12 @@ impl Worker {
         let record = serde_json::to_vec(&progress).context("progress is plain JSON")?;
         let since = Instant::now();
         self.commit(&record, group)?;
+        self.commit_took = since.elapsed();
         tracing::debug!(
             task = self.task.number(),
             epoch = progress.of.epoch,
             records = self.records.len(),
-            milliseconds = since.elapsed().as_secs_f64() * 1e3,
+            milliseconds = self.commit_took.as_secs_f64() * 1e3,
             "An epoch is committed."
         );
         self.records.clear();
@@ -397,7 +405,10 @@ impl Worker {
     }
 
     fn left_of_epoch(&self) -> Duration {
-        let every = self.settings.epoch_every;
+        let mut every = self.settings.epoch_every;
+        if self.records.is_urgent() {
+            every = every.min(URGENT_AFTER.max(COMMIT_SHARE * self.commit_took));
+        }
         every.saturating_sub(self.epoch_since.elapsed())
     }
 
