@@ -18,6 +18,7 @@ mod kept;
 mod notify;
 mod occupancy;
 mod provisional;
+mod published;
 mod quarantine;
 mod readme;
 mod real_feeds;

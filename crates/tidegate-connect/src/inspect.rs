@@ -180,19 +180,43 @@ impl Inspector {
     /// Every committed record of `topic` from the offsets `from` (a partition without one from its
     /// beginning) to the end that the log has now, ordered by partition and offset.
     ///
-    /// A transaction that is open now has to end first: the wait for it is part of `within`.
-    ///
     /// # Errors
-    /// [`ConnectError::Client`] when a transaction stays open, or when there are more than
-    /// [`INSPECT_RECORDS_MAX`] records; [`ConnectError::Unreachable`] when the brokers do not give
-    /// everything within `within`.
+    /// Those of [`Self::each_committed`]; [`ConnectError::Client`] also when there are more than
+    /// [`INSPECT_RECORDS_MAX`] records.
     pub fn read_committed(
         &self,
         topic: &str,
         from: &Ends,
         within: Duration,
     ) -> Result<Vec<InspectedRecord>, ConnectError> {
-        let deadline = Deadline::new(within);
+        let mut records = Vec::new();
+        self.each_committed(topic, from, within, &mut |record| {
+            if records.len() >= INSPECT_RECORDS_MAX {
+                return Err(self.refused(topic, format!("more than {INSPECT_RECORDS_MAX} records")));
+            }
+            records.push(record);
+            Ok(())
+        })?;
+        records.sort_by_key(|record| (record.partition, record.offset));
+        Ok(records)
+    }
+
+    /// Gives the same records to `take`, one at a time, those of one partition in their order.
+    ///
+    /// A transaction that is open now has to end first.
+    ///
+    /// # Errors
+    /// [`ConnectError::Client`] when a transaction stays open for `within`;
+    /// [`ConnectError::Unreachable`] when the brokers give nothing for so long; and whatever `take`
+    /// fails with, which ends it.
+    pub fn each_committed<E: From<ConnectError>>(
+        &self,
+        topic: &str,
+        from: &Ends,
+        within: Duration,
+        take: &mut dyn FnMut(InspectedRecord) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut deadline = Deadline::new(within);
         let ends = self.ends(topic, within)?;
         let consumer = self.consumer("read_committed")?;
         self.wait_decided(&consumer, topic, &ends, deadline)?;
@@ -207,34 +231,64 @@ impl Inspector {
         }
         consumer.assign(&list).map_err(failed)?;
         let mut open: BTreeSet<i32> = ends.keys().copied().collect();
-        let mut records = Vec::new();
         // The end of a partition comes behind everything that is decided, thus behind `ends`.
         while !open.is_empty() {
             match consumer.poll(deadline.left(LOOK_EVERY)) {
-                Some(Ok(message)) => records.push(InspectedRecord {
-                    partition: message.partition(),
-                    offset: message.offset(),
-                    key: message.key().map(<[u8]>::to_vec),
-                    value: message.payload().map(<[u8]>::to_vec),
-                    timestamp_ms: message.timestamp().to_millis(),
-                }),
+                Some(Ok(message)) => {
+                    take(InspectedRecord {
+                        partition: message.partition(),
+                        offset: message.offset(),
+                        key: message.key().map(<[u8]>::to_vec),
+                        value: message.payload().map(<[u8]>::to_vec),
+                        timestamp_ms: message.timestamp().to_millis(),
+                    })?;
+                    deadline = Deadline::new(within);
+                }
                 // Again for a partition that has grown meanwhile.
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     open.remove(&partition);
                 }
-                Some(Err(error)) if !passing(&error) => return Err(failed(error)),
+                Some(Err(error)) if !passing(&error) => return Err(failed(error).into()),
                 Some(Err(_)) | None if deadline.passed() => {
                     let detail = format!("partitions {open:?} of topic {topic} were not read");
-                    return Err(deadline.unreachable(&self.bootstrap, detail));
+                    return Err(deadline.unreachable(&self.bootstrap, detail).into());
                 }
                 Some(Err(_)) | None => {}
             }
-            if records.len() > INSPECT_RECORDS_MAX {
-                return Err(self.refused(topic, format!("more than {INSPECT_RECORDS_MAX} records")));
+        }
+        Ok(())
+    }
+
+    /// Where the records begin that were sent at `since_ms`, milliseconds since 1970, or later; where
+    /// there are none yet, the end.
+    ///
+    /// # Errors
+    /// [`ConnectError::Unreachable`] when the brokers do not answer within `within`.
+    pub fn offsets_since(
+        &self,
+        topic: &str,
+        since_ms: i64,
+        within: Duration,
+    ) -> Result<Ends, ConnectError> {
+        let mut ends = self.ends(topic, within)?;
+        let failed = |error| {
+            let doing = format!("ask for the offsets of topic {topic} by time");
+            client_error(&self.bootstrap, &doing, &error)
+        };
+        let mut list = TopicPartitionList::new();
+        for partition in ends.keys() {
+            list.add_partition_offset(topic, *partition, Offset::Offset(since_ms))
+                .map_err(failed)?;
+        }
+        let consumer = self.consumer("read_committed")?;
+        let found = consumer.offsets_for_times(list, within).map_err(failed)?;
+        for place in found.elements() {
+            place.error().map_err(failed)?;
+            if let Offset::Offset(offset) = place.offset() {
+                ends.insert(place.partition(), offset);
             }
         }
-        records.sort_by_key(|record| (record.partition, record.offset));
-        Ok(records)
+        Ok(ends)
     }
 
     /// Waits until no transaction that began before `ends` is open.
@@ -469,6 +523,28 @@ mod tests {
             .read_committed(&topic, &after_first, LONG)
             .unwrap();
         assert_eq!(values(&rest), ["late"]);
+    }
+
+    #[test]
+    fn offsets_are_found_by_time() {
+        let Some(inspector) = inspector() else { return };
+        let topic = format!("inspect-time-{}", std::process::id());
+        inspector.create_topic(&topic, 1, &[], LONG).unwrap();
+        let producer = producer(&inspector, &topic);
+        for value in ["early", "late"] {
+            send(&producer, &topic, value);
+            producer.commit_transaction(LONG).unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let records = inspector.read_committed(&topic, &Ends::new(), LONG);
+        let late = records.unwrap()[1].timestamp_ms.unwrap();
+        let since = |time| inspector.offsets_since(&topic, time, LONG).unwrap();
+        assert_eq!(since(0), Ends::from([(0, 0)]));
+        // A record and a mark came before it.
+        assert_eq!(since(late), Ends::from([(0, 2)]));
+        assert_eq!(since(late + 60_000), inspector.ends(&topic, LONG).unwrap());
+        let rest = inspector.read_committed(&topic, &since(late), LONG);
+        assert_eq!(values(&rest.unwrap()), ["late"]);
     }
 
     #[test]

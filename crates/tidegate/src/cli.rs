@@ -2,6 +2,7 @@
 
 mod alerts;
 mod feed;
+mod lake;
 mod notify;
 mod rules;
 mod summary;
@@ -18,6 +19,7 @@ use crate::rejected::Place;
 
 pub(crate) use alerts::{Alerts, Routes, Silence, Silenced};
 pub(crate) use feed::{Feed, FeedArgs, FeedSchemas, FeedStops};
+pub(crate) use lake::LakeArgs;
 pub(crate) use notify::{Notify, NotifyPlace, NotifyRun};
 pub(crate) use rules::{
     Rules, RulesBacktest, RulesChanged, RulesCheck, RulesData, RulesDiff, RulesHistory,
@@ -102,6 +104,12 @@ pub(crate) enum Command {
         after_help = "Example: tidegate summary pipelines/city --data out --grid-unit old-town --from 2026-03-02T00:00:00+08:00 --to 2026-03-03T00:00:00+08:00 --out old-town.html"
     )]
     Summary(SummaryArgs),
+    /// Write what a run has published in a period as the folder of tables that a backfill writes.
+    #[command(
+        after_help = "Example: tidegate lake pipelines/city --bootstrap 127.0.0.1:9092 --from 2026-03-02T00:00:00+08:00 --to 2026-03-03T00:00:00+08:00 --out out\n\
+                      Writes OUT/{layer,alert,feed_quality,feed_rejected,occupancy_correction,forecast,aberration}/*.parquet for `sql`, `summary` and `rules backtest`."
+    )]
+    Lake(LakeArgs),
     /// See the records that could not be counted, and try them again.
     #[command(
         subcommand,

@@ -19,6 +19,7 @@ mod checkpoint;
 mod demo;
 mod feed;
 mod notify;
+mod published;
 mod recorded;
 mod rejected;
 mod replay;
@@ -122,6 +123,7 @@ async fn execute(cli: Cli) -> Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Command::Lake(args) => return published::lake(&args, print).await,
         Command::Summary(args) => print(summary::summary(&args).await?.trim_end()),
         Command::Alerts(command) => return notify::alerts(&command, print).await,
         Command::Silence(command) => return notify::silence(&command, print).await,

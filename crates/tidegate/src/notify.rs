@@ -76,12 +76,16 @@ pub(crate) async fn notify(command: &Notify, print: fn(&str)) -> Result<ExitCode
 async fn run(args: &NotifyRun) -> Result<ExitCode> {
     let place = &args.place;
     let setup = setup::load(&place.pipeline).await?;
-    let summaries = Summaries::of(&setup, place, args.data.as_deref())?;
     for warning in &setup.channels.warnings {
         tracing::warn!(key = warning.key, "{}", warning.message);
     }
     let bootstrap = place.bootstrap.clone();
     let bootstrap = bootstrap.context("whose alerts? Give --bootstrap HOST:PORT")?;
+    let data = match &args.data {
+        Some(lake) => summaries::Data::Lake(lake.clone()),
+        None => summaries::Data::Topics(bootstrap.clone()),
+    };
+    let summaries = Summaries::of(&setup, place, data)?;
     let stop = StopSignal::listen(STOP_WITHIN)?;
     let outbox = open_of(place.state.as_deref(), &setup.pipeline.name)?;
     let channels = channels(&setup, &outbox, Some(&bootstrap))?;

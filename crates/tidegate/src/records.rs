@@ -29,8 +29,8 @@ pub(crate) const TOPICS: [&str; 12] = [
     AUDIT,
 ];
 
-const PANE: &str = "tidegate.pane";
-const LAYER: &str = "tidegate.layer";
+pub(crate) const PANE: &str = "tidegate.pane";
+pub(crate) const LAYER: &str = "tidegate.layer";
 /// Changes of alerts.
 pub(crate) const ALERT: &str = "tidegate.alert";
 const LATE: &str = "tidegate.late";
@@ -38,10 +38,10 @@ const DUPLICATE: &str = "tidegate.duplicate";
 /// Records that could not be counted, with their bytes.
 pub(crate) const REJECTED: &str = "tidegate.rejected";
 const FEED_HEALTH: &str = "tidegate.feed-health";
-const FEED_QUALITY: &str = "tidegate.feed-quality";
-const OCCUPANCY_CORRECTIONS: &str = "tidegate.occupancy-corrections";
-const FORECASTS: &str = "tidegate.forecasts";
-const ABERRATIONS: &str = "tidegate.aberrations";
+pub(crate) const FEED_QUALITY: &str = "tidegate.feed-quality";
+pub(crate) const OCCUPANCY_CORRECTIONS: &str = "tidegate.occupancy-corrections";
+pub(crate) const FORECASTS: &str = "tidegate.forecasts";
+pub(crate) const ABERRATIONS: &str = "tidegate.aberrations";
 /// Changes of rules, a chain for each task.
 pub(crate) const AUDIT: &str = "tidegate.audit";
 
@@ -102,17 +102,42 @@ fn alert_json(alert: &AlertTransition, pipeline: &str) -> Result<Vec<u8>> {
     Ok(serde_json::to_vec(&record)?)
 }
 
-/// Gives the records of `event`, which `pipeline` gave out, to `send`: topic, key and value.
+/// Gives the records of `event`, which `pipeline` gave out, to `send`: topic, key and value. Each
+/// names the pipeline, since several may publish to one topic.
 pub(crate) fn publish(
     event: &Event,
     pipeline: &str,
     bytes: Bytes,
     mut send: impl FnMut(&'static str, &[u8], &[u8]) -> Result<()>,
 ) -> Result<()> {
+    match event {
+        // In the log, the summary and what is told of the alerts that rest on it.
+        Event::LayerFailed { .. } => Ok(()),
+        Event::Audit(entry) => {
+            let key = format!("{}/{}", entry.pipeline, entry.task);
+            send(AUDIT, key.as_bytes(), &serde_json::to_vec(entry)?)
+        }
+        Event::Alert(alert) => send(ALERT, alert.id.as_bytes(), &alert_json(alert, pipeline)?),
+        event => {
+            let head = format!("{{\"pipeline\":{},", serde_json::to_string(pipeline)?);
+            publish_rows(event, bytes, |topic, key, value| {
+                let rest = value.strip_prefix(b"{").unwrap_or_default();
+                send(topic, key.as_bytes(), &[head.as_bytes(), rest].concat())
+            })
+        }
+    }
+}
+
+/// The same for events whose records do not name their pipeline yet.
+fn publish_rows(
+    event: &Event,
+    bytes: Bytes,
+    mut send: impl FnMut(&'static str, &str, &[u8]) -> Result<()>,
+) -> Result<()> {
     let mut lines = |topic, key: &str, rows: &RecordBatch| {
         for line in json_lines(rows)?.split(|byte| *byte == b'\n') {
             if !line.is_empty() {
-                send(topic, key.as_bytes(), line)?;
+                send(topic, key, line)?;
             }
         }
         Ok(())
@@ -131,13 +156,7 @@ pub(crate) fn publish(
         Event::Layer { layer, rows, .. } => lines(LAYER, layer, rows),
         Event::Forecast { layer, rows } => lines(FORECASTS, layer, rows),
         Event::Aberration { layer, rows } => lines(ABERRATIONS, layer, rows),
-        // In the log, the summary and what is told of the alerts that rest on it.
-        Event::LayerFailed { .. } => Ok(()),
-        Event::Audit(entry) => {
-            let key = format!("{}/{}", entry.pipeline, entry.task);
-            send(AUDIT, key.as_bytes(), &serde_json::to_vec(entry)?)
-        }
-        Event::Alert(alert) => send(ALERT, alert.id.as_bytes(), &alert_json(alert, pipeline)?),
+        Event::LayerFailed { .. } | Event::Audit(_) | Event::Alert(_) => Ok(()),
         Event::Late {
             feed,
             batch,
@@ -166,29 +185,21 @@ pub(crate) fn publish(
         }
         Event::FeedHealth(change) => {
             let value = serde_json::to_vec(&FeedHealthRecord::from(change.as_ref()))?;
-            send(FEED_HEALTH, change.feed.as_str().as_bytes(), &value)
+            send(FEED_HEALTH, change.feed.as_str(), &value)
         }
         Event::OccupancyCorrection(rows) => {
-            send_each(OCCUPANCY_CORRECTIONS, correction_records(rows)?, send)
+            let mut records = correction_records(rows)?.into_iter();
+            records.try_for_each(|(key, value)| send(OCCUPANCY_CORRECTIONS, &key, &value))
         }
         Event::FeedQuality { quality, rejected } => {
-            send_each(FEED_QUALITY, feed_quality_records(quality, rejected)?, send)
+            let mut records = feed_quality_records(quality, rejected)?.into_iter();
+            records.try_for_each(|(key, value)| send(FEED_QUALITY, &key, &value))
         }
     }
 }
 
 /// A record as its topic has it: key and value.
 type Record = (String, Vec<u8>);
-
-fn send_each(
-    topic: &'static str,
-    records: Vec<Record>,
-    mut send: impl FnMut(&'static str, &[u8], &[u8]) -> Result<()>,
-) -> Result<()> {
-    records
-        .into_iter()
-        .try_for_each(|(key, value)| send(topic, key.as_bytes(), &value))
-}
 
 /// One record a correction, by its venue.
 fn correction_records(rows: &RecordBatch) -> Result<Vec<Record>> {

@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, LazyLock};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use arrow::array::{
-    ArrayRef, AsArray, BinaryArray, BooleanArray, Float64Array, Int32Array, Int64Array,
-    RecordBatch, StringArray, TimestampMicrosecondArray,
+    ArrayRef, AsArray, BinaryArray, BooleanArray, FixedSizeBinaryArray, Float64Array, Int32Array,
+    Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, UInt64Type};
-use arrow::json::LineDelimitedWriter;
+use arrow::json::reader::Decoder;
+use arrow::json::{LineDelimitedWriter, ReaderBuilder};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use tidegate_alerts::AlertTransition;
 use tidegate_engine::first_instant;
@@ -246,13 +247,13 @@ pub(crate) fn json_lines(rows: &RecordBatch) -> Result<Vec<u8>> {
     let mut fields = Vec::new();
     let mut columns = Vec::new();
     for (field, column) in schema.fields().iter().zip(rows.columns()) {
-        if let Some(text) = as_text(field, column) {
+        if let Some(kind) = text_of(field) {
             fields.push(Field::new(
                 field.name(),
                 DataType::Utf8,
                 field.is_nullable(),
             ));
-            columns.push(Arc::new(text) as ArrayRef);
+            columns.push(Arc::new(kind.encode(column)) as ArrayRef);
         } else {
             fields.push(field.as_ref().clone());
             columns.push(Arc::clone(column));
@@ -265,22 +266,217 @@ pub(crate) fn json_lines(rows: &RecordBatch) -> Result<Vec<u8>> {
     Ok(writer.into_inner())
 }
 
-/// The column as the text that JSON has for it, where JSON has no such type.
-fn as_text(field: &Field, column: &ArrayRef) -> Option<StringArray> {
-    let encode = |bytes: &[u8]| BASE64_STANDARD.encode(bytes);
+/// What JSON has no type for, and is text there.
+#[derive(Debug, Clone, Copy)]
+enum Text {
+    /// A cell, in hexadecimal.
+    Cell,
+    /// Bytes, in base64.
+    Bytes,
+    /// The same, all of one length.
+    FixedBytes(i32),
+}
+
+fn text_of(field: &Field) -> Option<Text> {
     match field.data_type() {
-        DataType::UInt64 if field.name().contains("cell") => {
-            let cells = column.as_primitive::<UInt64Type>();
-            Some(cells.iter().map(|c| c.map(|c| format!("{c:x}"))).collect())
-        }
-        DataType::Binary => {
-            let values = column.as_binary::<i32>();
-            Some(values.iter().map(|bytes| bytes.map(encode)).collect())
-        }
-        DataType::FixedSizeBinary(_) => {
-            let values = column.as_fixed_size_binary();
-            Some(values.iter().map(|bytes| bytes.map(encode)).collect())
-        }
+        DataType::UInt64 if field.name().contains("cell") => Some(Text::Cell),
+        DataType::Binary => Some(Text::Bytes),
+        DataType::FixedSizeBinary(size) => Some(Text::FixedBytes(*size)),
         _ => None,
+    }
+}
+
+impl Text {
+    fn encode(self, column: &ArrayRef) -> StringArray {
+        let base64 = |bytes: &[u8]| BASE64_STANDARD.encode(bytes);
+        match self {
+            Self::Cell => {
+                let cells = column.as_primitive::<UInt64Type>();
+                cells.iter().map(|c| c.map(|c| format!("{c:x}"))).collect()
+            }
+            Self::Bytes => {
+                let values = column.as_binary::<i32>();
+                values.iter().map(|bytes| bytes.map(base64)).collect()
+            }
+            Self::FixedBytes(_) => {
+                let values = column.as_fixed_size_binary();
+                values.iter().map(|bytes| bytes.map(base64)).collect()
+            }
+        }
+    }
+
+    fn decode(self, texts: &StringArray) -> Result<ArrayRef> {
+        let cell = |text| u64::from_str_radix(text, 16);
+        let bytes = || -> Result<Vec<Option<Vec<u8>>>> {
+            let decode = |text: &str| BASE64_STANDARD.decode(text);
+            let values = texts.iter().map(|text| text.map(decode).transpose());
+            Ok(values.collect::<Result<_, _>>()?)
+        };
+        Ok(match self {
+            Self::Cell => {
+                let cells = texts.iter().map(|text| text.map(cell).transpose());
+                Arc::new(cells.collect::<Result<UInt64Array, _>>()?)
+            }
+            Self::Bytes => Arc::new(bytes()?.iter().collect::<BinaryArray>()),
+            Self::FixedBytes(size) => {
+                let values = bytes()?.into_iter();
+                Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(
+                    values, size,
+                )?)
+            }
+        })
+    }
+}
+
+/// The reverse of [`json_lines`]: rows of a schema from JSON objects.
+#[derive(Debug)]
+pub(crate) struct JsonRows {
+    schema: SchemaRef,
+    decoder: Decoder,
+}
+
+impl JsonRows {
+    /// For rows of `schema`; fields of an object that it does not have are passed over.
+    pub(crate) fn new(schema: &SchemaRef) -> Result<Self> {
+        let fields = schema.fields().iter().map(|field| {
+            let kind = match text_of(field) {
+                Some(_) => DataType::Utf8,
+                None => field.data_type().clone(),
+            };
+            Field::new(field.name(), kind, field.is_nullable())
+        });
+        let in_json = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        Ok(Self {
+            schema: Arc::clone(schema),
+            decoder: ReaderBuilder::new(in_json).build_decoder()?,
+        })
+    }
+
+    /// Takes one object; gives rows once there are enough for a batch.
+    ///
+    /// # Errors
+    /// An object that is none, or a value that its column cannot have.
+    pub(crate) fn add(&mut self, object: &[u8]) -> Result<Option<RecordBatch>> {
+        let taken = self.decoder.decode(object)?;
+        if taken == object.len() {
+            return Ok(None);
+        }
+        let full = self.finish()?;
+        let rest = &object[taken..];
+        ensure!(self.decoder.decode(rest)? == rest.len(), "no JSON object");
+        Ok(full)
+    }
+
+    /// The rows that were not given yet.
+    ///
+    /// # Errors
+    /// As [`Self::add`].
+    pub(crate) fn finish(&mut self) -> Result<Option<RecordBatch>> {
+        let Some(rows) = self.decoder.flush()? else {
+            return Ok(None);
+        };
+        let fields = self.schema.fields().iter();
+        let columns = fields.zip(rows.columns()).map(|(field, column)| {
+            let Some(kind) = text_of(field) else {
+                return Ok(Arc::clone(column));
+            };
+            let texts = column.as_string::<i32>();
+            kind.decode(texts)
+                .with_context(|| format!("column {}", field.name()))
+        });
+        let columns: Result<Vec<ArrayRef>> = columns.collect();
+        Ok(Some(RecordBatch::try_new(
+            Arc::clone(&self.schema),
+            columns?,
+        )?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Tries to have a value changed or a row lost on the way to JSON and back.
+
+    use super::*;
+
+    fn rows() -> RecordBatch {
+        let fixed = FixedSizeBinaryArray::try_from_sparse_iter_with_size(
+            [Some([0_u8, 255]), None, Some([7, 7])].into_iter(),
+            2,
+        );
+        let numbers = [Some(0.1 + 0.2), None, Some(f64::MIN_POSITIVE)];
+        let times =
+            TimestampMicrosecondArray::from(vec![Some(1), None, Some(1_772_409_600_000_001)]);
+        let columns: [(&str, ArrayRef); 7] = [
+            ("n", Arc::new(Int64Array::from(vec![i64::MIN, 0, i64::MAX]))),
+            ("value", Arc::new(Float64Array::from(numbers.to_vec()))),
+            (
+                "text",
+                Arc::new(StringArray::from(vec![Some("{\"}\n市"), None, Some("")])),
+            ),
+            (
+                "cell",
+                Arc::new(UInt64Array::from(vec![Some(u64::MAX), None, Some(0x89)])),
+            ),
+            (
+                "bytes",
+                Arc::new(BinaryArray::from(vec![
+                    Some(&b"\0\xff"[..]),
+                    None,
+                    Some(b""),
+                ])),
+            ),
+            ("key", Arc::new(fixed.unwrap())),
+            ("at", Arc::new(times.with_timezone("UTC"))),
+        ];
+        let fields = columns.iter().map(|(name, column)| {
+            Field::new(*name, column.data_type().clone(), column.is_nullable())
+        });
+        let schema = Schema::new(fields.collect::<Vec<_>>());
+        let columns = columns.into_iter().map(|(_, column)| column).collect();
+        RecordBatch::try_new(Arc::new(schema), columns).unwrap()
+    }
+
+    #[test]
+    fn rows_come_back_from_json() {
+        let rows = rows();
+        let lines = json_lines(&rows).unwrap();
+        let mut back = JsonRows::new(&rows.schema()).unwrap();
+        let lines: Vec<&[u8]> = lines.split(|byte| *byte == b'\n').collect();
+        // More than a batch holds, so that some come early.
+        let (mut found, turns) = (Vec::new(), 500);
+        for line in lines
+            .iter()
+            .filter(|line| !line.is_empty())
+            .cycle()
+            .take(3 * turns)
+        {
+            found.extend(back.add(line).unwrap());
+        }
+        assert_eq!(found.len(), 1);
+        found.extend(back.finish().unwrap());
+        assert!(back.finish().unwrap().is_none());
+        let found = arrow::compute::concat_batches(&rows.schema(), &found).unwrap();
+        assert_eq!(found.num_rows(), 3 * turns);
+        for turn in 0..turns {
+            assert_eq!(found.slice(3 * turn, 3), rows);
+        }
+    }
+
+    #[test]
+    fn what_a_column_cannot_have_is_refused() {
+        let schema = rows().schema();
+        for wrong in [
+            "{\"n\":1,\"cell\":\"8g\"}",
+            "{\"n\":1,\"bytes\":\"?\"}",
+            "{\"n\":1,\"key\":\"AAAA\"}",
+            "{\"n\":\"many\"}",
+            "{}",
+            "[1]",
+        ] {
+            let mut back = JsonRows::new(&schema).unwrap();
+            let taken = back.add(wrong.as_bytes());
+            let error = taken.and_then(|_| back.finish());
+            assert!(error.is_err(), "{wrong}");
+        }
     }
 }

@@ -174,6 +174,12 @@ async fn acknowledged(
     Ok(orders.into_iter().rev().filter_map(said).collect())
 }
 
+/// The first rule on venues: peaks are those of its layer.
+pub(crate) fn peaks_rule(pipeline: &Pipeline) -> Option<&Rule> {
+    let mut rules = pipeline.rules.iter();
+    rules.find(|rule| rule.subject_kind() == Some("venue"))
+}
+
 /// The unit and all below it.
 fn units_within(pipeline: &Pipeline, unit: &str) -> BTreeSet<String> {
     let mut within = BTreeSet::from([unit.to_owned()]);
@@ -261,13 +267,9 @@ impl Lake {
         )
     }
 
-    /// The highest value of each venue in the layer that the first rule on venues reads.
+    /// The highest value of each venue in the layer of [`peaks_rule`].
     async fn peaks(&self, pipeline: &Pipeline, within: &BTreeSet<String>) -> Result<Vec<Peak>> {
-        let rule = pipeline
-            .rules
-            .iter()
-            .find(|rule| rule.subject_kind() == Some("venue"));
-        let Some(rule) = rule else {
+        let Some(rule) = peaks_rule(pipeline) else {
             return Ok(Vec::new());
         };
         let table = format!("layer_{}", rule.layer());

@@ -238,7 +238,10 @@ impl Scenario {
         for (topic, before) in &self.before {
             for record in inspector.read_committed(topic, before, LONG).unwrap() {
                 let key = String::from_utf8(record.key.unwrap_or_default()).unwrap();
-                let value: Value = serde_json::from_slice(&record.value.unwrap()).unwrap();
+                let mut value: Value = serde_json::from_slice(&record.value.unwrap()).unwrap();
+                // The table need not say whose it is.
+                let pipeline = value.as_object_mut().unwrap().remove("pipeline");
+                assert_eq!(pipeline, Some(self.workload.name().into()), "{topic}");
                 self.workload.add_output(&mut found, topic, (&key, value));
             }
         }

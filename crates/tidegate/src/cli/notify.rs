@@ -14,7 +14,7 @@ pub(crate) enum Notify {
     /// Tell people of the alerts that `tidegate run` publishes, and of the summaries of routes.toml
     /// when they are due, until it is stopped.
     #[command(
-        after_help = "Example: tidegate notify run pipelines/city --bootstrap 127.0.0.1:9092 --data out"
+        after_help = "Example: tidegate notify run pipelines/city --bootstrap 127.0.0.1:9092"
     )]
     Run(NotifyRun),
     /// Send a test over one channel and say what came of it; exit 1 where it was not delivered.
@@ -66,7 +66,8 @@ pub(crate) struct NotifyRun {
     /// Whose.
     #[command(flatten)]
     pub place: NotifyPlace,
-    /// The folder that a backfill, or a run with --out, writes: what summaries are made of.
+    /// Make summaries of this folder, which a backfill or a run with --out writes; without it, of
+    /// what the run has published.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Take alerts of an Alertmanager there, on loopback: `POST /alertmanager` in its webhook form.

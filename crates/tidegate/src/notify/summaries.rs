@@ -1,5 +1,5 @@
-//! Summaries on schedule: those that are due are made of what the lake holds, and the notifier is
-//! ordered to tell them.
+//! Summaries on schedule: those that are due are made of what the run has published, or of a lake,
+//! and the notifier is ordered to tell them.
 //!
 //! An order has the grid unit, the channel and the end of the period as its identity, and the outbox
 //! takes each once, so that nothing is told twice, whatever is killed or runs beside this.
@@ -12,8 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use jiff::Timestamp;
+use tempfile::TempDir;
+use tidegate_alerts::Rule;
 use tidegate_dispatch::{SummaryKind, SummaryPeriod, SummaryPlan};
 use tidegate_notify::form::Language;
 use tidegate_notify::form::summary::{self, Period};
@@ -23,11 +25,11 @@ use tokio::sync::oneshot;
 
 use crate::cli::NotifyPlace;
 use crate::live::StopSignal;
-use crate::summary::{Asked, order_of, read};
-use crate::whole_file;
+use crate::summary::{Asked, order_of, peaks_rule, read};
+use crate::{published, whole_file};
 
 use super::open_of;
-use super::setup::{ROUTES, Setup};
+use super::setup::Setup;
 
 /// How often it is looked whether one is due.
 const LOOK: Duration = Duration::from_secs(30);
@@ -53,25 +55,29 @@ pub(crate) struct Counts {
 #[derive(Debug)]
 pub(crate) struct Summaries(Option<Schedule>);
 
+/// What they are made of.
+#[derive(Debug)]
+pub(crate) enum Data {
+    /// A folder that a backfill or run has written.
+    Lake(PathBuf),
+    /// What a run has published to these brokers.
+    Topics(String),
+}
+
 impl Summaries {
-    /// Those that the folder asks for; `data` is what they are made of.
-    pub(crate) fn of(setup: &Setup, place: &NotifyPlace, data: Option<&Path>) -> Result<Self> {
+    /// Those that the folder asks for.
+    pub(crate) fn of(setup: &Setup, place: &NotifyPlace, data: Data) -> Result<Self> {
         let plans = setup.plan.summaries();
-        let data = match (data, plans) {
-            (_, []) => return Ok(Self(None)),
-            (Some(data), _) => data.to_owned(),
-            (None, _) => bail!(
-                "{ROUTES} has [[summary]], and summaries are made of a lake: give --data DIR, the \
-                 folder that `tidegate backfill --out` or `tidegate run --out` writes, or take \
-                 [[summary]] out"
-            ),
-        };
+        if plans.is_empty() {
+            return Ok(Self(None));
+        }
         Ok(Self(Some(Schedule {
             summaries: plans.to_vec(),
+            data,
+            read_back: None,
             maker: Maker {
                 pipeline: Arc::clone(&setup.pipeline),
                 folder: place.pipeline.clone(),
-                data,
                 outbox: open_of(place.state.as_deref(), &setup.pipeline.name)?,
             },
             said: BTreeMap::new(),
@@ -135,6 +141,9 @@ async fn asked(stop: &StopSignal) {
 #[derive(Debug)]
 struct Schedule {
     summaries: Vec<SummaryPlan>,
+    data: Data,
+    /// What was published in a period, kept for the other units that are due with it.
+    read_back: Option<(SummaryPeriod, TempDir)>,
     maker: Maker,
     /// The end of the newest period of a series that was said to be skipped.
     said: BTreeMap<String, Timestamp>,
@@ -147,7 +156,6 @@ struct Maker {
     pipeline: Arc<Pipeline>,
     /// The pipeline's.
     folder: PathBuf,
-    data: PathBuf,
     outbox: OutboxHandle,
 }
 
@@ -167,6 +175,7 @@ impl Schedule {
                 );
             }
         }
+        self.read_back = None;
     }
 
     async fn look_at(&mut self, plan: &SummaryPlan, now: Timestamp) -> Result<()> {
@@ -182,12 +191,49 @@ impl Schedule {
             }
         }
         for (period, channels) in due {
+            let data = self.data_of(period).await?;
             let (maker, plan) = (self.maker.clone(), plan.clone());
             // A task of its own, so that a panic over a damaged file ends there.
-            let made = tokio::spawn(async move { maker.tell(&plan, period, &channels, now).await });
+            let made = tokio::spawn(async move {
+                let due = (&plan, period, &channels[..]);
+                maker.tell(due, &data, now).await
+            });
             self.counts.ordered += made.await.context("it panicked")??;
         }
         Ok(())
+    }
+
+    /// The lake of a period.
+    async fn data_of(&mut self, period: SummaryPeriod) -> Result<PathBuf> {
+        let bootstrap = match &self.data {
+            Data::Lake(lake) => return Ok(lake.clone()),
+            Data::Topics(bootstrap) => bootstrap.clone(),
+        };
+        if let Some((of, lake)) = &self.read_back
+            && *of == period
+        {
+            return Ok(lake.path().to_owned());
+        }
+        let lake = tempfile::Builder::new()
+            .prefix("tidegate-summary-")
+            .tempdir()?;
+        let (pipeline, out) = (Arc::clone(&self.maker.pipeline), lake.path().to_owned());
+        let read = move || {
+            let layer = peaks_rule(&pipeline).map(Rule::layer);
+            let asked = published::Asked {
+                from: period.start,
+                to: period.end,
+                layers: layer.as_slice(),
+            };
+            published::read_back(&bootstrap, &pipeline, asked, &out)?.finish()
+        };
+        let counts = tokio::task::spawn_blocking(read)
+            .await
+            .context("it panicked")??;
+        tracing::info!(?counts, "What was published is read back for a summary.");
+        let path = lake.path().to_owned();
+        self.read_back = Some((period, lake));
+        Ok(path)
     }
 
     /// Says once of each period that nobody is told of it.
@@ -212,14 +258,13 @@ impl Maker {
     /// Makes it, writes its file, and orders it on these channels; gives how many had no order yet.
     async fn tell(
         &self,
-        plan: &SummaryPlan,
-        period: SummaryPeriod,
-        channels: &[String],
+        (plan, period, channels): (&SummaryPlan, SummaryPeriod, &[String]),
+        data: &Path,
         now: Timestamp,
     ) -> Result<u64> {
         let zone = &self.pipeline.zone;
         let asked = Asked {
-            data: &self.data,
+            data,
             grid_unit: plan.grid_unit(),
             period: match plan.kind() {
                 SummaryKind::Day => Period::Day,
@@ -231,7 +276,7 @@ impl Maker {
         let of = read(asked, &self.pipeline, Some(&self.outbox)).await?;
         if let Some(from) = of.missing_from {
             let (grid_unit, to) = (plan.grid_unit(), period.end);
-            tracing::warn!(grid_unit, %from, %to, "The lake of a summary ends early; it says so.");
+            tracing::warn!(grid_unit, %from, %to, "The data of a summary end early; it says so.");
         }
         if let Some(file) = plan.file(period, zone) {
             let html = summary::file(&of, Language::BOTH, zone);
