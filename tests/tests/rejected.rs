@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 use tidegate_connect::{Inspector, KafkaSink, Properties, Retention};
 
-use crate::support::{binary, real_kafka, stdout, write_file};
+use crate::support::{binary, real_kafka, stdout, tidegate, write_file};
 
 /// How long a broker may take.
 const LONG: Duration = Duration::from_secs(30);
@@ -253,7 +253,7 @@ fn what_is_wrong_is_named() {
         assert_eq!(output.status.code(), Some(code), "{line}: {text}");
         assert!(text.contains(wanted), "{line}: {wanted:?} is not in {text}");
     };
-    let nowhere = "no rejected record at table/0/99 in";
+    let nowhere = "no rejected record at table/0/99 by pipeline again in";
     fails("show table/0/99", &data, 1, nowhere);
     fails("show tram/0/0", &data, 1, "it has some of counter, table");
     fails("show table-0-0", &data, 2, "FEED/PARTITION/OFFSET[/ROW]");
@@ -359,6 +359,16 @@ fn what_a_run_rejected_is_sent_again_and_counted() {
             "rejected", "retry", &pipeline, &here, &of, "--json", "--send",
         ]))
     };
+    // A folder of another name has a feed of that name too: what is not its own stays there.
+    folder.replace("pipeline/pipeline.toml", "\"again\"", "\"other\"");
+    let other = tidegate(["rejected", "retry", &pipeline, &here, &of, "--send"]);
+    let said = String::from_utf8_lossy(&other.stdout) + String::from_utf8_lossy(&other.stderr);
+    assert!(said.contains("by pipeline other"), "{said}");
+    assert_eq!(end(), 3);
+    folder.replace("pipeline/pipeline.toml", "\"other\"", "\"again\"");
+    let by = |pipeline| stdout(["rejected", "list", &here, &of, "--by", pipeline]);
+    assert!(by("again").contains("unknown_site"), "{}", by("again"));
+    assert!(by("other").contains("by pipeline other"), "{}", by("other"));
     let still = owned(&[(&position, "still_rejected")]);
     assert_eq!((look().0, send().0), (still.clone(), still));
     let site = r#"{"type":"Feature","properties":{"id":"annex","kind":"gate","name":"Annex"},

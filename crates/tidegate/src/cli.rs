@@ -403,6 +403,9 @@ pub(crate) struct RejectedList {
     /// Where they are.
     #[command(flatten)]
     pub source: RejectedSource,
+    /// Only those that this pipeline rejected; several may share a topic.
+    #[arg(long, value_name = "PIPELINE")]
+    pub by: Option<String>,
     /// Which.
     #[command(flatten)]
     pub filter: RejectedFilter,
@@ -423,6 +426,9 @@ pub(crate) struct RejectedShow {
     /// Where it is.
     #[command(flatten)]
     pub source: RejectedSource,
+    /// Only if this pipeline rejected it; several may share a topic.
+    #[arg(long, value_name = "PIPELINE")]
+    pub by: Option<String>,
     /// Most of its bytes that are shown.
     #[arg(long, value_name = "N", default_value_t = 4_096)]
     pub bytes: usize,

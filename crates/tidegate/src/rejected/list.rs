@@ -23,7 +23,7 @@ struct Group {
 pub(super) fn list(args: &RejectedList, print: Print) -> Result<()> {
     let source = &args.source;
     let from = From::new(source.data.as_deref(), source.bootstrap.as_deref())?;
-    let wanted = Selection::of(&args.filter);
+    let wanted = Selection::of(&args.filter).by(args.by.as_deref());
     let mut groups: BTreeMap<(String, String), Group> = BTreeMap::new();
     let found = from.read(&wanted, |record, sight| {
         let place = record.place();

@@ -138,6 +138,7 @@ pub(super) async fn retry(args: &RejectedRetry, print: Print) -> Result<()> {
         Some(place) => Selection::at(place),
         None => Selection::of(&args.filter),
     };
+    let wanted = wanted.by(Some(&pipeline.name));
     check_feed(&pipeline, &wanted)?;
     let mut trial = Trial::new(Arc::clone(&pipeline));
     let mut tally = Tally::new(if args.send { Then::Send } else { Then::Show });

@@ -57,6 +57,7 @@ impl fmt::Display for Place {
 /// Which records are wanted: all of what is given has to hold.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Selection {
+    pipeline: Option<String>,
     feed: Option<String>,
     reason: Option<String>,
     place: Option<Place>,
@@ -68,7 +69,7 @@ impl Selection {
         Self {
             feed: filter.feed.clone(),
             reason: filter.reason.clone(),
-            place: None,
+            ..Self::default()
         }
     }
 
@@ -77,6 +78,14 @@ impl Selection {
         Self {
             place: Some(place.clone()),
             ..Self::default()
+        }
+    }
+
+    /// Those of them that this pipeline rejected, or that name none.
+    pub(super) fn by(self, pipeline: Option<&str>) -> Self {
+        Self {
+            pipeline: pipeline.map(str::to_owned),
+            ..self
         }
     }
 
@@ -96,7 +105,9 @@ impl Selection {
                 && (place.partition, place.offset) == (record.partition, record.offset)
                 && place.row.is_none_or(|row| row == record.row)
         });
-        here && same(&self.feed, &record.feed) && same(&self.reason, &record.reason)
+        let ours = record.pipeline.as_deref();
+        let ours = ours.is_none_or(|pipeline| same(&self.pipeline, pipeline));
+        ours && here && same(&self.feed, &record.feed) && same(&self.reason, &record.reason)
     }
 }
 
@@ -109,9 +120,11 @@ impl fmt::Display for Selection {
         if let Some(feed) = &self.feed {
             write!(f, " of feed {feed:?}")?;
         }
-        self.reason
-            .as_ref()
-            .map_or(Ok(()), |reason| write!(f, " with reason {reason}"))
+        if let Some(reason) = &self.reason {
+            write!(f, " with reason {reason}")?;
+        }
+        let pipeline = self.pipeline.as_ref();
+        pipeline.map_or(Ok(()), |pipeline| write!(f, " by pipeline {pipeline}"))
     }
 }
 

@@ -21,7 +21,7 @@ const HEX_LINE: usize = 16;
 pub(super) fn show(args: &RejectedShow, print: Print) -> Result<()> {
     let source = &args.source;
     let from = From::new(source.data.as_deref(), source.bootstrap.as_deref())?;
-    let wanted = Selection::at(&args.position);
+    let wanted = Selection::at(&args.position).by(args.by.as_deref());
     let mut shown: Vec<(Record, u64)> = Vec::new();
     let mut more = 0_u64;
     let found = from.read(&wanted, |record, _| {

@@ -36,6 +36,9 @@ const LOOK: Duration = Duration::from_millis(200);
 /// A record that could not be counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Record {
+    /// The pipeline that rejected it, where that is said: a lake has one, and versions before
+    /// 26 November 2026 named none in the topic.
+    pub pipeline: Option<String>,
     /// The feed.
     pub feed: String,
     /// Partition in its source.
@@ -273,6 +276,7 @@ fn record_of_row(batch: &RecordBatch, row: usize) -> Record {
     let number = |name: &str| column(name).as_primitive::<Int32Type>().value(row);
     let bytes = column("bytes").as_binary::<i32>();
     Record {
+        pipeline: None,
         feed: text("feed").unwrap_or_default(),
         partition: number("source_partition"),
         offset: column("source_offset")
@@ -320,6 +324,7 @@ fn read_topic(bootstrap: &str, take: Take<'_>) -> Result<()> {
 /// A record of the topic, as [`crate::rows::json_lines`] writes it.
 #[derive(Debug, serde::Deserialize)]
 struct Line {
+    pipeline: Option<String>,
     feed: String,
     source_partition: i32,
     source_offset: i64,
@@ -341,6 +346,7 @@ fn record_of_json(value: &[u8]) -> Option<Record> {
     let line: Line = serde_json::from_slice(value).ok()?;
     let bytes = line.bytes.map(|text| BASE64_STANDARD.decode(text));
     Some(Record {
+        pipeline: line.pipeline,
         feed: line.feed,
         partition: line.source_partition,
         offset: line.source_offset,
