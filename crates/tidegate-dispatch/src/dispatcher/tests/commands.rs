@@ -144,10 +144,20 @@ fn too_many_alerts_are_counted() {
     broken.window_end = "yesterday".to_owned();
     let notices = dispatcher.handle_record(at(0), &broken);
     assert_eq!(notices[0].kind, crate::notice::NoticeKind::Digest);
-    assert_eq!((notices[0].held_back, dispatcher.totals().refused), (1, 1));
+    assert_eq!((notices[0].held_back, dispatcher.totals().refused), (0, 1));
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    assert_eq!(text(&notices[0].title_en), "Too many alerts: a digest of 1");
+    // One of three is the example, so two are not shown.
+    for id in ["b", "c", "d"] {
+        broken.id = id.to_owned();
+        assert!(dispatcher.handle_record(at(1), &broken).is_empty());
+    }
+    let notices = dispatcher.handle_time(at(60));
+    assert_eq!((notices[0].alerts.len(), notices[0].held_back), (1, 2));
+    assert_eq!(text(&notices[0].title_en), "Too many alerts: a digest of 3");
     assert_eq!(
-        notices[0].text_en.as_deref(),
-        Some("1 more are not shown one by one:\nmarket-crush: 1")
+        text(&notices[0].text_en),
+        "2 more are not shown one by one:\nmarket-crush: 2"
     );
 }
 
@@ -241,4 +251,20 @@ fn what_changed_is_little_however_much_stands() {
         kinds, *b"hcag",
         "the head, the channel, the alert, its group"
     );
+}
+
+#[test]
+fn what_is_refused_and_silenced_is_only_counted() {
+    let mut dispatcher = dispatcher(DEFAULT);
+    dispatcher
+        .add_silence(at(0), &silence("m1", Some(at(100))))
+        .unwrap();
+    let mut broken = record("a", "firing", "warning", 0);
+    broken.window_end = "yesterday".to_owned();
+    assert!(dispatcher.handle_record(at(1), &broken).is_empty());
+    assert!(dispatcher.handle_time(at(99)).is_empty());
+    broken.subject = "m2".to_owned();
+    let notices = dispatcher.handle_record(at(100), &broken);
+    assert_eq!(notices[0].alerts[0].record.subject, "m2");
+    assert_eq!((notices.len(), notices[0].held_back), (1, 1));
 }
