@@ -254,6 +254,50 @@ fn what_changed_is_little_however_much_stands() {
 }
 
 #[test]
+fn what_nothing_keeps_quiet_under_another_plan_is_told() {
+    // The silence is of a grid unit in which the alert does not lie by the new tree.
+    let mut dispatcher = dispatcher(DEFAULT);
+    let mut request = silence("m1", Some(at(1_000)));
+    request.matchers = toml::from_str("grid_unit = 's1'").unwrap();
+    dispatcher.add_silence(at(0), &request).unwrap();
+    dispatcher.handle_record(at(1), &record("a", "firing", "warning", 0));
+    assert!(dispatcher.handle_time(at(31)).is_empty());
+    let config: RoutesConfig = toml::from_str(DEFAULT).unwrap();
+    let plan = Plan::try_new(&config, GridTree::default(), &["hall"]).unwrap();
+    let mut restored = Dispatcher::restore(plan, &dispatcher.state()).unwrap();
+    assert_eq!(restored.next_deadline(), Some(at(61)));
+    assert_eq!(restored.handle_time(at(61)).len(), 1);
+}
+
+#[test]
+fn what_another_source_keeps_quiet_under_another_plan_waits_for_that_one() {
+    let toml = |source: &str| {
+        format!(
+            "[[inhibit]]\nsource = {{ rule = '{source}' }}\ntarget = {{ rule = 'market-crush' }}\n\
+             equal = 'any'\n{DEFAULT}"
+        )
+    };
+    let mut quiet = dispatcher(&toml("p"));
+    let mut out = Vec::new();
+    step(&mut quiet, "0 firing p warning rule=p", &mut out);
+    step(&mut quiet, "0 firing q warning rule=q", &mut out);
+    step(&mut quiet, "1 firing a", &mut out);
+    step(&mut quiet, "100 end", &mut out);
+    let plan = dispatcher(&toml("q")).plan().clone();
+    let mut restored = Dispatcher::restore(plan, &quiet.state()).unwrap();
+    out.clear();
+    step(&mut restored, "200 resolved p warning rule=p", &mut out);
+    step(&mut restored, "300 resolved q warning rule=q", &mut out);
+    step(&mut restored, "400 end", &mut out);
+    let expected = [
+        "200 hall alert p:resolved",
+        "300 hall alert q:resolved",
+        "330 hall alert a:firing",
+    ];
+    assert_eq!(out, expected);
+}
+
+#[test]
 fn what_is_refused_and_silenced_is_only_counted() {
     let mut dispatcher = dispatcher(DEFAULT);
     dispatcher
