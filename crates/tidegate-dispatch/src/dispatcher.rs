@@ -175,7 +175,8 @@ impl Dispatcher {
         self.totals
     }
 
-    /// Deliveries that are not told yet, and neither muted nor superseded for good.
+    /// Deliveries that are not told yet, and neither muted nor superseded for good; those too that
+    /// wait for a digest.
     pub fn waiting(&self) -> u64 {
         let pending = self.groups.values().map(|group| group.pending.len() as u64);
         pending.sum()
@@ -224,10 +225,8 @@ impl Dispatcher {
 
     /// The worst severity of what a group has to tell.
     fn worst(&self, key: &Hash) -> Option<tidegate_alerts::Severity> {
-        let pending = self.groups.get(key)?.pending.iter();
-        pending
-            .filter_map(|id| Some(self.alerts.get(id)?.severity))
-            .max()
+        let untold = self.untold(key).into_iter();
+        untold.map(|id| self.alerts[&id].severity).max()
     }
 
     fn channel(&self, lane: u16) -> &str {

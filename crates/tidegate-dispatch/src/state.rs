@@ -134,7 +134,7 @@ pub struct ChannelHeld {
     pub sent: u32,
     /// By rule: alerts that are only counted in the next digest.
     pub gone: BTreeMap<String, u64>,
-    /// One of them: a record as in [`AlertHeld::record`].
+    /// One of them that nothing muted, if there is any: a record as in [`AlertHeld::record`].
     pub example: Option<Vec<u8>>,
     /// Digests made so far.
     pub digests: u32,

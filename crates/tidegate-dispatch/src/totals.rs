@@ -25,7 +25,7 @@ pub struct Totals {
     pub refused: u64,
     /// Accepted records, each as often as there are channels that it is for.
     pub deliveries: u64,
-    /// Deliveries that are in a notice.
+    /// Deliveries that are in a notice, a digest too.
     pub told: u64,
     /// Deliveries that a silence muted to their end.
     pub muted: u64,
@@ -33,7 +33,10 @@ pub struct Totals {
     pub inhibited: u64,
     /// Deliveries in whose place a newer one came, or that were over before they were told.
     pub superseded: u64,
-    /// Deliveries that the storm cap held back: in the next digest, or counted in it.
+    /// Deliveries that the storm cap held back and that a digest which was sent only counts. Ends
+    /// of alerts that it could not show any more are among them as soon as they come: the next
+    /// digest counts them. What is to be shown still waits, and what is muted when the digest is
+    /// due goes on waiting.
     pub held_back: u64,
     /// Notices made.
     pub notices: u64,

@@ -76,10 +76,11 @@ impl Dispatcher {
     fn refuse(&mut self, record: &AlertRecord) {
         self.totals.refused += 1;
         let channels: Vec<String> = self.plan.default_channels().collect();
-        let packed = Packed::new(record);
+        let example = self.mute(record).is_none().then(|| Packed::new(record));
         for channel in channels {
             let lane = self.lane(&channel);
-            self.lane_mut(lane).count_gone(&record.rule, &packed);
+            self.lane_mut(lane)
+                .count_gone(&record.rule, example.clone());
             self.schedule_lane(lane);
         }
     }
@@ -109,7 +110,6 @@ impl Dispatcher {
                 .seat(&id, &key)
                 .is_some_and(|seat| seat.told.is_empty());
             if change == Change::Over && is_new {
-                self.totals.superseded += 1;
                 self.leave_untold(&id, &key, record);
             } else {
                 self.make_pending(&id, key, change);
@@ -350,22 +350,43 @@ impl Dispatcher {
             next.map_or(wait, |next| next.max(wait))
         };
         group.due_by(at);
+        let (due, lane) = (group.due, group.lane);
         self.schedule(key);
+        // What its group tells sooner than the digest does not wait for that.
+        if due < self.lanes[&lane].next() {
+            self.let_go_of_digest(id, &key);
+        }
     }
 
-    /// An alert is over before this channel was told of it.
+    /// The alert does not wait for the channel's next digest any more.
+    fn let_go_of_digest(&mut self, id: &Id, key: &Hash) {
+        let Some(seat) = self.seat_mut(id, key).filter(|seat| seat.is_held) else {
+            return;
+        };
+        seat.is_held = false;
+        let lane = self.groups[key].lane;
+        self.lane_mut(lane).held.remove(id);
+        self.schedule_lane(lane);
+    }
+
+    /// An alert is over before this channel was told of it. What a storm held and nothing mutes is
+    /// counted in the next digest.
     fn leave_untold(&mut self, id: &Id, key: &Hash, record: &AlertRecord) {
         let is_held = self.seat(id, key).is_some_and(|seat| seat.is_held);
-        if let (true, Some(group)) = (is_held, self.groups.get(key)) {
-            let lane = self.lane_mut(group.lane);
-            lane.held.remove(id);
-            lane.count_gone(&record.rule, &Packed::new(record));
+        if is_held && self.mute(record).is_none() {
+            self.totals.held_back += 1;
+            let lane = self.groups[key].lane;
+            let example = Some(Packed::new(record));
+            self.lane_mut(lane).count_gone(&record.rule, example);
+        } else {
+            self.totals.superseded += 1;
         }
         self.leave(id, key);
     }
 
     /// Takes the alert from a channel, and the group with its last alert.
     pub(super) fn leave(&mut self, id: &Id, key: &Hash) {
+        self.let_go_of_digest(id, key);
         if let Some(active) = self.alerts.get_mut(id) {
             active.seats.retain(|seat| seat.group != *key);
         }

@@ -45,9 +45,9 @@ pub enum AcknowledgeError {
 }
 
 impl Dispatcher {
-    /// Takes an alert: it is not repeated and goes no further up. What becomes worse or is over is
-    /// told. It ends with the alert. On an alert that is over only a verdict can be given, as long
-    /// as it is kept (`RESOLVED_MAX`). Said again, the newest counts.
+    /// Takes an alert: it is not repeated and goes no further up. What is new of it is told as ever.
+    /// It ends with the alert. On an alert that is over only a verdict can be given, as long as it
+    /// is kept (`RESOLVED_MAX`). Said again, the newest counts.
     ///
     /// # Errors
     /// [`AcknowledgeError`]: unknown, over, or nobody says so.

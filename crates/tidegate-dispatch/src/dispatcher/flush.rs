@@ -64,36 +64,55 @@ impl Dispatcher {
         }
     }
 
-    /// What of a group may be told. What is over and muted is over for good.
+    /// What of a group may be told.
     fn ready(&mut self, key: Hash) -> Ready {
         let mut ready = Ready::default();
-        let pending: Vec<Id> = self.groups[&key].pending.iter().map(Arc::clone).collect();
-        for id in pending {
-            let record = self.alerts[&id].record.unpack();
+        for id in self.untold(&key) {
             let change = self.alerts[&id].change;
-            match self.mute(&record) {
-                Some(Mute::Silence(_)) if change == Change::Over => {
-                    self.totals.muted += 1;
-                    self.leave(&id, &key);
-                    self.retire_if_done(&id);
-                }
-                Some(Mute::Silence(_)) => {}
-                // Whoever was told that it began is told that it is over.
-                Some(Mute::Inhibition(source)) if change != Change::Over => {
-                    self.set_quiet(&id, Some(source.as_str().into()));
-                }
-                Some(Mute::Inhibition(_)) | None => match change {
-                    Change::Flapping => ready.flapping.push(id),
-                    Change::Changed | Change::Worse | Change::Over => ready.changes.push(id),
-                },
+            if !self.may_tell(&id, &key) {
+                continue;
+            }
+            match change {
+                Change::Flapping => ready.flapping.push(id),
+                Change::Changed | Change::Worse | Change::Over => ready.changes.push(id),
             }
         }
         ready
     }
 
+    /// The alerts of which a group has something to tell that does not wait for a digest.
+    pub(super) fn untold(&self, key: &Hash) -> Vec<Id> {
+        let pending = self.groups.get(key).map(|group| group.pending.iter());
+        let is_held = |id: &Id| self.seat(id, key).is_some_and(|seat| seat.is_held);
+        let untold = pending.into_iter().flatten().filter(|id| !is_held(id));
+        untold.map(Arc::clone).collect()
+    }
+
+    /// Whether what there is to tell of an alert may be told now. What is over and muted is over for
+    /// good; what stands waits for the end of what mutes it.
+    pub(super) fn may_tell(&mut self, id: &Id, key: &Hash) -> bool {
+        let is_over = self.alerts[id].is_over();
+        match self.mute(&self.alerts[id].record.unpack()) {
+            Some(Mute::Silence(_)) => {
+                if is_over {
+                    self.totals.muted += self.take_pending(id, key);
+                    self.leave(id, key);
+                    self.retire_if_done(id);
+                }
+                false
+            }
+            // Whoever was told that it began is told that it is over.
+            Some(Mute::Inhibition(source)) if !is_over => {
+                self.set_quiet(id, Some(source.as_str().into()));
+                false
+            }
+            Some(Mute::Inhibition(_)) | None => true,
+        }
+    }
+
     /// Whether an alert is to be told again: it stands, nobody who heard of it took it, nothing mutes
     /// it, and it has nothing new to tell.
-    fn stands_told(&self, id: &Id, key: &Hash) -> bool {
+    pub(super) fn stands_told(&self, id: &Id, key: &Hash) -> bool {
         let Some(active) = self.alerts.get(id) else {
             return false;
         };
@@ -159,13 +178,16 @@ impl Dispatcher {
         if let Some(held) = self.silences.values().find(mutes) {
             return Some(Mute::Silence(held.silence.id.clone()));
         }
-        for (inhibit, sources) in self.plan.inhibits().iter().zip(&self.sources) {
-            let key = inhibit.target_key(record, &chain);
-            let sources = key.and_then(|key| sources.get(&key));
-            if let Some(source) = sources.and_then(|ids| ids.iter().next()) {
-                return Some(Mute::Inhibition(source.to_string()));
-            }
-        }
-        None
+        let source = self.sources_of(record).next();
+        source.map(|source| Mute::Inhibition(source.to_string()))
+    }
+
+    /// The alerts that stand and keep this one quiet.
+    pub(super) fn sources_of(&self, record: &AlertRecord) -> impl Iterator<Item = &Id> {
+        let chain = self.plan.chain(record);
+        let of_each = self.plan.inhibits().iter().zip(&self.sources);
+        of_each
+            .filter_map(move |(inhibit, sources)| sources.get(&inhibit.target_key(record, &chain)?))
+            .flatten()
     }
 }

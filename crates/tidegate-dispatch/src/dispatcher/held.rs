@@ -49,7 +49,7 @@ pub(super) struct Seat {
     pub(super) group: Hash,
     /// The notices so far, the newest last; at most `TOLD_MAX`.
     pub(super) told: Vec<(Hash, Timestamp)>,
-    /// It waits for the channel's next digest.
+    /// It waits for the channel's next digest, also if it is only to be told again.
     pub(super) is_held: bool,
 }
 
@@ -135,9 +135,9 @@ pub(super) struct Lane {
     pub(super) sent: u32,
     /// Alerts that wait for the next digest.
     pub(super) held: BTreeSet<Id>,
-    /// By rule: those that are only counted in it.
+    /// By rule: those that are only counted in the next digest.
     pub(super) gone: BTreeMap<String, u64>,
-    /// One of `gone`.
+    /// One of `gone`, the newest that nothing muted.
     pub(super) example: Option<Packed>,
     pub(super) digests: u32,
     pub(super) scheduled: Option<Timestamp>,
@@ -168,15 +168,16 @@ impl Lane {
         }
     }
 
-    /// Counts an alert in the next digest that cannot be shown in it.
-    pub(super) fn count_gone(&mut self, rule: &str, record: &Packed) {
+    /// Counts an alert in the next digest that is not shown in it, but as an example where nothing
+    /// else is.
+    pub(super) fn count_gone(&mut self, rule: &str, example: Option<Packed>) {
         *self.gone.entry(rule.to_owned()).or_default() += 1;
-        self.example.get_or_insert_with(|| record.clone());
+        self.example = example.or(self.example.take());
     }
 
-    /// When the next digest is due.
+    /// When the next digest is due. Numbers alone make none.
     pub(super) fn next(&self) -> Option<Timestamp> {
-        let waits = !self.held.is_empty() || !self.gone.is_empty();
+        let waits = !self.held.is_empty() || self.example.is_some();
         let minute = self.minute.unwrap_or(Timestamp::MIN);
         waits.then(|| after(minute, MINUTE))
     }

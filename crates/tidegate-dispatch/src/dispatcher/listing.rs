@@ -52,7 +52,7 @@ pub struct GroupStatus {
     pub alerts: Vec<String>,
     /// How many of them have something that was not told.
     pub pending: usize,
-    /// When that is told, unless it is kept quiet.
+    /// When that is told, unless it is kept quiet or waits for a digest.
     pub due: Option<Timestamp>,
     /// When it was told last.
     pub last: Option<Timestamp>,

@@ -156,7 +156,7 @@ impl Dispatcher {
             this.ended.push_back(id);
         }
         this.restore_silences(state)?;
-        this.schedule_all(state)?;
+        this.schedule_all()?;
         Ok(this)
     }
 
@@ -246,7 +246,7 @@ impl Dispatcher {
 
     /// Puts everything in the list of deadlines, and wakes what nothing keeps quiet any more under
     /// this plan.
-    fn schedule_all(&mut self, state: &DispatcherState) -> Result<(), RestoreError> {
+    fn schedule_all(&mut self) -> Result<(), RestoreError> {
         let keys: Vec<Hash> = self.groups.keys().copied().collect();
         for key in keys {
             if self.groups[&key].members.is_empty() {
@@ -258,17 +258,48 @@ impl Dispatcher {
         for lane in 0..lanes {
             self.schedule_lane(lane);
         }
-        for held in state.alerts.iter().filter(|held| held.quiet_by.is_some()) {
-            let record = packed(&held.record)?.unpack();
-            if let Some((id, _)) = self.alerts.get_key_value(record.id.as_str())
-                && self.mute(&record).is_none()
-            {
-                let id = Arc::clone(id);
-                self.set_quiet(&id, None);
-                self.wake(&id);
+        let ids: Vec<Id> = self.alerts.keys().cloned().collect();
+        for id in ids {
+            if self.waits_for_an_end(&id) {
+                self.judge_anew(&id);
             }
         }
         Ok(())
+    }
+
+    /// Whether an alert is told only when something that kept it quiet is over.
+    fn waits_for_an_end(&self, id: &Id) -> bool {
+        let active = &self.alerts[id];
+        let waits = |seat: &Seat| {
+            let group = &self.groups[&seat.group];
+            !seat.is_held && group.due.is_none() && group.pending.contains(id)
+        };
+        active.quiet_by.is_some() || active.seats.iter().any(waits)
+    }
+
+    /// Finds what keeps an alert quiet under this plan: the end of a silence wakes all that it hits,
+    /// the end of a source what waits for it; what nothing keeps quiet is woken now.
+    fn judge_anew(&mut self, id: &Id) {
+        let mutes = |it: &HeldSilence| {
+            let is_on = !it.is_ended && it.silence.starts_at <= self.now;
+            is_on && self.is_hit(&it.silence, id)
+        };
+        if self.silences.values().any(mutes) {
+            return;
+        }
+        let active = &self.alerts[id];
+        let record = active.record.unpack();
+        let sources: Vec<&Id> = self.sources_of(&record).collect();
+        let before = active.quiet_by.as_ref();
+        if before.is_some_and(|before| sources.contains(&before)) {
+            return;
+        }
+        let source = sources.first().copied().map(Arc::clone);
+        let is_free = source.is_none();
+        self.set_quiet(id, source);
+        if is_free {
+            self.wake(id);
+        }
     }
 }
 

@@ -9,9 +9,10 @@ use tidegate_alerts::wire::AlertRecord;
 use tidegate_model::Span;
 
 use super::held::{Id, after};
-use super::{Dispatcher, Mute, TOLD_MAX};
+use super::{Dispatcher, TOLD_MAX};
 use crate::digest::{Hash, digest, hex};
 use crate::notice::{Notice, NoticeAlert, NoticeKind, Told};
+use crate::record::Packed;
 
 /// How long a notice is of use when its alerts do not say.
 pub const NOTICE_LIFE: Span = Span::minutes(15);
@@ -59,12 +60,11 @@ impl Dispatcher {
         ids.sort_by_cached_key(|id| (Reverse(self.alerts[id].severity), Arc::clone(id)));
     }
 
-    /// Holds an alert back for the channel's next digest.
+    /// Holds an alert back for the channel's next digest. What it has to tell waits until then.
     fn hold(&mut self, id: &Id, lane: u16) {
         let Some(key) = self.seat_on(id, lane) else {
             return;
         };
-        self.totals.held_back += self.take_pending(id, &key);
         if let Some(seat) = self.seat_mut(id, &key) {
             seat.is_held = true;
         }
@@ -80,7 +80,7 @@ impl Dispatcher {
     }
 
     /// Takes an alert from what its group has to tell: 1 if it was there.
-    fn take_pending(&mut self, id: &Id, key: &Hash) -> u64 {
+    pub(super) fn take_pending(&mut self, id: &Id, key: &Hash) -> u64 {
         self.set_quiet(id, None);
         let Some(group) = self.groups.get_mut(key) else {
             return 0;
@@ -212,28 +212,66 @@ impl Dispatcher {
         }
     }
 
-    /// Sums up what was held back on a channel.
+    /// Sums up what was held back on a channel. What is muted by now is not in it: it is told when
+    /// nothing mutes it any more. Without anything to show there is no digest: what is only
+    /// counted waits for the next one.
     pub(super) fn digest(&mut self, lane: u16, notices: &mut Vec<Notice>) {
         let shown_max = self.plan.storm().alerts_per_notice as usize;
         let now = self.now;
         let it = self.lane_mut(lane);
         it.scheduled = None;
         it.turn(now);
-        it.digests += 1;
-        let number = it.digests;
-        let held: Vec<Id> = std::mem::take(&mut it.held).into_iter().collect();
-        let mut counts = std::mem::take(&mut it.gone);
-        let example = it.example.take();
-        let (mut shown, mut rest): (Vec<Id>, Vec<Id>) = held
-            .into_iter()
-            .filter(|id| self.alerts.contains_key(id))
-            .partition(|id| self.may_be_shown(id));
+        let held = std::mem::take(&mut it.held).into_iter();
+        let mut shown: Vec<Id> = held.filter(|id| self.take_held(id, lane)).collect();
         self.sort_worst_first(&mut shown);
-        rest.extend(shown.split_off(shown_max.min(shown.len())));
-        for id in &rest {
+        let rest = shown.split_off(shown_max.min(shown.len()));
+        let example = self.lanes[&lane].example.as_ref().map(Packed::unpack);
+        let example = example.filter(|it| shown.is_empty() && self.mute(it).is_none());
+        if !shown.is_empty() || example.is_some() {
+            let notice = self.make_digest(lane, shown, &rest, example);
+            notices.push(notice);
+        }
+        self.schedule_lane(lane);
+    }
+
+    /// Takes an alert from those that wait for a digest; whether it is in it.
+    fn take_held(&mut self, id: &Id, lane: u16) -> bool {
+        let Some(key) = self.seat_on(id, lane) else {
+            return false;
+        };
+        if let Some(seat) = self.seat_mut(id, &key) {
+            seat.is_held = false;
+        }
+        // In a state of an earlier version what was held has nothing that waits, its end neither.
+        if self.groups[&key].pending.contains(id) || self.alerts[id].is_over() {
+            return self.may_tell(id, &key);
+        }
+        self.wait_for_source(id, &key);
+        self.stands_told(id, &key)
+    }
+
+    /// A digest that shows some, or an example of those that are counted, and counts the rest.
+    fn make_digest(
+        &mut self,
+        lane: u16,
+        shown: Vec<Id>,
+        rest: &[Id],
+        example: Option<AlertRecord>,
+    ) -> Notice {
+        let it = self.lane_mut(lane);
+        it.digests += 1;
+        it.example = None;
+        let number = it.digests;
+        let mut counts = std::mem::take(&mut it.gone);
+        for id in rest {
             let record = self.alerts[id].record.unpack();
             *counts.entry(record.rule).or_default() += 1;
+            self.count_only(id, lane);
         }
+        if let Some(count) = example.as_ref().and_then(|it| counts.get_mut(&it.rule)) {
+            *count -= 1;
+        }
+        counts.retain(|_, count| *count > 0);
         let total = counts.values().sum::<u64>();
         let telling = Telling {
             lane,
@@ -244,48 +282,27 @@ impl Dispatcher {
             to: None,
         };
         let mut notice = self.compose(&telling, u32::try_from(total).unwrap_or(u32::MAX));
-        if let (true, Some(example)) = (notice.alerts.is_empty(), example) {
+        if let Some(record) = example {
             notice.alerts.push(NoticeAlert {
-                record: example.unpack(),
+                record,
                 told: Vec::new(),
                 grid_units: Vec::new(),
                 acknowledged_by: None,
             });
             notice.id = notice_id(&notice.channel, &telling, &notice.alerts);
         }
-        for id in &rest {
-            self.release(id, lane);
-        }
-        if !notice.alerts.is_empty() {
-            summarise(&mut notice, &counts);
-            self.note(&telling, &notice);
-            notices.push(notice);
-        }
-        self.schedule_lane(lane);
+        summarise(&mut notice, &counts);
+        self.note(&telling, &notice);
+        notice
     }
 
-    /// Whoever was told that an alert began is told that it is over, inhibited or not.
-    fn may_be_shown(&self, id: &Id) -> bool {
-        let active = &self.alerts[id];
-        match self.mute(&active.record.unpack()) {
-            None => true,
-            Some(Mute::Inhibition(_)) => active.is_over(),
-            Some(Mute::Silence(_)) => false,
-        }
-    }
-
-    /// A held alert was counted in a digest. What another keeps quiet is told after its end.
-    fn release(&mut self, id: &Id, lane: u16) {
+    /// A digest counts an alert and does not show it.
+    fn count_only(&mut self, id: &Id, lane: u16) {
         let Some(key) = self.seat_on(id, lane) else {
             return;
         };
-        if let Some(seat) = self.seat_mut(id, &key) {
-            seat.is_held = false;
-        }
-        if !self.groups[&key].pending.contains(id) {
-            self.wait_for_source(id, &key);
-            self.let_go_if_over(id, &key);
-        }
+        self.totals.held_back += self.take_pending(id, &key);
+        self.let_go_if_over(id, &key);
     }
 }
 

@@ -283,7 +283,26 @@ impl Run {
         let known = it.told + it.muted + it.inhibited + it.superseded + it.held_back;
         assert_eq!(it.deliveries, known + self.dispatcher.waiting(), "{it:?}");
         assert_eq!(it.notices, self.notices.len() as u64);
+        let digests = self.notices.iter().filter(|notice| is_storm_digest(notice));
+        // One that is counted may be shown as the example.
+        let counted = |notice: &Notice| u64::from(notice.held_back) + 1;
+        let counted: u64 = digests.map(counted).sum();
+        let state = self.dispatcher.state();
+        let next: u64 = state
+            .channels
+            .iter()
+            .flat_map(|channel| channel.gone.values())
+            .sum();
+        assert!(
+            it.held_back <= counted + next,
+            "{it:?}, in digests {counted} and {next}"
+        );
     }
+}
+
+pub(super) fn is_storm_digest(notice: &Notice) -> bool {
+    let title = notice.title_en.as_deref().unwrap_or_default();
+    title.starts_with("Too many alerts")
 }
 
 /// Everything of a dispatcher, as one that never stored anything gives it.

@@ -144,10 +144,20 @@ fn too_many_alerts_are_counted() {
     broken.window_end = "yesterday".to_owned();
     let notices = dispatcher.handle_record(at(0), &broken);
     assert_eq!(notices[0].kind, crate::notice::NoticeKind::Digest);
-    assert_eq!((notices[0].held_back, dispatcher.totals().refused), (1, 1));
+    assert_eq!((notices[0].held_back, dispatcher.totals().refused), (0, 1));
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    assert_eq!(text(&notices[0].title_en), "Too many alerts: a digest of 1");
+    // One of three is the example, so two are not shown.
+    for id in ["b", "c", "d"] {
+        broken.id = id.to_owned();
+        assert!(dispatcher.handle_record(at(1), &broken).is_empty());
+    }
+    let notices = dispatcher.handle_time(at(60));
+    assert_eq!((notices[0].alerts.len(), notices[0].held_back), (1, 2));
+    assert_eq!(text(&notices[0].title_en), "Too many alerts: a digest of 3");
     assert_eq!(
-        notices[0].text_en.as_deref(),
-        Some("1 more are not shown one by one:\nmarket-crush: 1")
+        text(&notices[0].text_en),
+        "2 more are not shown one by one:\nmarket-crush: 2"
     );
 }
 
@@ -241,4 +251,64 @@ fn what_changed_is_little_however_much_stands() {
         kinds, *b"hcag",
         "the head, the channel, the alert, its group"
     );
+}
+
+#[test]
+fn what_nothing_keeps_quiet_under_another_plan_is_told() {
+    // The silence is of a grid unit in which the alert does not lie by the new tree.
+    let mut dispatcher = dispatcher(DEFAULT);
+    let mut request = silence("m1", Some(at(1_000)));
+    request.matchers = toml::from_str("grid_unit = 's1'").unwrap();
+    dispatcher.add_silence(at(0), &request).unwrap();
+    dispatcher.handle_record(at(1), &record("a", "firing", "warning", 0));
+    assert!(dispatcher.handle_time(at(31)).is_empty());
+    let config: RoutesConfig = toml::from_str(DEFAULT).unwrap();
+    let plan = Plan::try_new(&config, GridTree::default(), &["hall"]).unwrap();
+    let mut restored = Dispatcher::restore(plan, &dispatcher.state()).unwrap();
+    assert_eq!(restored.next_deadline(), Some(at(61)));
+    assert_eq!(restored.handle_time(at(61)).len(), 1);
+}
+
+#[test]
+fn what_another_source_keeps_quiet_under_another_plan_waits_for_that_one() {
+    let toml = |source: &str| {
+        format!(
+            "[[inhibit]]\nsource = {{ rule = '{source}' }}\ntarget = {{ rule = 'market-crush' }}\n\
+             equal = 'any'\n{DEFAULT}"
+        )
+    };
+    let mut quiet = dispatcher(&toml("p"));
+    let mut out = Vec::new();
+    step(&mut quiet, "0 firing p warning rule=p", &mut out);
+    step(&mut quiet, "0 firing q warning rule=q", &mut out);
+    step(&mut quiet, "1 firing a", &mut out);
+    step(&mut quiet, "100 end", &mut out);
+    let plan = dispatcher(&toml("q")).plan().clone();
+    let mut restored = Dispatcher::restore(plan, &quiet.state()).unwrap();
+    out.clear();
+    step(&mut restored, "200 resolved p warning rule=p", &mut out);
+    step(&mut restored, "300 resolved q warning rule=q", &mut out);
+    step(&mut restored, "400 end", &mut out);
+    let expected = [
+        "200 hall alert p:resolved",
+        "300 hall alert q:resolved",
+        "330 hall alert a:firing",
+    ];
+    assert_eq!(out, expected);
+}
+
+#[test]
+fn what_is_refused_and_silenced_is_only_counted() {
+    let mut dispatcher = dispatcher(DEFAULT);
+    dispatcher
+        .add_silence(at(0), &silence("m1", Some(at(100))))
+        .unwrap();
+    let mut broken = record("a", "firing", "warning", 0);
+    broken.window_end = "yesterday".to_owned();
+    assert!(dispatcher.handle_record(at(1), &broken).is_empty());
+    assert!(dispatcher.handle_time(at(99)).is_empty());
+    broken.subject = "m2".to_owned();
+    let notices = dispatcher.handle_record(at(100), &broken);
+    assert_eq!(notices[0].alerts[0].record.subject, "m2");
+    assert_eq!((notices.len(), notices[0].held_back), (1, 1));
 }
