@@ -27,11 +27,10 @@ use crate::outputs;
 const TICK: Duration = Duration::from_millis(100);
 /// How long one of several tasks waits for a record.
 const TURN: Duration = Duration::from_millis(2);
-/// An epoch with alerts that somebody is told of ends so soon after the one before…
-const URGENT_AFTER: Duration = Duration::from_millis(50);
-/// …and not before so many times as long as that took to commit, so that alerts in a row, as when a
-/// run catches up, cost a tenth of its time at most.
-const COMMIT_SHARE: u32 = 10;
+/// An epoch with alerts that somebody is told of ends at once, but only when so many times as long
+/// have passed as the last such took to commit: alerts in a row, as when a run catches up, cost a
+/// tenth of its time at most.
+const URGENT_SHARE: u32 = 10;
 /// How long the group is asked for news before an epoch that it refused is committed again.
 const AGAIN_AFTER: Duration = Duration::from_millis(200);
 /// How long an epoch is committed again and again before the task begins anew.
@@ -104,7 +103,8 @@ pub(crate) struct Worker {
     /// The zero of the engine's processing time.
     zero: Instant,
     epoch_since: Instant,
-    commit_took: Duration,
+    /// Before it no epoch ends for its alerts.
+    urgent_from: Instant,
     provisional_at: Option<Instant>,
 }
 
@@ -154,7 +154,7 @@ impl Worker {
             rules,
             zero: Instant::now(),
             epoch_since: Instant::now(),
-            commit_took: Duration::ZERO,
+            urgent_from: Instant::now(),
             provisional_at: every.map(|_| Instant::now()),
         })
     }
@@ -256,12 +256,15 @@ impl Worker {
         let record = serde_json::to_vec(&progress).context("progress is plain JSON")?;
         let since = Instant::now();
         self.commit(&record, group)?;
-        self.commit_took = since.elapsed();
+        let took = since.elapsed();
+        if self.records.is_urgent() {
+            self.urgent_from = Instant::now() + URGENT_SHARE * took;
+        }
         tracing::debug!(
             task = self.task.number(),
             epoch = progress.of.epoch,
             records = self.records.len(),
-            milliseconds = self.commit_took.as_secs_f64() * 1e3,
+            milliseconds = took.as_secs_f64() * 1e3,
             "An epoch is committed."
         );
         self.records.clear();
@@ -405,11 +408,12 @@ impl Worker {
     }
 
     fn left_of_epoch(&self) -> Duration {
-        let mut every = self.settings.epoch_every;
+        let left = self.settings.epoch_every;
+        let left = left.saturating_sub(self.epoch_since.elapsed());
         if self.records.is_urgent() {
-            every = every.min(URGENT_AFTER.max(COMMIT_SHARE * self.commit_took));
+            return left.min(self.urgent_from.saturating_duration_since(Instant::now()));
         }
-        every.saturating_sub(self.epoch_since.elapsed())
+        left
     }
 
     fn now(&self) -> ProcessingTime {
