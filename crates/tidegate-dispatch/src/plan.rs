@@ -340,6 +340,12 @@ impl Plan {
         (from..chain.len()).find(|at| self.on_duty(chain[*at], now).next().is_some())
     }
 
+    /// Whether anybody answers, now or at another time, for the units of `chain` from `from` on.
+    pub(crate) fn has_duty(&self, chain: &[&str], from: usize) -> bool {
+        let mut above = chain.iter().skip(from);
+        above.any(|unit| self.duties_of.contains_key(*unit))
+    }
+
     /// Everybody who answers for `alert`: in its grid units up to the one at `reached`, at the
     /// least up to the nearest with somebody on duty, and for its kind of place.
     pub(crate) fn answerable<'a>(

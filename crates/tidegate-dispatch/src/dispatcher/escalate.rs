@@ -37,6 +37,10 @@ impl Dispatcher {
         let names: Vec<&str> = chain.iter().map(String::as_str).collect();
         let from = reached.map_or(0, |at| usize::from(at) + 1);
         let Some(next) = self.plan.next_on_duty(&names, from, self.now) else {
+            if self.plan.has_duty(&names, from) {
+                // Somebody comes on duty later: at night nobody may be.
+                self.set_going_up(id, again);
+            }
             return;
         };
         let mut channels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

@@ -287,6 +287,22 @@ fn it_goes_up_until_somebody_acknowledges() {
 }
 
 #[test]
+fn it_goes_up_as_soon_as_somebody_above_comes_on_duty() {
+    // 08:30 in Shanghai is 1,800 s.
+    let later = DUTIES
+        .replace("grid_unit = 's1'", "grid_unit = 's1'\nhours = { from = '23:00', to = '23:30', time_zone = 'Asia/Shanghai' }")
+        .replace("grid_unit = 'city'\n    channels", "grid_unit = 'city'\n    hours = { from = '08:30', to = '20:00', time_zone = 'Asia/Shanghai' }\n    channels");
+    check(
+        &later,
+        "0 firing a\n3000 end",
+        &[
+            "30 mail alert a:firing grid@example.org",
+            "1830 sms escalation a:firing city@example.org",
+        ],
+    );
+}
+
+#[test]
 fn whoever_is_on_duty_is_told() {
     // 09:00 in Shanghai is 3,600 s: the grid's duty is over, its street answers.
     check(
