@@ -9,7 +9,8 @@
 use std::collections::BTreeMap;
 
 use super::Subjects;
-use super::run::{Columns, LayerRun, LayerSettings};
+use super::layer::{Columns, LayerSettings};
+use super::run::LayerRun;
 use crate::machine::AlertMachine;
 use crate::rule::{ClearDistance, Rule};
 use crate::words::Compare;

@@ -1,0 +1,102 @@
+//! Tries to make missing data of subjects at rest differ from showing every row: subjects that are
+//! nearly always there, come late, go for good, lose a value or all windows for a while, under rules
+//! with hours, low coverage and too little room.
+
+use super::*;
+
+/// How often one subject is seen in each way in a hundred windows; the rest is a quiet value.
+const ABSENT: u32 = 2;
+const WITHOUT_VALUE: u32 = 4;
+const WITHOUT_LO: u32 = 6;
+const SCARCE: u32 = 9;
+const HIGH: u32 = 13;
+const TWICE: u32 = 14;
+
+/// Rows of six subjects over windows: each comes with one window and goes with another.
+pub(super) fn steady_rows() -> impl Strategy<Value = Vec<Row>> {
+    let time = prop_oneof![3 => Just((0_usize, usize::MAX)), 1 => (0_usize..60, 40_usize..200)];
+    let window = (
+        prop_oneof![40 => Just(1_i64), 2 => 2_i64..5, 1 => 280_i64..300],
+        prop::collection::vec((0_u32..100, 0_u32..12), 6),
+    );
+    let times = prop::collection::vec(time, 6);
+    (times, prop::collection::vec(window, 1..150)).prop_map(|(times, windows)| {
+        let mut rows = Vec::new();
+        let mut at = 0;
+        for (index, (later, seen)) in windows.into_iter().enumerate() {
+            at += later;
+            for (subject, (how, high)) in (0_u32..).zip(seen) {
+                let (comes, goes) = times[subject as usize];
+                if index >= comes && index < goes {
+                    rows.extend(
+                        seen_so(how, f64::from(high))
+                            .map(|(value, lo, coverage)| (at, subject, value, lo, coverage)),
+                    );
+                }
+            }
+        }
+        rows
+    })
+}
+
+/// Value, lower bound and coverage of the rows of one subject and window.
+fn seen_so(how: u32, high: f64) -> impl Iterator<Item = (f64, f64, f64)> {
+    let quiet = (0.5, 0.25, 1.0);
+    let rows = match how {
+        ..ABSENT => vec![],
+        ..WITHOUT_VALUE => vec![(f64::NAN, 0.25, 1.0)],
+        ..WITHOUT_LO => vec![(0.5, f64::NAN, 1.0)],
+        ..SCARCE => vec![(high.min(2.0), 0.0, 0.2)],
+        ..HIGH => vec![(high, high - 1.0, f64::NAN)],
+        ..TWICE => vec![quiet, (f64::NAN, f64::NAN, 1.0), (high, high, 0.2)],
+        _ => vec![quiet],
+    };
+    rows.into_iter()
+}
+
+/// A rule that tells of missing data, after so many minutes, in its hours.
+fn telling_rule() -> impl Strategy<Value = String> {
+    let after = prop_oneof![Just(String::new()), (0_u32..6).prop_map(after)];
+    let hours = prop_oneof![2 => Just(""), 1 => Just("active = ['hours']")];
+    let tells = |text: String| {
+        let others = ["'keep'", "'resolve'"];
+        others.iter().fold(text, |text, other| {
+            text.replace(&format!("on_no_data = {other}"), "on_no_data = 'alert'")
+        })
+    };
+    (some_rule().prop_map(tells), after, hours)
+        .prop_map(|(text, after, hours)| format!("{text}\n{after}\n{hours}"))
+}
+
+fn after(windows: u32) -> String {
+    format!("no_data_after = '{}m'", windows * 5)
+}
+
+fn rules(texts: &[String]) -> Vec<Rule> {
+    let named = texts.iter().enumerate();
+    named
+        .map(|(n, text)| rule(&format!("name = 'r{n}'\n{text}")))
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn leaving_out_subjects_at_rest_changes_nothing(
+        texts in prop::collection::vec(prop_oneof![3 => telling_rule(), 1 => some_rule()], 1..4),
+        rows in steady_rows(),
+        chunk in 1_usize..40,
+        every in prop_oneof![Just(1_u32), 1_u32..10, Just(64)],
+        room in prop_oneof![2 => Just((100, 100)), 1 => (0_usize..40, 0_usize..6)],
+    ) {
+        let machine = AlertMachine::new(rules(&texts))
+            .with_subjects_max(room.0)
+            .with_alerts_max(room.1);
+        let outcome = |how| {
+            let run = LayerRun::new(machine.clone(), settings(how)).forgetting_every(every);
+            taken(run, &rows, chunk)
+        };
+        prop_assert_eq!(outcome(Selection::Matters), outcome(Selection::Everything));
+    }
+}
