@@ -43,6 +43,8 @@ pub struct LayerRun {
     machine: AlertMachine,
     rules: Vec<Rule>,
     compares_lo: bool,
+    /// The lowest threshold of all.
+    lowest: f64,
     known: Vec<Known>,
     /// By subject: the least value that matters now.
     least: Vec<f64>,
@@ -74,12 +76,15 @@ impl LayerRun {
         let rules: Vec<Rule> = machine.rules().cloned().collect();
         let of_layer = rules.iter().filter(|rule| rule.layer() == settings.layer);
         let compares_lo = of_layer.clone().any(|rule| rule.compare() == Compare::Lo);
+        let lowest = of_layer.map(|rule| rule.lowest().fire_above);
+        let lowest = lowest.fold(f64::INFINITY, f64::min);
         Self {
             log: Log::new(&rules),
             silence: Silence::new(machine.subjects_max()),
             machine,
             rules,
             compares_lo,
+            lowest,
             known: Vec::new(),
             least: Vec::new(),
             resting: Vec::new(),
@@ -140,6 +145,33 @@ impl LayerRun {
             self.pick(rows, first..next);
             first = next;
         }
+    }
+
+    /// Takes a whole window without looking at its rows, if none of them can matter: whether it did.
+    /// `highest` is the highest number that a rule compares in them. They are not counted.
+    pub(super) fn pass(
+        &mut self,
+        subjects: &Subjects,
+        (start, end): (EventTime, EventTime),
+        highest: f64,
+    ) -> bool {
+        self.meet(subjects);
+        self.close_window(subjects);
+        let is_quiet = self.settings.selection == Selection::Matters
+            && self.watched.is_empty()
+            && self.silence.tells_of_nobody()
+            && highest < self.lowest;
+        if is_quiet {
+            self.open_window(subjects, start, end);
+        }
+        is_quiet
+    }
+
+    /// The end, where only the alerts are asked for.
+    pub(super) fn into_episodes(mut self, subjects: &Subjects) -> Vec<Episode> {
+        self.close_window(subjects);
+        let last = self.shown_to();
+        self.log.finish(last)
     }
 
     /// The end: empty windows are shown up to `horizon`, the end of the last window with any data

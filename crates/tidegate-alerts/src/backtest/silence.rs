@@ -65,6 +65,11 @@ impl Silence {
         }
     }
 
+    /// Whether no rule tells of missing data of any subject.
+    pub(super) fn tells_of_nobody(&self) -> bool {
+        self.told_of.is_empty()
+    }
+
     /// Notes that `subject` has data in the window whose rows are coming.
     pub(super) fn hear(&mut self, subject: u32) {
         self.heard[subject as usize] = self.window;

@@ -265,7 +265,9 @@ proptest! {
 
     #[test]
     fn a_suggested_threshold_keeps_to_its_quota(
-        text in some_rule(), rows in some_rows(), quota in 0_u32..30, each in any::<bool>(),
+        text in some_rule(),
+        rows in prop_oneof![some_rows(), silence::steady_rows()],
+        quota in 0_u32..30, each in any::<bool>(),
     ) {
         let rule = rule(&format!("name = 'r'\n{text}"));
         let per_week = f64::from(quota);
@@ -274,8 +276,10 @@ proptest! {
         let mut kept = Kept::default();
         numbers::keep(&mut kept, &rows);
         let machine = |rule: Rule| AlertMachine::new(vec![rule]);
-        let settings = settings(Selection::Matters);
-        let Some(found) = suggest(&rule, quota, &settings, (&subjects, &kept), machine) else {
+        let ask = |how| suggest(&rule, quota, &settings(how), (&subjects, &kept), machine);
+        let found = ask(Selection::Matters);
+        prop_assert_eq!(&found, &ask(Selection::Everything));
+        let Some(found) = found else {
             return Ok(());
         };
         if let Some(found) = found.found {

@@ -79,6 +79,29 @@ fn rules(texts: &[String]) -> Vec<Rule> {
         .collect()
 }
 
+#[test]
+fn a_window_with_subjects_at_rest_is_not_passed_over() {
+    let telling = rule(
+        "name = 'r'\nfire_above = 5.0\nclear_below = 3.0\nseverity = 'watch'\n\
+         on_no_data = 'alert'\nno_data_after = '5m'",
+    );
+    let value = |window| if window % 90 == 0 { 6.0 } else { 0.5 };
+    let rows: Vec<Row> = (1..300)
+        .map(|window| (window, 0, value(window), f64::NAN, 1.0))
+        .collect();
+    let mut kept = Kept::default();
+    numbers::keep(&mut kept, &rows);
+    let machine = |rule: Rule| AlertMachine::new(vec![rule]);
+    let subjects = subjects(1);
+    let ask = |how| {
+        let quota = Quota::Together(10.0);
+        suggest(&telling, quota, &settings(how), (&subjects, &kept), machine)
+    };
+    let found = ask(Selection::Matters);
+    assert_eq!(found, ask(Selection::Everything));
+    assert_eq!(found.unwrap().now.fires, 3);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
