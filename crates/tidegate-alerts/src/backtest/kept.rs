@@ -7,7 +7,8 @@ use super::layer::Columns;
 use super::run::LayerRun;
 use crate::words::Compare;
 
-/// The rows of a rule's layer: 12 bytes each, and 8 more where their coverage differs.
+/// The rows of a rule's layer: 12 bytes each, and 8 more for each of coverage and lower bound unless
+/// it is the same in all rows.
 #[derive(Debug, Default)]
 pub struct Kept {
     windows: Vec<Window>,
@@ -196,91 +197,40 @@ impl Kept {
     }
 }
 
-/// Different finite numbers, in slots by their bits: a hundred million of them would take longer to
-/// sort than to look up.
-#[derive(Debug)]
+/// How many numbers come before what is there is sorted: few enough for the memory that they take.
+const UNSORTED_MAX: usize = 1 << 23;
+
+/// Different numbers.
+#[derive(Debug, Default)]
 struct Distinct {
-    /// A power of two of them, at most half of them taken.
-    slots: Vec<u64>,
-    taken: usize,
-}
-
-/// No number: the bits of a NaN.
-const FREE: u64 = u64::MAX;
-
-impl Default for Distinct {
-    fn default() -> Self {
-        Self {
-            slots: vec![FREE; 1 << 10],
-            taken: 0,
-        }
-    }
+    /// First those that were sorted, each once, then what came since.
+    numbers: Vec<f64>,
+    sorted: usize,
 }
 
 impl Distinct {
     fn insert(&mut self, number: f64) {
-        let bits = number.to_bits();
-        let slot = self.slot(bits);
-        if self.slots[slot] == bits {
-            return;
-        }
-        self.slots[slot] = bits;
-        self.taken += 1;
-        if 2 * self.taken > self.slots.len() {
-            let more = vec![FREE; 2 * self.slots.len()];
-            for bits in std::mem::replace(&mut self.slots, more) {
-                if bits != FREE {
-                    let slot = self.slot(bits);
-                    self.slots[slot] = bits;
-                }
-            }
+        self.numbers.push(number);
+        if self.numbers.len() - self.sorted >= self.sorted.max(UNSORTED_MAX) {
+            self.sort();
         }
     }
 
-    /// Where `bits` are, or else where they belong.
-    fn slot(&self, bits: u64) -> usize {
-        // Fibonacci hashing, Knuth, The Art of Computer Programming, volume 3, section 6.4.
-        let mixed = bits.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mask = self.slots.len() - 1;
-        let mut slot = (mixed >> 32) as usize & mask;
-        while self.slots[slot] != bits && self.slots[slot] != FREE {
-            slot = (slot + 1) & mask;
-        }
-        slot
+    fn sort(&mut self) {
+        self.numbers.sort_unstable_by(f64::total_cmp);
+        self.numbers.dedup();
+        self.sorted = self.numbers.len();
     }
 
-    fn into_sorted(self) -> Vec<f64> {
-        let bits = self.slots.into_iter().filter(|bits| *bits != FREE);
-        let mut numbers: Vec<f64> = bits.map(f64::from_bits).collect();
-        numbers.sort_unstable_by(f64::total_cmp);
-        // Zero has two signs.
-        numbers.dedup();
-        numbers
+    fn into_sorted(mut self) -> Vec<f64> {
+        self.sort();
+        self.numbers
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn different_numbers_are_each_there_once() {
-        // The powers of a number modulo a prime come in a wild order.
-        let wild = (0..4_000).scan(1_u32, |power, _| {
-            *power = *power * 3 % 5_003;
-            Some(*power)
-        });
-        let mut numbers: Vec<f64> = wild.map(|number| f64::from(number) / 7.0).collect();
-        numbers.extend([0.0, -0.0, -1.5]);
-        let mut distinct = Distinct::default();
-        for number in &numbers {
-            distinct.insert(*number);
-            distinct.insert(*number);
-        }
-        numbers.sort_by(f64::total_cmp);
-        numbers.dedup();
-        assert_eq!(distinct.into_sorted(), numbers);
-    }
 
     /// Takes columns of two rows each, and compares every row and every part with them.
     #[track_caller]

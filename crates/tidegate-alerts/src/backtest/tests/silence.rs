@@ -4,20 +4,29 @@
 
 use super::*;
 
-/// How often one subject is seen in each way in a hundred windows; the rest is a quiet value.
-const ABSENT: u32 = 2;
-const WITHOUT_VALUE: u32 = 4;
-const WITHOUT_LO: u32 = 6;
-const SCARCE: u32 = 9;
-const HIGH: u32 = 13;
-const TWICE: u32 = 14;
+/// Value, lower bound and coverage of the rows of one subject in one window.
+fn seen() -> impl Strategy<Value = Vec<(f64, f64, f64)>> {
+    let quiet = (0.5, 0.25, 1.0);
+    let number = |below: u32| (0..below).prop_map(f64::from);
+    prop_oneof![
+        86 => Just(vec![quiet]),
+        2 => Just(vec![]),
+        2 => Just(vec![(f64::NAN, 0.25, 1.0)]),
+        2 => Just(vec![(0.5, f64::NAN, 1.0)]),
+        3 => number(3).prop_map(|low| vec![(low, 0.0, 0.2)]),
+        4 => number(12).prop_map(|high| vec![(high, high - 1.0, f64::NAN)]),
+        1 => number(12).prop_map(move |high| {
+            vec![quiet, (f64::NAN, f64::NAN, 1.0), (high, high, 0.2)]
+        }),
+    ]
+}
 
 /// Rows of six subjects over windows: each comes with one window and goes with another.
 pub(super) fn steady_rows() -> impl Strategy<Value = Vec<Row>> {
     let time = prop_oneof![3 => Just((0_usize, usize::MAX)), 1 => (0_usize..60, 40_usize..200)];
     let window = (
         prop_oneof![40 => Just(1_i64), 2 => 2_i64..5, 1 => 280_i64..300],
-        prop::collection::vec((0_u32..100, 0_u32..12), 6),
+        prop::collection::vec(seen(), 6),
     );
     let times = prop::collection::vec(time, 6);
     (times, prop::collection::vec(window, 1..150)).prop_map(|(times, windows)| {
@@ -25,33 +34,16 @@ pub(super) fn steady_rows() -> impl Strategy<Value = Vec<Row>> {
         let mut at = 0;
         for (index, (later, seen)) in windows.into_iter().enumerate() {
             at += later;
-            for (subject, (how, high)) in (0_u32..).zip(seen) {
+            for (subject, seen) in (0_u32..).zip(seen) {
                 let (comes, goes) = times[subject as usize];
                 if index >= comes && index < goes {
-                    rows.extend(
-                        seen_so(how, f64::from(high))
-                            .map(|(value, lo, coverage)| (at, subject, value, lo, coverage)),
-                    );
+                    let row = |(value, lo, coverage)| (at, subject, value, lo, coverage);
+                    rows.extend(seen.into_iter().map(row));
                 }
             }
         }
         rows
     })
-}
-
-/// Value, lower bound and coverage of the rows of one subject and window.
-fn seen_so(how: u32, high: f64) -> impl Iterator<Item = (f64, f64, f64)> {
-    let quiet = (0.5, 0.25, 1.0);
-    let rows = match how {
-        ..ABSENT => vec![],
-        ..WITHOUT_VALUE => vec![(f64::NAN, 0.25, 1.0)],
-        ..WITHOUT_LO => vec![(0.5, f64::NAN, 1.0)],
-        ..SCARCE => vec![(high.min(2.0), 0.0, 0.2)],
-        ..HIGH => vec![(high, high - 1.0, f64::NAN)],
-        ..TWICE => vec![quiet, (f64::NAN, f64::NAN, 1.0), (high, high, 0.2)],
-        _ => vec![quiet],
-    };
-    rows.into_iter()
 }
 
 /// A rule that tells of missing data, after so many minutes, in its hours.
