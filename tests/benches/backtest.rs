@@ -1,5 +1,5 @@
-//! A year of layers through the rules: `tidegate rules backtest` on a lake of 1,000 venues with a
-//! window each 5 minutes, 105,120,000 rows, reading included.
+//! A year of layers through the rules: `tidegate rules backtest` and `suggest` on a lake of 1,000
+//! venues with a window each 5 minutes, 105,120,000 rows, reading included.
 //!
 //! The lake is generated and not simulated: persons follow the hour and the weekday with noise of
 //! their own, one row in a thousand has no value, one window in five thousand is missing. Prints one
@@ -74,12 +74,10 @@ fn main() {
     let kept = std::env::var_os("TIDEGATE_BENCH_LAKE").map(PathBuf::from);
     let scratch = tempfile::tempdir().expect("a folder for the lake");
     let root = kept.unwrap_or_else(|| scratch.path().to_owned());
-    let (folder, lake) = (root.join("pipeline"), root.join("lake"));
-    for (path, text) in PIPELINE.into_iter().chain([("rules.toml", RULES)]) {
-        let path = folder.join(path);
-        fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("a new folder");
-        fs::write(path, text).expect("a new file");
-    }
+    let lake = root.join("lake");
+    let folder = pipeline(&root.join("pipeline"), RULES);
+    let telling = format!("{RULES}on_no_data = \"alert\"\n");
+    let telling = pipeline(&root.join("telling"), &telling);
     if !lake.join("summary.json").is_file() {
         eprintln!(
             "writing {days} days of {venues} venues to {}",
@@ -88,14 +86,36 @@ fn main() {
         generate(&lake, days, venues);
     }
     let binary = std::env::var_os("TIDEGATE_BINARY").map_or_else(product, PathBuf::from);
+    let suggest = ["venue-density", "--per-week", "3"];
     let results: Vec<Value> = [
-        ("rules backtest, as of arrival", vec!["--as-of-arrival"]),
-        ("rules backtest, as known now", vec!["--as-known-now"]),
+        ("backtest, as of arrival", "backtest", &folder, &[][..]),
+        (
+            "backtest, as known now",
+            "backtest",
+            &folder,
+            &["--as-known-now"],
+        ),
+        ("backtest, on_no_data = alert", "backtest", &telling, &[]),
+        ("suggest", "suggest", &folder, &suggest),
     ]
     .into_iter()
-    .map(|(name, more)| measure(&binary, &folder, &lake, name, &more))
+    .map(|(name, command, folder, more)| {
+        let mut product = Command::new(&binary);
+        product.args(["rules", command]).arg(folder).args(more);
+        measure(name, product.arg("--data").arg(&lake).arg("--json"))
+    })
     .collect();
     println!("{:#}", Value::Array(results));
+}
+
+/// The pipeline with these rules, in `folder`.
+fn pipeline(folder: &Path, rules: &str) -> PathBuf {
+    for (path, text) in PIPELINE.into_iter().chain([("rules.toml", rules)]) {
+        let path = folder.join(path);
+        fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("a new folder");
+        fs::write(path, text).expect("a new file");
+    }
+    folder.to_owned()
 }
 
 fn number(name: &str, default: i64) -> i64 {
@@ -116,15 +136,9 @@ fn product() -> PathBuf {
     binary
 }
 
-fn measure(binary: &Path, folder: &Path, lake: &Path, name: &str, more: &[&str]) -> Value {
+fn measure(name: &str, command: &mut Command) -> Value {
     let started = Instant::now();
-    let mut child = Command::new(binary)
-        .args(["rules", "backtest"])
-        .arg(folder)
-        .arg("--data")
-        .arg(lake)
-        .arg("--json")
-        .args(more)
+    let mut child = command
         .stdout(Stdio::piped())
         .spawn()
         .expect("the binary starts");
@@ -133,18 +147,15 @@ fn measure(binary: &Path, folder: &Path, lake: &Path, name: &str, more: &[&str])
     let seconds = started.elapsed().as_secs_f64();
     assert!(end.status.success(), "{out}");
     let answer: Value = serde_json::from_str(&out).expect("JSON");
-    let rows = answer["coverage"][0]["rows"].as_f64().unwrap_or(0.0);
-    let cpu = (end.rusage.utime + end.rusage.stime).as_secs_f64();
     json!({
         "name": name,
-        "rows": rows,
+        "rows": answer["coverage"][0]["rows"],
         "alerts": answer["rules"][0]["fires"],
+        "suggested": answer["suggested"],
+        "judged": answer["judged"],
         "wall_s": seconds,
-        "cpu_s": cpu,
-        "rows_per_cpu_s": (rows / cpu).round(),
+        "cpu_s": (end.rusage.utime + end.rusage.stime).as_secs_f64(),
         "peak_mib": end.rusage.maxrss >> 20,
-        "lake_mib": fs::metadata(lake.join("layer/venue_density.parquet"))
-            .map_or(0, |file| file.len() >> 20),
     })
 }
 

@@ -9,7 +9,7 @@ use tidegate_model::{EventTime, Span};
 
 use super::coverage::LayerCoverage;
 use super::episode::Episode;
-use super::run::LayerOutcome;
+use super::layer::LayerOutcome;
 use crate::rule::Rule;
 
 /// A subject by what fired on it.

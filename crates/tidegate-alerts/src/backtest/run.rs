@@ -4,20 +4,21 @@
 //! or above a threshold of a rule that is about its subject. So each subject has one number, the
 //! least value that matters: minus infinity while it is remembered. What is below costs one
 //! comparison; what is not is shown to the machine, which decides. Showing more rows than needed
-//! changes nothing, so a subject is forgotten only now and then.
-
-use std::borrow::Cow;
+//! changes nothing, so a subject is forgotten only now and then. Rules that tell of missing data ask
+//! for more, see the module `silence`.
 
 use tidegate_model::{EventTime, Span};
 
-use super::coverage::{LayerCoverage, Tally};
+use super::Subjects;
+use super::coverage::Tally;
 use super::episode::{Episode, Log};
-use super::{Described, Subjects};
+use super::layer::{Columns, LayerOutcome, LayerSettings, Picked, Selection, measurement};
+use super::silence::{Needed, Silence};
 use crate::machine::AlertMachine;
 use crate::measurement::Measurement;
 use crate::rule::Rule;
 use crate::transition::AlertTransition;
-use crate::words::{Compare, OnNoData};
+use crate::words::Compare;
 
 /// After so long without data the engine stops firing empty windows until data comes again.
 const EMPTY_MAX: Span = Span::hours(24);
@@ -25,83 +26,13 @@ const EMPTY_MAX: Span = Span::hours(24);
 /// After so many windows the run asks the machine which subjects it still remembers.
 const FORGET_WINDOWS: u32 = 64;
 
-/// Rows of one layer as columns of equal length, windows in ascending order, all rows of a window
-/// one after the other (over several calls if need be). A number that is NaN is none.
-#[derive(Debug, Clone, Copy)]
-pub struct Columns<'a> {
-    /// Start of the window, microseconds.
-    pub window_start: &'a [i64],
-    /// End of the window, microseconds.
-    pub window_end: &'a [i64],
-    /// The subject's number.
-    pub subject: &'a [u32],
-    /// The value.
-    pub value: &'a [f64],
-    /// The lower bound of its interval; without it, no row has one.
-    pub lo: Option<&'a [f64]>,
-    /// Share of the expected input; without it, no row has one.
-    pub coverage: Option<&'a [f64]>,
-}
-
-/// Which rows the machine is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Selection {
-    /// Those that could matter.
-    #[default]
-    Matters,
-    /// All of them: slow, and the same result.
-    Everything,
-}
-
-/// What a run is told of its layer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LayerSettings {
-    /// The layer.
-    pub layer: String,
-    /// From the end of a window to the end of the next; above zero.
-    pub step: Span,
-    /// The unit of its values.
-    pub unit: String,
-    /// Ends of windows that had data although the layer may have no rows in them, ascending.
-    pub full: Vec<EventTime>,
-    /// Start of the period that was asked for, if any: what is missing from there on is a gap.
-    pub from: Option<EventTime>,
-    /// End of the period that was asked for, if any.
-    pub to: Option<EventTime>,
-    /// Which rows the machine is shown.
-    pub selection: Selection,
-}
-
-/// What became of one layer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LayerOutcome {
-    /// How much of its data was there.
-    pub coverage: LayerCoverage,
-    /// The alerts that were raised, by the time at which they were.
-    pub episodes: Vec<Episode>,
-    /// Every change that the machine told, in its order.
-    pub transitions: Vec<AlertTransition>,
-    /// How often an alert did not begin for want of room in the machine.
-    pub refused: u64,
-}
-
-/// A row that is shown to the machine.
-#[derive(Debug, Clone, Copy)]
-struct Picked {
-    subject: u32,
-    value: f64,
-    lo: f64,
-    coverage: f64,
-}
-
 /// What the run knows of a subject.
 #[derive(Debug, Clone, Copy, Default)]
 struct Known {
     values: u64,
     is_meant: bool,
     is_watched: bool,
-    /// Some rule of it tells of missing data: all its rows matter.
-    is_always: bool,
+    needed: Needed,
     lo_least: f64,
 }
 
@@ -112,17 +43,22 @@ pub struct LayerRun {
     machine: AlertMachine,
     rules: Vec<Rule>,
     compares_lo: bool,
+    /// The lowest threshold of all.
+    lowest: f64,
     known: Vec<Known>,
     /// By subject: the least value that matters now.
     least: Vec<f64>,
     /// By subject: the least value that matters when nothing of it is remembered.
     resting: Vec<f64>,
     watched: Vec<u32>,
+    silence: Silence,
+    forget_every: u32,
     since_forgotten: u32,
     /// The window whose rows are coming.
     window: Option<(EventTime, EventTime)>,
     picked: Vec<Picked>,
-    shown_to: Option<EventTime>,
+    /// The last window that was shown.
+    shown: Option<(EventTime, EventTime)>,
     last_full: Option<EventTime>,
     full: usize,
     tally: Tally,
@@ -140,19 +76,24 @@ impl LayerRun {
         let rules: Vec<Rule> = machine.rules().cloned().collect();
         let of_layer = rules.iter().filter(|rule| rule.layer() == settings.layer);
         let compares_lo = of_layer.clone().any(|rule| rule.compare() == Compare::Lo);
+        let lowest = of_layer.map(|rule| rule.lowest().fire_above);
+        let lowest = lowest.fold(f64::INFINITY, f64::min);
         Self {
             log: Log::new(&rules),
+            silence: Silence::new(machine.subjects_max()),
             machine,
             rules,
             compares_lo,
+            lowest,
             known: Vec::new(),
             least: Vec::new(),
             resting: Vec::new(),
             watched: Vec::new(),
+            forget_every: FORGET_WINDOWS,
             since_forgotten: 0,
             window: None,
             picked: Vec::new(),
-            shown_to: None,
+            shown: None,
             last_full: None,
             full: 0,
             tally: Tally::default(),
@@ -165,6 +106,13 @@ impl LayerRun {
     #[must_use]
     pub fn without_transitions(mut self) -> Self {
         self.transitions = None;
+        self
+    }
+
+    /// The same run that asks after so many windows which subjects are still remembered.
+    #[cfg(test)]
+    pub(super) fn forgetting_every(mut self, windows: u32) -> Self {
+        self.forget_every = windows;
         self
     }
 
@@ -199,6 +147,33 @@ impl LayerRun {
         }
     }
 
+    /// Takes a whole window without looking at its rows, if none of them can matter: whether it did.
+    /// `highest` is the highest number that a rule compares in them. They are not counted.
+    pub(super) fn pass(
+        &mut self,
+        subjects: &Subjects,
+        (start, end): (EventTime, EventTime),
+        highest: f64,
+    ) -> bool {
+        self.meet(subjects);
+        self.close_window(subjects);
+        let is_quiet = self.settings.selection == Selection::Matters
+            && self.watched.is_empty()
+            && self.silence.tells_of_nobody()
+            && highest < self.lowest;
+        if is_quiet {
+            self.open_window(subjects, start, end);
+        }
+        is_quiet
+    }
+
+    /// The end, where only the alerts are asked for.
+    pub(super) fn into_episodes(mut self, subjects: &Subjects) -> Vec<Episode> {
+        self.close_window(subjects);
+        let last = self.shown_to();
+        self.log.finish(last)
+    }
+
     /// The end: empty windows are shown up to `horizon`, the end of the last window with any data
     /// of any layer.
     pub fn finish(mut self, subjects: &Subjects, horizon: Option<EventTime>) -> LayerOutcome {
@@ -213,7 +188,7 @@ impl LayerRun {
             .map(|known| (known.values, known.is_meant));
         let counts: Vec<_> = counts.collect();
         let refused = self.machine.refused();
-        let last = self.shown_to.or_else(|| self.tally.last());
+        let last = self.shown_to().or_else(|| self.tally.last());
         LayerOutcome {
             coverage: self.tally.finish(&self.settings, subjects, &counts),
             episodes: self.log.finish(last),
@@ -224,30 +199,39 @@ impl LayerRun {
 
     /// Learns what matters of subjects that are new.
     fn meet(&mut self, subjects: &Subjects) {
-        for subject in &subjects.list()[self.known.len()..] {
+        for number in self.known.len()..subjects.list().len() {
+            let subject = &subjects.list()[number];
             let (mut least, mut lo_least) = (f64::INFINITY, f64::INFINITY);
             let mut known = Known::default();
+            let (mut n_rules, mut n_telling) = (0, 0);
             for rule in self.rules.iter().filter(|rule| rule.is_about(subject)) {
                 if rule.layer() != self.settings.layer {
                     continue;
                 }
-                known.is_meant = true;
-                known.is_always |= rule.on_no_data() == OnNoData::Alert;
+                n_rules += 1;
+                n_telling += usize::from(Needed::by(rule) > Needed::Nothing);
+                known.needed = known.needed.max(Needed::by(rule));
                 let threshold = rule.lowest().fire_above;
                 match rule.compare() {
                     Compare::Value => least = least.min(threshold),
                     Compare::Lo => lo_least = lo_least.min(threshold),
                 }
             }
-            known.is_always |= self.settings.selection == Selection::Everything;
-            if known.is_always {
-                (least, lo_least) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
-            }
+            let number = u32::try_from(number).expect("subjects have numbers of 32 bits");
+            self.silence.meet(number, n_rules, n_telling);
+            known.is_meant = n_rules > 0;
             known.lo_least = lo_least;
-            known.is_watched = known.is_always;
-            self.known.push(known);
-            self.least.push(least);
             self.resting.push(least);
+            known.is_watched = self.settings.selection == Selection::Everything;
+            self.least.push(if known.is_watched {
+                f64::NEG_INFINITY
+            } else {
+                least
+            });
+            self.known.push(known);
+            if known.needed > Needed::Nothing {
+                self.watch(number);
+            }
         }
     }
 
@@ -271,18 +255,28 @@ impl LayerRun {
             let has_value = value.is_finite();
             n_values += u64::from(has_value);
             known.values += u64::from(has_value);
+            let at = range.start + index;
+            let lo = || rows.lo.map_or(f64::NAN, |lo| lo[at]);
             let mut matters =
                 *value >= self.least[*subject as usize] || !has_value && known.is_watched;
             if self.compares_lo && !matters {
-                let lo = rows.lo.map_or(f64::NAN, |lo| lo[range.start + index]);
-                matters = lo >= known.lo_least;
+                matters = lo() >= known.lo_least;
+            }
+            let has_data = match known.needed {
+                Needed::Nothing => false,
+                Needed::Value => has_value,
+                Needed::ValueAndLo => has_value && lo().is_finite(),
+            };
+            if has_data {
+                self.silence.hear(*subject);
+            } else {
+                matters |= known.needed > Needed::Nothing;
             }
             if matters {
-                let at = range.start + index;
                 self.picked.push(Picked {
                     subject: *subject,
                     value: *value,
-                    lo: rows.lo.map_or(f64::NAN, |lo| lo[at]),
+                    lo: lo(),
                     coverage: rows.coverage.map_or(f64::NAN, |coverage| coverage[at]),
                 });
             }
@@ -291,9 +285,8 @@ impl LayerRun {
     }
 
     fn open_window(&mut self, subjects: &Subjects, start: EventTime, end: EventTime) {
-        let last = self.shown_to;
         assert!(
-            last.is_none_or(|last| last < end),
+            self.shown_to().is_none_or(|last| last < end),
             "layer {}: window end {end} is not after the one before it",
             self.settings.layer
         );
@@ -306,11 +299,11 @@ impl LayerRun {
     fn show_empty(&mut self, subjects: &Subjects, before: EventTime) {
         let full = |run: &Self| run.settings.full.get(run.full).copied();
         loop {
-            while full(self).is_some_and(|end| self.shown_to.is_some_and(|shown| end <= shown)) {
+            while full(self).is_some_and(|end| self.shown_to().is_some_and(|shown| end <= shown)) {
                 self.full += 1;
             }
             let next_full = full(self).filter(|end| *end < before);
-            let following = match (self.shown_to, self.last_full) {
+            let following = match (self.shown_to(), self.last_full) {
                 (Some(shown), Some(last_full)) => Some(shown.plus(self.settings.step))
                     .filter(|end| end.since(last_full) <= EMPTY_MAX),
                 _ => None,
@@ -329,6 +322,11 @@ impl LayerRun {
         }
     }
 
+    /// End of the last window that was shown.
+    fn shown_to(&self) -> Option<EventTime> {
+        self.shown.map(|(_, end)| end)
+    }
+
     fn close_window(&mut self, subjects: &Subjects) {
         if let Some(window) = self.window.take() {
             self.last_full = Some(window.1);
@@ -339,7 +337,8 @@ impl LayerRun {
     /// Shows the picked rows as the window, and learns which subjects matter from now on.
     fn show(&mut self, subjects: &Subjects, window: (EventTime, EventTime)) {
         let end = window.1;
-        self.shown_to = Some(end);
+        self.wake(subjects, window);
+        self.shown = Some(window);
         let picked = std::mem::take(&mut self.picked);
         let rows: Vec<Measurement<'_>> = picked
             .iter()
@@ -365,8 +364,27 @@ impl LayerRun {
         self.picked = picked;
         self.picked.clear();
         self.since_forgotten += 1;
-        if self.since_forgotten >= FORGET_WINDOWS && !self.watched.is_empty() {
+        if self.since_forgotten >= self.forget_every && !self.watched.is_empty() {
             self.forget(subjects);
+        }
+        self.silence.next_window();
+    }
+
+    /// Lets the machine know the subjects at rest that it must know in `window`.
+    fn wake(&mut self, subjects: &Subjects, window: (EventTime, EventTime)) {
+        let is_at_rest = |subject: &u32| {
+            let known = &self.known[*subject as usize];
+            known.needed > Needed::Nothing && !known.is_watched
+        };
+        let picked = self.picked.iter().map(|row| row.subject);
+        let woken = self.silence.restless().chain(picked).filter(is_at_rest);
+        for subject in woken.collect::<Vec<u32>>() {
+            let seen_in = self.shown.filter(|_| !self.silence.is_heard(subject));
+            let seen_in = seen_in.unwrap_or(window);
+            let described = &subjects.list()[subject as usize];
+            let row = measurement(&self.settings, described, seen_in, &Picked::none(subject));
+            self.machine.know(&row);
+            self.watch(subject);
         }
     }
 
@@ -379,13 +397,13 @@ impl LayerRun {
         }
     }
 
-    /// Lets go of the subjects of which the machine remembers nothing.
+    /// Lets go of the subjects of which the machine remembers nothing that matters.
     fn forget(&mut self, subjects: &Subjects) {
         self.since_forgotten = 0;
-        for subject in std::mem::take(&mut self.watched) {
-            let index = subject as usize;
-            self.known[index].is_watched = self.known[index].is_always;
-            self.least[index] = self.resting[index];
+        let before = std::mem::take(&mut self.watched);
+        for subject in &before {
+            self.known[*subject as usize].is_watched = false;
+            self.least[*subject as usize] = self.resting[*subject as usize];
         }
         let remembered: Vec<u32> = self
             .machine
@@ -395,34 +413,20 @@ impl LayerRun {
         for subject in remembered {
             self.watch(subject);
         }
-    }
-}
-
-/// A row of a subject as the machine reads it.
-fn measurement<'a>(
-    settings: &'a LayerSettings,
-    subject: &'a Described,
-    (window_start, window_end): (EventTime, EventTime),
-    row: &Picked,
-) -> Measurement<'a> {
-    let number = |number: f64| Some(number).filter(|number| !number.is_nan());
-    let tags: &'a [(&'a str, Cow<'a, str>)] = &subject.tags;
-    Measurement {
-        layer: &settings.layer,
-        window_start,
-        window_end,
-        subject_kind: &subject.kind,
-        subject: &subject.id,
-        name_zh: &subject.name_zh,
-        name_en: &subject.name_en,
-        tags,
-        value: number(row.value),
-        lo: number(row.lo),
-        hi: None,
-        unit: &settings.unit,
-        level: None,
-        coverage: number(row.coverage),
-        data_age: None,
-        method: "",
+        let window = self.shown.expect("a window was just shown");
+        for subject in before {
+            let known = self.known[subject as usize];
+            if known.is_watched || known.needed == Needed::Nothing {
+                continue;
+            }
+            if self.silence.may_rest(subject) {
+                let described = &subjects.list()[subject as usize];
+                let none = Picked::none(subject);
+                let row = measurement(&self.settings, described, window, &none);
+                self.machine.unknow(&row);
+            } else {
+                self.watch(subject);
+            }
+        }
     }
 }

@@ -9,10 +9,11 @@
 use std::collections::BTreeMap;
 
 use super::Subjects;
-use super::run::{Columns, LayerRun, LayerSettings};
+use super::kept::{Kept, Observed};
+use super::layer::LayerSettings;
+use super::run::LayerRun;
 use crate::machine::AlertMachine;
 use crate::rule::{ClearDistance, Rule};
-use crate::words::Compare;
 
 /// How often a rule may fire.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,115 +68,6 @@ pub struct Suggestion {
     pub judged: u64,
 }
 
-/// The rows of a rule's layer, kept to be shown again and again: some 20 bytes each.
-#[derive(Debug, Default)]
-pub struct Kept {
-    /// Start and end of each window, and how many rows it has here.
-    windows: Vec<(i64, i64, u32)>,
-    subject: Vec<u32>,
-    value: Vec<f64>,
-    lo: Option<Vec<f64>>,
-    /// Only where some row is not fully covered.
-    coverage: Option<Vec<f64>>,
-}
-
-impl Kept {
-    /// Keeps rows. Those of one call to the next are in the order of windows.
-    pub fn take(&mut self, rows: &Columns<'_>) {
-        let before = self.value.len();
-        for (start, end) in rows.window_start.iter().zip(rows.window_end) {
-            match self.windows.last_mut() {
-                Some((_, open, count)) if open == end => *count += 1,
-                _ => self.windows.push((*start, *end, 1)),
-            }
-        }
-        self.subject.extend_from_slice(rows.subject);
-        self.value.extend_from_slice(rows.value);
-        append(&mut self.lo, rows.lo, before, rows.value.len());
-        append(&mut self.coverage, rows.coverage, before, rows.value.len());
-    }
-
-    /// How many rows it keeps.
-    pub fn len(&self) -> usize {
-        self.value.len()
-    }
-
-    /// Whether it keeps none.
-    pub fn is_empty(&self) -> bool {
-        self.value.is_empty()
-    }
-
-    /// The compared values of rows whose subject `is_meant`, ascending, each once.
-    fn observed(&self, compare: Compare, is_meant: &[bool]) -> Vec<f64> {
-        let column = match compare {
-            Compare::Value => &self.value,
-            Compare::Lo => match &self.lo {
-                Some(lo) => lo,
-                None => return Vec::new(),
-            },
-        };
-        let rows = column.iter().zip(&self.value).zip(&self.subject);
-        let mut values: Vec<f64> = rows
-            .filter(|((number, value), subject)| {
-                number.is_finite() && value.is_finite() && is_meant[**subject as usize]
-            })
-            .map(|((number, _), _)| *number)
-            .collect();
-        values.sort_unstable_by(f64::total_cmp);
-        values.dedup();
-        values
-    }
-
-    /// Shows everything to `run`.
-    fn show(&self, run: &mut LayerRun, subjects: &Subjects) {
-        let (mut starts, mut ends): (Vec<i64>, Vec<i64>) = (Vec::new(), Vec::new());
-        let mut first = 0;
-        for (start, end, count) in &self.windows {
-            let next = first + *count as usize;
-            starts.clear();
-            ends.clear();
-            starts.resize(*count as usize, *start);
-            ends.resize(*count as usize, *end);
-            run.take(
-                subjects,
-                &Columns {
-                    window_start: &starts,
-                    window_end: &ends,
-                    subject: &self.subject[first..next],
-                    value: &self.value[first..next],
-                    lo: self.lo.as_ref().map(|lo| &lo[first..next]),
-                    coverage: self.coverage.as_ref().map(|all| &all[first..next]),
-                },
-            );
-            first = next;
-        }
-    }
-
-    fn weeks(&self) -> f64 {
-        match (self.windows.first(), self.windows.last()) {
-            (Some((start, _, _)), Some((_, end, _))) => {
-                #[expect(clippy::cast_precision_loss, reason = "a length in microseconds")]
-                let micros = (end - start) as f64;
-                micros / (7.0 * 86_400.0 * 1e6)
-            }
-            _ => 0.0,
-        }
-    }
-}
-
-/// Appends a column that may begin, or end, to be there.
-fn append(kept: &mut Option<Vec<f64>>, more: Option<&[f64]>, before: usize, len: usize) {
-    let is_needed = more.is_some_and(|more| more.iter().any(|number| !number.is_nan()));
-    if kept.is_none() && !is_needed {
-        return;
-    }
-    let kept = kept.get_or_insert_with(|| vec![f64::NAN; before]);
-    match more {
-        Some(more) => kept.extend_from_slice(more),
-        None => kept.resize(before + len, f64::NAN),
-    }
-}
-
 /// The search's view of a rule and its rows.
 struct Search<'a, M> {
     rule: &'a Rule,
@@ -183,6 +75,7 @@ struct Search<'a, M> {
     settings: &'a LayerSettings,
     subjects: &'a Subjects,
     rows: &'a Kept,
+    observed: &'a Observed,
     machine: M,
     weeks: f64,
     judged: u64,
@@ -195,14 +88,14 @@ impl<M: Fn(Rule) -> AlertMachine> Search<'_, M> {
         let step = rule.steps()[0];
         let machine = (self.machine)(rule);
         let mut run = LayerRun::new(machine, self.settings.clone()).without_transitions();
-        self.rows.show(&mut run, self.subjects);
-        let outcome = run.finish(self.subjects, None);
+        self.rows.show(self.observed, &mut run, self.subjects);
+        let episodes = run.into_episodes(self.subjects);
         let mut by_subject: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-        for episode in &outcome.episodes {
+        for episode in &episodes {
             let key = (episode.subject_kind.as_str(), episode.subject.as_str());
             *by_subject.entry(key).or_default() += 1;
         }
-        let fires = outcome.episodes.len() as u64;
+        let fires = episodes.len() as u64;
         let most_on_one = by_subject.into_values().max().unwrap_or(0);
         let meant = match self.quota {
             Quota::Together(_) => fires,
@@ -239,20 +132,22 @@ pub fn suggest(
     let is_meant = subjects.list().iter().map(|subject| rule.is_about(subject));
     let is_meant: Vec<bool> = is_meant.collect();
     let observed = rows.observed(rule.compare(), &is_meant);
-    let highest = observed.len().checked_sub(1)?;
+    let numbers = &observed.numbers;
+    let highest = numbers.len().checked_sub(1)?;
     let mut search = Search {
         rule,
         quota,
         settings,
         subjects,
         rows,
+        observed: &observed,
         machine,
         weeks: rows.weeks(),
         judged: 0,
     };
     let now = search.judge(rule.clone());
     let at =
-        |search: &mut Search<'_, _>, index: usize| search.judge(search.rule.moved(observed[index]));
+        |search: &mut Search<'_, _>, index: usize| search.judge(search.rule.moved(numbers[index]));
     // Down from the highest in steps that double, to the first that fires too often.
     let mut good: Option<(usize, Candidate)> = None;
     let mut bad: Option<(usize, Candidate)> = None;
@@ -292,7 +187,7 @@ pub fn suggest(
         above,
         distance: rule.clear_distance(),
         weeks: search.weeks,
-        observed: observed.len() as u64,
+        observed: numbers.len() as u64,
         judged: search.judged,
     })
 }
