@@ -144,7 +144,11 @@ impl Job {
 
     /// Sends records to the partitions in turn.
     fn send(&self, records: impl Iterator<Item = Vec<u8>>) {
-        let mut sink = self.sink();
+        self.send_by(&mut self.sink(), records);
+    }
+
+    /// The same over a connection that is there: a new one may take half a second.
+    fn send_by(&self, sink: &mut KafkaSink, records: impl Iterator<Item = Vec<u8>>) {
         for (nth, record) in records.enumerate() {
             let partition = i32::try_from(nth % 4).expect("below 4");
             sink.send(&self.topic, Some(partition), None, Some(&record), None)
@@ -155,8 +159,7 @@ impl Job {
 
     /// One record in each partition whose event time ends at `second`.
     fn close_at(&self, second: i64) {
-        let records = (0..PARTITIONS).map(|p| record(&format!("closer-{p}"), second, 1));
-        self.send(records);
+        self.send(closers(second));
     }
 
     /// Starts the product on it.
@@ -205,6 +208,11 @@ impl Job {
             window,
         }
     }
+}
+
+/// One record for each partition.
+fn closers(second: i64) -> impl Iterator<Item = Vec<u8>> {
+    (0..PARTITIONS).map(move |p| record(&format!("closer-{p}"), second, 1))
 }
 
 /// A reader of committed panes.

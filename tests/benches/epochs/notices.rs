@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Job, LONG, START_S, product, record};
+use super::{Job, LONG, START_S, closers, product, record};
 
 /// Sites whose alerts begin, and end, in one window.
 const SITES: usize = 1_000;
@@ -84,6 +84,7 @@ pub(super) fn notices(bootstrap: &str, name: &str, more: &[&str]) -> Value {
     std::thread::spawn(move || receive(&listener, &told));
     let product_run = job.run("state", more);
     let notifier = job.notify();
+    let mut sink = job.sink();
 
     let mut waits = Vec::new();
     let mut untold = 0;
@@ -92,10 +93,10 @@ pub(super) fn notices(bootstrap: &str, name: &str, more: &[&str]) -> Value {
         let second = START_S + SIZE_S * i64::try_from(window).expect("small");
         let persons = if window % 2 == 0 { 200 } else { 10 };
         let sites = (0..SITES).map(|site| record(&format!("site-{site:04}"), second + 3, persons));
-        job.send(sites);
+        job.send_by(&mut sink, sites);
         let closed = Instant::now();
         // A window closes when the time is a second past its end in every partition.
-        job.close_at(second + SIZE_S + 1);
+        job.send_by(&mut sink, closers(second + SIZE_S + 1));
         let mut first: BTreeMap<String, Instant> = BTreeMap::new();
         while first.len() < SITES {
             let within = if window == 0 {
