@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Output;
 
 use tidegate_connect::{KafkaSink, Properties, Retention};
 
@@ -64,76 +65,104 @@ fn tables(lake: &Path) -> BTreeMap<String, Vec<u8>> {
     tables
 }
 
+/// What `tidegate lake` says to a period that begins there.
+fn lake(city: &str, bootstrap: &str, from: &str, out: &str) -> Output {
+    let to = "2026-03-03T00:00:00+08:00";
+    let place = ["lake", city, "--bootstrap", bootstrap, "--out", out];
+    tidegate([&place[..], &["--from", from, "--to", to]].concat())
+}
+
+const BEFORE: &str = "2026-03-01T00:00:00+08:00";
+
+/// A city whose examples were published, with the lake `own` of the run.
+struct Told {
+    folder: tempfile::TempDir,
+    city: String,
+    examples: String,
+}
+
+impl Told {
+    fn new(bootstrap: &str, name: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let examples = root().join("pipelines/city/examples/venue.jsonl");
+        let told = Self {
+            city: published_city(folder.path(), bootstrap, name, &[]),
+            folder,
+            examples: examples.to_str().unwrap().to_owned(),
+        };
+        publish(&told.city, bootstrap, &told.examples, &told.path("own"));
+        told
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+}
+
 #[test]
 fn what_was_published_is_the_lake_of_a_run() {
     let Some(bootstrap) = real_kafka() else {
         return;
     };
-    let folder = tempfile::tempdir().unwrap();
-    let city = published_city(folder.path(), &bootstrap, "published", &[]);
-    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let (own, back) = (path("own"), path("back"));
-    let examples = root().join("pipelines/city/examples/venue.jsonl");
-    publish(&city, &bootstrap, examples.to_str().unwrap(), &own);
-
-    let lake = |city: &str, from: &str, out: &str| {
-        let to = "2026-03-03T00:00:00+08:00";
-        tidegate([
-            "lake",
-            city,
-            "--bootstrap",
-            &bootstrap,
-            "--from",
-            from,
-            "--to",
-            to,
-            "--out",
-            out,
-        ])
-    };
-    let done = lake(&city, "2026-03-01T00:00:00+08:00", &back);
+    let told = Told::new(&bootstrap, "published");
+    let done = lake(&told.city, &bootstrap, BEFORE, &told.path("back"));
     assert!(done.status.success(), "{done:?}");
-    let own = tables(Path::new(&own));
-    let back = tables(Path::new(&back));
-    assert!(
-        back.contains_key("layer/venue_density.parquet"),
-        "{:?}",
-        back.keys()
-    );
+    let own = tables(Path::new(&told.path("own")));
+    let back = tables(Path::new(&told.path("back")));
     for (name, bytes) in &back {
         assert!(own[name] == *bytes, "{name} has other rows");
     }
-    let left_out: Vec<&str> = own
-        .keys()
-        .map(String::as_str)
-        .filter(|name| !back.contains_key(*name))
-        .collect();
+    let names = own.keys().map(String::as_str);
+    let left_out: Vec<&str> = names.filter(|name| !back.contains_key(*name)).collect();
     assert_eq!(
         left_out,
         [
             "duplicate/duplicate.parquet",
             "late/late.parquet",
-            "pane/cell_15m.parquet",
-            "pane/flow_5m.parquet",
-            "pane/inflow_15m.parquet",
             "rejected/rejected.parquet",
         ]
     );
 
-    // Nothing of another pipeline is taken, and where nothing is left the folder stays as it was.
-    let other = folder.path().join("other");
+    // Nothing of another pipeline is taken, and where nothing is left no folder is made.
+    let other = told.folder.path().join("other");
     std::fs::create_dir(&other).unwrap();
     let other = published_city(&other, &bootstrap, "unpublished", &[]);
-    let out = path("none");
-    let refused = lake(&other, "2026-03-01T00:00:00+08:00", &out);
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(
-        !refused.status.success() && said.contains("did it run on this cluster"),
-        "{said}"
-    );
-    assert!(!Path::new(&out).exists());
-    // The period is over before it begins.
-    let refused = lake(&city, "2026-03-04T00:00:00+08:00", &out);
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(said.contains("is not before --to"), "{said}");
+    for (city, from, why) in [
+        (&other, BEFORE, "did it run on this cluster"),
+        (
+            &told.city,
+            "2026-03-04T00:00:00+08:00",
+            "is not before --to",
+        ),
+    ] {
+        let refused = lake(city, &bootstrap, from, &told.path("none"));
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success() && said.contains(why), "{said}");
+        assert!(!Path::new(&told.path("none")).exists());
+    }
+}
+
+#[test]
+fn what_was_told_live_is_backtested() {
+    let Some(bootstrap) = real_kafka() else {
+        return;
+    };
+    let told = Told::new(&bootstrap, "backtested");
+    let read_back = |name: &str| lake(&told.city, &bootstrap, BEFORE, &told.path(name));
+    let backtest = |name: &str| {
+        let data = told.path(name);
+        tidegate(["rules", "backtest", &told.city, "--data", &data, "--json"])
+    };
+    assert!(read_back("back").status.success());
+    let (live, ran) = (backtest("back"), backtest("own"));
+    assert!(live.status.success(), "{live:?}");
+    let [live, ran] = [live, ran].map(|output| String::from_utf8(output.stdout).unwrap());
+    assert!(live.contains("venue-over-capacity"), "{live}");
+    assert_eq!(live, ran);
+    // What was given out twice is not in the order of windows.
+    publish(&told.city, &bootstrap, &told.examples, &told.path("again"));
+    assert!(read_back("twice").status.success());
+    let twice = backtest("twice");
+    let said = String::from_utf8_lossy(&twice.stderr);
+    assert!(said.contains("it was given out again"), "{said}");
 }

@@ -253,7 +253,7 @@ fn what_is_wrong_is_named() {
         assert_eq!(output.status.code(), Some(code), "{line}: {text}");
         assert!(text.contains(wanted), "{line}: {wanted:?} is not in {text}");
     };
-    let nowhere = "no rejected record at table/0/99 by pipeline again in";
+    let nowhere = "no rejected record at table/0/99";
     fails("show table/0/99", &data, 1, nowhere);
     fails("show tram/0/0", &data, 1, "it has some of counter, table");
     fails("show table-0-0", &data, 2, "FEED/PARTITION/OFFSET[/ROW]");

@@ -107,7 +107,7 @@ pub(crate) enum Command {
     /// Write what a run has published in a period as the folder of tables that a backfill writes.
     #[command(
         after_help = "Example: tidegate lake pipelines/city --bootstrap 127.0.0.1:9092 --from 2026-03-02T00:00:00+08:00 --to 2026-03-03T00:00:00+08:00 --out out\n\
-                      Writes OUT/{layer,alert,feed_quality,feed_rejected,occupancy_correction,forecast,aberration}/*.parquet for `sql`, `summary` and `rules backtest`."
+                      Writes OUT/{pane,layer,alert,feed_quality,feed_rejected,occupancy_correction,forecast,aberration}/*.parquet for `sql`, `summary` and `rules backtest`."
     )]
     Lake(LakeArgs),
     /// See the records that could not be counted, and try them again.

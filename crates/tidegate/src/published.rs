@@ -3,12 +3,13 @@
 //!
 //! Only committed, final rows of this pipeline are taken, in the order of the topic, so that a table
 //! of a pipeline with one task has the bytes of a backfill's. Memory is bounded: rows pass through.
-//! Panes are not among it, nor are late, duplicate and rejected records, which lie in no window.
+//! Late, duplicate and rejected records are not among it: they lie in no window.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -18,15 +19,17 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tidegate_connect::{Ends, InspectedRecord, Inspector, Lake, LakeTable};
 use tidegate_pipeline::{
-    ABERRATION_SCHEMA, FEED_QUALITY_SCHEMA, FEED_REJECTED_SCHEMA, FORECAST_SCHEMA,
-    OCCUPANCY_CORRECTION_SCHEMA, Pipeline,
+    ABERRATION_SCHEMA, FEED_QUALITY_SCHEMA, FEED_REJECTED_SCHEMA, FORECAST_SCHEMA, Mode,
+    OCCUPANCY_CORRECTION_SCHEMA, Pipeline, Runtime,
 };
 use tidegate_query::LAYER_SCHEMA;
 
 use crate::cli::LakeArgs;
 use crate::folder;
-use crate::records::{ABERRATIONS, ALERT, FEED_QUALITY, FORECASTS, LAYER, OCCUPANCY_CORRECTIONS};
-use crate::rows::{ALERT_SCHEMA, JsonRows};
+use crate::records::{
+    ABERRATIONS, ALERT, FEED_QUALITY, FORECASTS, LAYER, OCCUPANCY_CORRECTIONS, PANE,
+};
+use crate::rows::{ALERT_SCHEMA, JsonRows, pane_schema};
 
 type Print = fn(&str);
 
@@ -43,8 +46,10 @@ pub(crate) struct Asked<'a> {
     pub(crate) from: Timestamp,
     /// Windows that end at this or before.
     pub(crate) to: Timestamp,
-    /// Those of these layers, and of every other table.
+    /// Those of these layers…
     pub(crate) layers: &'a [&'a str],
+    /// …and of the panes of these windows, with their schemas; of every other table all.
+    pub(crate) panes: &'a [(String, SchemaRef)],
 }
 
 /// How much was read back.
@@ -64,10 +69,14 @@ pub(crate) async fn lake(args: &LakeArgs, print: Print) -> Result<ExitCode> {
     let (from, to) = (args.from, args.to);
     ensure!(from < to, "--from {from} is not before --to {to}");
     let layers: Vec<&str> = pipeline.layers.iter().map(|layer| &*layer.name).collect();
+    let runtime = Runtime::new(Arc::clone(&pipeline), Mode::Batch).await?;
+    let panes = runtime.pane_schemas();
+    let panes = panes.map(|(name, schema)| (name.to_owned(), pane_schema(&schema)));
     let asked = Asked {
         from,
         to,
         layers: &layers,
+        panes: &panes.collect::<Vec<_>>(),
     };
     let tables = read_back(&args.bootstrap, &pipeline, asked, &args.out)?;
     let counts = &tables.counts;
@@ -118,6 +127,9 @@ pub(crate) fn read_back(
     let since = since.and_then(|since| since.checked_sub(max_future));
     let since = since.unwrap_or(Timestamp::UNIX_EPOCH).as_millisecond();
     for topic in TOPICS {
+        if topic == PANE && asked.panes.is_empty() {
+            continue;
+        }
         let begins = if topic == ALERT {
             Ends::new()
         } else {
@@ -125,8 +137,9 @@ pub(crate) fn read_back(
         };
         let mut take = |record: InspectedRecord| -> Result<()> {
             let place = (record.partition, record.offset);
-            let value = record.value.unwrap_or_default();
-            let taken = tables.take(topic, &value);
+            let (key, value) = (record.key, record.value);
+            let key = key.unwrap_or_default();
+            let taken = tables.take(topic, &key, &value.unwrap_or_default());
             taken.with_context(|| format!("topic {topic}, partition and offset {place:?}"))
         };
         inspector.each_committed(topic, &begins, WITHIN, &mut take)?;
@@ -135,7 +148,8 @@ pub(crate) fn read_back(
 }
 
 /// The topics whose rows lie in windows.
-const TOPICS: [&str; 6] = [
+const TOPICS: [&str; 7] = [
+    PANE,
     LAYER,
     ALERT,
     FEED_QUALITY,
@@ -177,6 +191,9 @@ impl Tables {
             open: BTreeMap::new(),
             counts: Counts::default(),
         };
+        for (window, schema) in asked.panes {
+            tables.declare(LakeTable::Pane, window, schema)?;
+        }
         for layer in asked.layers {
             tables.declare(LakeTable::Layer, layer, &LAYER_SCHEMA)?;
         }
@@ -200,7 +217,7 @@ impl Tables {
         Ok(())
     }
 
-    fn take(&mut self, topic: &str, value: &[u8]) -> Result<()> {
+    fn take(&mut self, topic: &str, key: &[u8], value: &[u8]) -> Result<()> {
         let Ok(head) = serde_json::from_slice::<Head<'_>>(value) else {
             self.counts.unreadable += 1;
             return Ok(());
@@ -220,6 +237,11 @@ impl Tables {
             return Ok(());
         }
         match topic {
+            PANE => {
+                let window = key.split(|byte| *byte == b'/').next();
+                let window = String::from_utf8_lossy(window.unwrap_or_default());
+                self.add(LakeTable::Pane, &window, value)
+            }
             LAYER => self.add(LakeTable::Layer, &head.layer.unwrap_or_default(), value),
             ALERT => self.add(LakeTable::Alert, "alert", &alert_row(value)?),
             FEED_QUALITY => {
@@ -239,7 +261,7 @@ impl Tables {
     }
 
     fn add(&mut self, table: LakeTable, name: &str, row: &[u8]) -> Result<()> {
-        // A layer that is not asked for, or that the folder has no more.
+        // A layer or window that is not asked for, or that the folder has no more.
         let Some(rows) = self.open.get_mut(&(table, name.to_owned())) else {
             return Ok(());
         };

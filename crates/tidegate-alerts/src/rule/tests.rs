@@ -355,9 +355,9 @@ fn what_is_seldom_meant_is_warned_of() {
             "bad owner: \"nobody\" is none of grid-duty",
             "bad title: is the same in both languages",
             "bad title.zh-CN: is without {name}",
-            "bad title.zh-CN: is without {value}",
+            "bad title.zh-CN: is without {lo}",
             "bad title.en: is without {name}",
-            "bad title.en: is without {value}",
+            "bad title.en: is without {lo}",
             "bad severity: critical on layer density and the same subjects is what rule \
              \"market-crush\" has",
         ]

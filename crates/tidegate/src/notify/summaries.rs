@@ -224,6 +224,7 @@ impl Schedule {
                 from: period.start,
                 to: period.end,
                 layers: layer.as_slice(),
+                panes: &[],
             };
             published::read_back(&bootstrap, &pipeline, asked, &out)?.finish()
         };

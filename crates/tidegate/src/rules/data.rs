@@ -201,8 +201,10 @@ impl Data {
                 Some(revised)
             }
         };
+        let mut last = i64::MIN;
         for batch in file.batches(&columns, period)? {
             let rows = chosen(&batch?, period, |revision| revision == 0)?;
+            self.check_order(layer, times(&rows, "window_end")?, &mut last)?;
             let mut pass = |subjects: &Subjects, rows: &Columns<'_>, _: &[i32]| match &mut revised {
                 None => take(subjects, rows),
                 Some(revised) => revised.merge(subjects, rows, take),
@@ -213,6 +215,23 @@ impl Data {
             revised.rest(&reader.subjects, take);
         }
         Ok(reader.subjects)
+    }
+
+    /// Windows come one after the other, as one task gives them out once.
+    fn check_order(&self, layer: &str, ends: &[i64], last: &mut i64) -> Result<()> {
+        for end in ends {
+            if end < last {
+                let [end, before] = [*end, *last].map(EventTime::from_micros);
+                bail!(
+                    "layer {layer:?} of {}: the window that ends at {end} comes after that of \
+                     {before}: several tasks gave it out, or it was given out again; make a lake \
+                     of the feeds by `tidegate backfill`",
+                    self.lake.display()
+                );
+            }
+            *last = *end;
+        }
+        Ok(())
     }
 
     /// What a run over `layer` is told.
